@@ -1,0 +1,117 @@
+import type { Checkpoint, CheckpointKey } from "../checkpoint/store.ts";
+import type { DeadLetter, DeadLetterQuery } from "../deadletter/store.ts";
+import type { Gap } from "../gap/store.ts";
+
+/** What introspection says of one actor. */
+export type ActorStatus = {
+  readonly path: string;
+  readonly state: "starting" | "running" | "backoff" | "stopping" | "stopped" | "failed";
+  readonly restarts: number;
+  readonly lastError: {
+    readonly code: string;
+    readonly message: string;
+    readonly at: number;
+  } | null;
+  readonly mailbox: { readonly depth: number; readonly bytes: number };
+  /** Credit left on each edge towards the next actors, in packets; empty where there is none. */
+  readonly credit: Readonly<Record<string, number>>;
+  /** Messages handled, and the time spent handling them. */
+  readonly handled: number;
+  readonly busyMs: number;
+  /** Set for supervisors. */
+  readonly strategy?: "one_for_one" | "one_for_all" | "rest_for_one";
+  readonly children: readonly ActorStatus[];
+};
+
+export type InputStatus = {
+  readonly name: string;
+  readonly resource: string;
+  readonly label: string;
+  readonly plugin: string;
+  readonly state: "starting" | "running" | "paused" | "backoff" | "finished" | "failed" | "stopped";
+  /** What the plugin says of itself, e.g. `reconnecting: …`. */
+  readonly note: string | null;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly inFlight: number;
+  readonly inFlightBytes: number;
+  readonly lagSeconds: number | null;
+  readonly lagBytes: number | null;
+  readonly lastError: ActorStatus["lastError"];
+};
+
+export type FilterStatus = {
+  readonly name: string;
+  readonly plugin: string;
+  readonly state: ActorStatus["state"];
+  readonly packets: number;
+  readonly dropped: number;
+  readonly emitted: number;
+  readonly failed: number;
+  readonly lastError: ActorStatus["lastError"];
+};
+
+export type OutputStatus = {
+  readonly name: string;
+  readonly plugin: string;
+  readonly state: ActorStatus["state"];
+  readonly note: string | null;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly retried: number;
+  readonly failed: number;
+  readonly queued: number;
+  readonly lastError: ActorStatus["lastError"];
+};
+
+export type Stat = {
+  readonly version: string;
+  readonly pid: number;
+  readonly epoch: number;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly uptimeMs: number;
+  readonly rssBytes: number;
+  readonly ready: boolean;
+  readonly inputs: readonly InputStatus[];
+  readonly filters: readonly FilterStatus[];
+  readonly outputs: readonly OutputStatus[];
+  readonly unrouted: { readonly packets: number; readonly idents: readonly string[] };
+  readonly deadLetters: number;
+  readonly gaps: number;
+};
+
+export type Topology = {
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly kind: "input" | "filter" | "output";
+    readonly plugin: string;
+    readonly match: readonly string[];
+    readonly idents: readonly string[];
+  }[];
+  readonly edges: readonly { readonly from: string; readonly to: string }[];
+};
+
+export type CheckpointView = Checkpoint & { readonly watermark: string | null };
+
+/**
+ * What the admin API asks of the running system. Every method throws `DbusError`: `NOT_FOUND`,
+ * `REQUEST_INVALID`, `ACTOR_UNAVAILABLE`.
+ */
+export type AdminPort = {
+  stat(): Stat;
+  topology(): Topology;
+  supervisor(): ActorStatus;
+  config(): unknown;
+  pause(input: string): Promise<void>;
+  resume(input: string): Promise<void>;
+  checkpoints(): Promise<readonly CheckpointView[]>;
+  /** Pauses, waits for what is in flight, writes, reads on from there. Refused when not valid. */
+  setCheckpoint(key: CheckpointKey, position: unknown): Promise<void>;
+  resetCheckpoint(key: CheckpointKey): Promise<void>;
+  deadLetters(query: DeadLetterQuery): readonly DeadLetter[];
+  deadLetter(id: number): DeadLetter;
+  /** Sends them again to the node that refused them; returns how many were delivered. */
+  redrive(ids: readonly number[]): Promise<{ readonly delivered: number; readonly failed: number }>;
+  gaps(): readonly Gap[];
+};

@@ -1,0 +1,74 @@
+import type { Place } from "../errors.ts";
+import type {
+  BatchPolicy,
+  FilterPlugin,
+  InputPlugin,
+  OutputPlugin,
+  RetryPolicy,
+} from "../plugin/define.ts";
+
+type Entry<P> = {
+  readonly name: string;
+  readonly plugin: P;
+  /** Checked and defaulted by the plugin's own schema; secrets substituted. */
+  readonly config: unknown;
+  /** The same for showing: as written, references unexpanded, secrets redacted. */
+  readonly shown: unknown;
+  readonly place: Place;
+};
+
+export type InputEntry = Entry<InputPlugin> & {
+  readonly ident: string;
+  /** Every ident it may emit, `*` allowed. */
+  readonly idents: readonly string[];
+  readonly paused: boolean;
+};
+
+export type FilterEntry = Entry<FilterPlugin> & {
+  readonly ident: string;
+  readonly idents: readonly string[];
+  readonly match: readonly string[];
+};
+
+export type OutputEntry = Entry<OutputPlugin> & {
+  readonly match: readonly string[];
+  readonly batch: BatchPolicy;
+  readonly retry: RetryPolicy;
+  /** What becomes of a packet that the sink refuses for good. */
+  readonly onFailed: "deadletter" | "block";
+};
+
+export type BusConfig = {
+  /** In flight per input partition, from emit to settled. */
+  readonly window: { readonly packets: number; readonly bytes: number };
+  /** Credit of each edge, per input partition. */
+  readonly edge: { readonly packets: number; readonly bytes: number };
+  readonly onUnrouted: "drop" | "fail";
+  readonly checkpointIntervalMs: number;
+  /** How long a stop waits for what is in flight. */
+  readonly stopDeadlineMs: number;
+  /** What happens when every input has come to its end. */
+  readonly onFinished: "stay" | "exit";
+};
+
+export type AdminConfig = {
+  readonly enabled: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** Bearer token; required beyond loopback. */
+  readonly token: string | undefined;
+};
+
+/** A configuration that was checked whole: names, matches, plugin fields, secrets. */
+export type Config = {
+  readonly file: string;
+  readonly bus: BusConfig;
+  readonly state: { readonly dir: string };
+  readonly admin: AdminConfig;
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+  readonly inputs: readonly InputEntry[];
+  readonly filters: readonly FilterEntry[];
+  readonly outputs: readonly OutputEntry[];
+  /** The whole file for showing, secrets redacted. */
+  readonly shown: unknown;
+};

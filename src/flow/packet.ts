@@ -1,0 +1,104 @@
+import type { Position } from "./position.ts";
+
+/**
+ * A value of a row. INT and smaller, FLOAT, DOUBLE and YEAR are `number`; BIGINT and BIT are always
+ * `bigint`, whatever their size; DECIMAL, dates and times, text, ENUM and SET are `string`; binary
+ * types are `Uint8Array`; JSON is `JsonText`. `null` is SQL NULL, `undefined` is a column that the
+ * row image does not carry.
+ */
+export type Value = number | bigint | string | Uint8Array | JsonText | null | undefined;
+
+/** JSON kept as text, so that no digit of it is lost. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type ColumnKind =
+  | "int"
+  | "bigint"
+  | "float"
+  | "decimal"
+  | "text"
+  | "binary"
+  | "date"
+  | "time"
+  | "datetime"
+  | "timestamp"
+  | "year"
+  | "enum"
+  | "set"
+  | "bit"
+  | "json";
+
+export type Column = {
+  readonly name: string;
+  readonly kind: ColumnKind;
+  /** The SQL type as the server spells it, e.g. `int unsigned`, `varchar(20)`, `datetime(3)`. */
+  readonly type: string;
+  readonly nullable: boolean;
+};
+
+/** One version of a table. Shared by all rows that were written under it. */
+export type Table = {
+  readonly db: string;
+  readonly name: string;
+  readonly columns: readonly Column[];
+  /** Indexes into `columns` of the primary key, in key order; empty without one. */
+  readonly primaryKey: readonly number[];
+};
+
+/** The transaction that rows belong to. Shared by all its rows. */
+export type Transaction = {
+  /** `uuid:n` (MySQL), `domain-server-seq` (MariaDB), or undefined without GTIDs. */
+  readonly gtid: string | undefined;
+  readonly serverId: number;
+};
+
+/** One row inserted, updated or deleted. `before` is set for U and D, `after` for I and U. */
+export type RowChange = {
+  readonly kind: "row";
+  readonly op: "I" | "U" | "D";
+  readonly table: Table;
+  readonly before: readonly Value[] | undefined;
+  readonly after: readonly Value[] | undefined;
+  readonly txn: Transaction;
+  /** Rows of the transaction before this one, counted before any filter. */
+  readonly ordinal: number;
+  /** Binlog file, and the offset of the event in it, in bytes. */
+  readonly log: string;
+  readonly pos: number;
+  /** Unix seconds at which the server logged the event. */
+  readonly ts: number;
+};
+
+/** A record of a log, e.g. of a Kafka topic: opaque bytes. */
+export type Bytes = {
+  readonly kind: "bytes";
+  readonly key: Uint8Array | null;
+  /** null is a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly headers: Readonly<Record<string, string | Uint8Array>>;
+  /** Unix milliseconds, where the source has one. */
+  readonly timestamp: number | undefined;
+};
+
+/** A line of text, without its line end. */
+export type Text = { readonly kind: "text"; readonly text: string };
+
+/** A JSON document, as text that was checked to be valid. */
+export type Document = { readonly kind: "document"; readonly json: string };
+
+export type Payload = RowChange | Bytes | Text | Document;
+
+/** What travels the bus. Immutable: a filter that changes one makes a new one. */
+export type Packet = {
+  /** What routing matches. */
+  readonly ident: string;
+  readonly payload: Payload;
+  readonly position: Position;
+  /** What it is charged against windows and credit, in bytes; at least 1. */
+  readonly bytes: number;
+};

@@ -1,0 +1,70 @@
+import type { Clock } from "../clock.ts";
+import type { Packet } from "../flow/packet.ts";
+import type { Json, Position } from "../flow/position.ts";
+import type { Log } from "../log.ts";
+import type { Resource } from "./define.ts";
+
+type Common = {
+  /** The entry's name in the config. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** `state.dir`, for what a plugin keeps on disk below `<stateDir>/<name>/`. */
+  readonly stateDir: string;
+  /** Aborts when the plugin must come to an end. */
+  readonly signal: AbortSignal;
+};
+
+/** A piece of the source that was skipped: written down before reading goes on. */
+export type GapReport = {
+  /** What was to be read next; null when nothing was known. */
+  readonly from: Json;
+  /** Where reading goes on. */
+  readonly to: Json;
+  readonly reason: string;
+};
+
+/** How the packets of one `deliver` ended, the worst of them. */
+export type Settlement = "delivered" | "deadlettered";
+
+export type EmitOptions = {
+  /** Packets of one partition keep their order and share one checkpoint; the default is "0". */
+  readonly partition?: string;
+};
+
+export type InputContext = Common & {
+  readonly resource: Resource;
+  /** The entry's `ident`: what it emits under unless it has better ones. */
+  readonly ident: string;
+  /** The position to go on from, checked by `positionSchema`; null where nothing is stored. */
+  resume(partition?: string): Json | null;
+  /**
+   * Hands packets over, in order. Undefined: there is room for more. A promise: wait for it before
+   * you emit again; it rejects with an AbortError-like DbusError only when the input must stop.
+   * The array belongs to the bus afterwards. At most `bus.window.packets` packets a call.
+   */
+  emitBatch(packets: Packet[], options?: EmitOptions): Promise<void> | undefined;
+  emit(packet: Packet, options?: EmitOptions): Promise<void> | undefined;
+  /** Emits and resolves when each of these packets is settled on all its branches. */
+  deliver(packets: Packet[], options?: EmitOptions): Promise<Settlement>;
+  /** Whether the window has room for this much right now. */
+  hasCredit(packets: number, bytes: number): boolean;
+  /** The source moved on without packets: advances the checkpoint once nothing is in flight. */
+  idle(position: Position, options?: EmitOptions): void;
+  /** Writes a gap down, durably, before it returns. Throws when it cannot be written. */
+  gap(report: GapReport): Promise<void>;
+  /** How far behind the source reading is; undefined where it is not known. */
+  reportLag(lag: { readonly seconds?: number; readonly bytes?: number }): void;
+  /** A state that people should see, e.g. `reconnecting: connection refused`; null clears it. */
+  reportState(state: string | null): void;
+};
+
+export type FilterContext = Common & {
+  /** The entry's `ident`: what it emits under unless it has better ones. */
+  readonly ident: string;
+};
+
+export type OutputContext = Common & {
+  /** A state that people should see, e.g. `waiting for broker`; null clears it. */
+  reportState(state: string | null): void;
+};

@@ -1,0 +1,117 @@
+import type { ZodType } from "zod";
+import type { Packet } from "../flow/packet.ts";
+import type { Json } from "../flow/position.ts";
+import type { FilterContext, InputContext, OutputContext } from "./context.ts";
+
+/** What an input reads and a cluster hands to one participant at a time. Never holds a secret. */
+export type Resource = {
+  /** Stable and safe in paths: `[a-z0-9._-]{1,63}`. */
+  readonly id: string;
+  /** For people, e.g. `mysql 127.0.0.1:3306`. */
+  readonly label: string;
+};
+
+export type InputDefinition<C, S> = {
+  /** As configs name it, e.g. `MysqlbinlogInput`. */
+  readonly name: string;
+  readonly summary: string;
+  /** Strict, with `describe` on every field. Common fields (name, plugin, ident) are not in it. */
+  readonly configSchema: ZodType<C>;
+  /** The idents it may emit, `*` allowed; the default is the entry's own `ident`. */
+  readonly idents?: (config: C, ident: string) => readonly string[];
+  /** One of these for each `open`; the default is one resource named after the entry. */
+  readonly resources?: (config: C) => readonly Resource[];
+  /** Checks a position that was stored, or typed by a person. */
+  readonly positionSchema?: ZodType;
+  /** Throws a `DbusError`: kind `retry` is tried again with backoff, `fatal` stops this input. */
+  open(context: InputContext, config: C): Promise<S> | S;
+  /**
+   * Reads and emits until the source ends (resolves: the input is finished), fails (throws), or
+   * `context.signal` aborts (resolves soon).
+   */
+  run(state: S, context: InputContext): Promise<void>;
+  close?(state: S): Promise<void> | void;
+};
+
+/** null drops the packet on purpose; several are a fork; a generator is pulled under credit. */
+export type Applied = Packet | readonly Packet[] | Iterable<Packet> | null;
+
+export type FilterDefinition<C, S> = {
+  readonly name: string;
+  readonly summary: string;
+  readonly configSchema: ZodType<C>;
+  /** The idents it may emit, `*` allowed; the default is the entry's own `ident`. */
+  readonly idents?: (config: C, ident: string) => readonly string[];
+  open(context: FilterContext, config: C): Promise<S> | S;
+  /** Throwing sends the packet to the dead letters with the error as its reason. */
+  apply(state: S, packet: Packet, context: FilterContext): Applied | Promise<Applied>;
+  close?(state: S): Promise<void> | void;
+};
+
+/** What became of one packet: written, to be tried again after a while, or refused for good. */
+export type Verdict =
+  | "done"
+  | { readonly retryAfterMs: number; readonly error: Error }
+  | { readonly failed: Error };
+
+export type BatchPolicy = {
+  readonly countMax: number;
+  readonly bytesMax: number;
+  /** How long the first packet of a batch may wait for others; 0 sends what there is. */
+  readonly lingerMs: number;
+};
+
+export type RetryPolicy = {
+  /** So many retries `delayMs` apart, then exponential backoff up to `delayMsMax`, for ever. */
+  readonly times: number;
+  readonly delayMs: number;
+  readonly delayMsMax: number;
+};
+
+export type OutputDefinition<C, S> = {
+  readonly name: string;
+  readonly summary: string;
+  readonly configSchema: ZodType<C>;
+  /** Where this output's own defaults differ from the bus's. */
+  readonly defaults?: {
+    readonly batch?: Partial<BatchPolicy>;
+    readonly retry?: Partial<RetryPolicy>;
+  };
+  open(context: OutputContext, config: C): Promise<S> | S;
+  /**
+   * Writes a batch; the packets of one key stand in order of their positions, and a batch is not
+   * called before the one before it is settled. Undefined says that every packet is done, else
+   * there is one verdict for each packet, in the same order. A packet with a retry verdict is
+   * given again before anything newer: whoever lets one packet of a key wait answers a retry for
+   * those of the same key behind it too. Throwing a `DbusError` of kind `retry` retries them all;
+   * any other throw is a crash of the output, which is opened again.
+   */
+  write(
+    state: S,
+    packets: readonly Packet[],
+    context: OutputContext,
+  ): Promise<readonly Verdict[] | undefined> | readonly Verdict[] | undefined;
+  close?(state: S): Promise<void> | void;
+};
+
+export type InputPlugin = InputDefinition<unknown, unknown> & { readonly kind: "input" };
+export type FilterPlugin = FilterDefinition<unknown, unknown> & { readonly kind: "filter" };
+export type OutputPlugin = OutputDefinition<unknown, unknown> & { readonly kind: "output" };
+export type Plugin = InputPlugin | FilterPlugin | OutputPlugin;
+
+export function defineInput<C, S>(definition: InputDefinition<C, S>): InputPlugin {
+  return { ...definition, kind: "input" } as unknown as InputPlugin;
+}
+
+export function defineFilter<C, S>(definition: FilterDefinition<C, S>): FilterPlugin {
+  return { ...definition, kind: "filter" } as unknown as FilterPlugin;
+}
+
+export function defineOutput<C, S>(definition: OutputDefinition<C, S>): OutputPlugin {
+  return { ...definition, kind: "output" } as unknown as OutputPlugin;
+}
+
+/** A packet that failed for good, as an output or filter hands it over. */
+export type Rejection = { readonly packet: Packet; readonly error: Error };
+
+export type { Json };

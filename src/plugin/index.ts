@@ -1,0 +1,41 @@
+/** The plugin SDK, imported as `#plugin`: everything that a plugin may know of the bus. */
+export { type Clock, sleep, type Timer } from "../clock.ts";
+export { DbusError, type ErrorCode, toDbusError } from "../errors.ts";
+export {
+  type Bytes,
+  type Column,
+  type ColumnKind,
+  type Document,
+  JsonText,
+  type Packet,
+  type Payload,
+  type RowChange,
+  type Table,
+  type Text,
+  type Transaction,
+  type Value,
+} from "../flow/packet.ts";
+export type { Json, Position } from "../flow/position.ts";
+export type { Log } from "../log.ts";
+export type {
+  EmitOptions,
+  FilterContext,
+  GapReport,
+  InputContext,
+  OutputContext,
+  Settlement,
+} from "./context.ts";
+export {
+  type Applied,
+  type BatchPolicy,
+  defineFilter,
+  defineInput,
+  defineOutput,
+  type FilterPlugin,
+  type InputPlugin,
+  type OutputPlugin,
+  type Plugin,
+  type Resource,
+  type RetryPolicy,
+  type Verdict,
+} from "./define.ts";

@@ -1,0 +1,13 @@
+import type { CheckpointStore } from "../checkpoint/store.ts";
+import type { DeadLetterStore } from "../deadletter/store.ts";
+import type { GapStore } from "../gap/store.ts";
+
+/** Everything that outlives the process, behind its ports. */
+export type State = {
+  readonly checkpoints: CheckpointStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly gaps: GapStore;
+  /** The epoch of this start: one more than any before it in the same data folder. */
+  readonly epoch: number;
+  close(): Promise<void>;
+};
