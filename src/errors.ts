@@ -75,6 +75,93 @@ const table = {
     summary: "no daemon answers at that address",
     remedy: "start dbusd, or name its address with --admin",
   },
+  // MySQL and MariaDB: the network side.
+  MYSQL_UNREACHABLE: {
+    kind: "retry",
+    summary: "the MySQL server cannot be reached",
+    remedy: "check host and port, and that the server runs; reading goes on by itself then",
+  },
+  MYSQL_BUSY: {
+    kind: "retry",
+    summary: "the MySQL server takes no more connections now",
+    remedy: "raise max_connections, or after many failed logins run FLUSH HOSTS",
+  },
+  MYSQL_ACCESS_DENIED: {
+    kind: "fatal",
+    summary: "the MySQL server refuses user and password",
+    remedy: "mend user and password, or the account: ALTER USER ... IDENTIFIED BY ...",
+  },
+  MYSQL_GRANT: {
+    kind: "fatal",
+    summary: "the MySQL account lacks a privilege",
+    remedy: "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the account",
+  },
+  MYSQL_TLS: {
+    kind: "fatal",
+    summary: "no trusted TLS connection to the MySQL server",
+    remedy: "name the server's CA in tls.ca, or set tls: require | disable to trust the network",
+  },
+  MYSQL_BINLOG_OFF: {
+    kind: "fatal",
+    summary: "the MySQL server writes no binary log",
+    remedy: "start the server with log_bin = binlog (and server_id = 1) in its configuration",
+  },
+  MYSQL_BINLOG_FORMAT: {
+    kind: "fatal",
+    summary: "the binary log does not hold rows",
+    remedy: "SET GLOBAL binlog_format = 'ROW', and connect the writers anew",
+  },
+  MYSQL_PARTIAL_JSON: {
+    kind: "fatal",
+    summary: "the binary log holds JSON differences instead of values",
+    remedy: "SET GLOBAL binlog_row_value_options = '', and connect the writers anew",
+  },
+  MYSQL_SERVER_ID: {
+    kind: "fatal",
+    summary: "the MySQL server has server_id 0, so it serves no replica",
+    remedy: "SET GLOBAL server_id = 1, and set it in the server's configuration",
+  },
+  MYSQL_SERVER_ID_CLASH: {
+    kind: "retry",
+    summary: "another replica reads this server under the same server id",
+    remedy: "give each reader its own serverId; the position is kept",
+  },
+  MYSQL_SILENT: {
+    kind: "retry",
+    summary: "the MySQL server sent neither events nor heartbeats",
+    remedy: "nothing: a new connection is made; look at the network if it stays",
+  },
+  MYSQL_PROTOCOL: {
+    kind: "retry",
+    summary: "the MySQL server sent what the protocol does not allow",
+    remedy: "nothing: a new connection is made; look for a proxy in between if it stays",
+  },
+  MYSQL_QUERY: {
+    kind: "retry",
+    summary: "a statement failed on the MySQL server",
+    remedy: "mend the cause that the server names",
+  },
+  MYSQL_DUMP_REFUSED: {
+    kind: "retry",
+    summary: "the MySQL server ended the binary log stream",
+    remedy: "mend the cause that the server names; the position is kept",
+  },
+  MYSQL_BINLOG_CORRUPT: {
+    kind: "fatal",
+    summary: "the MySQL server cannot read its own binary log",
+    remedy: "look at it with mysqlbinlog --verify-binlog-checksum; then dbc checkpoint set",
+  },
+  MYSQL_EVENT_TOO_LARGE: {
+    kind: "fatal",
+    summary: "an event of the binary log is larger than the limit",
+    remedy: "raise eventBytesMax, or max_allowed_packet of the server if it says so",
+  },
+  POSITION_LOST: {
+    kind: "fatal",
+    summary: "the source no longer has the position from which to go on",
+    remedy:
+      "set onPositionLost: earliest | latest (the gap is written down), or dbc checkpoint set",
+  },
   // State.
   STATE_LOCKED: {
     kind: "fatal",
