@@ -39,3 +39,4 @@ export {
   type RetryPolicy,
   type Verdict,
 } from "./define.ts";
+export { secret } from "./secret.ts";
