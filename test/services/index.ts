@@ -1,0 +1,16 @@
+export { type KafkaBroker, type KafkaOptions, type KafkaService, startKafka } from "./kafka.ts";
+export {
+  type MysqlAddress,
+  type MysqlFlavor,
+  type MysqlOptions,
+  type MysqlService,
+  startMysql,
+} from "./mysql.ts";
+export { type KafkaAddress, sharedKafka, sharedMysql } from "./shared.ts";
+export {
+  type Running,
+  type ServiceName,
+  type ServiceTests,
+  useServices,
+  useStarted,
+} from "./use-services.ts";

@@ -1,0 +1,50 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { cacheDir, withLock } from "./cache.ts";
+import { command } from "./command.ts";
+
+/** The Debian package that carries each tool that the servers need. */
+const packages = {
+  java: "openjdk-17-jre-headless",
+  javac: "openjdk-17-jdk-headless",
+  mvn: "maven",
+  go: "golang-go",
+  setpriv: "util-linux",
+  "dpkg-deb": "dpkg",
+} as const;
+
+export type SystemTool = keyof typeof packages;
+
+/**
+ * Returns the path of a tool of the system. Root on a machine with apt-get gets what is missing
+ * installed; everybody else gets told the command that does it.
+ */
+export async function systemTool(tool: SystemTool): Promise<string> {
+  const found = findTool(tool);
+  if (found !== null) return found;
+  const name = packages[tool];
+  const root = process.getuid?.() === 0;
+  if (!root || Bun.which("apt-get") === null) {
+    throw new Error(`\`${tool}\` is missing here. Install it: sudo apt-get install -y ${name}`);
+  }
+  await mkdir(cacheDir(), { recursive: true });
+  await withLock(join(cacheDir(), "apt-install.lock"), () => install(tool, name));
+  const installed = findTool(tool);
+  if (installed === null) throw new Error(`${name} is installed but \`${tool}\` is not on PATH`);
+  return installed;
+}
+
+async function install(tool: SystemTool, name: string): Promise<void> {
+  if (findTool(tool) !== null) return;
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await command(["apt-get", "update"], { env, what: `apt-get update, for ${tool}` });
+  await command(["apt-get", "install", "-y", "--no-install-recommends", name], {
+    env,
+    what: `apt-get install ${name}`,
+  });
+}
+
+function findTool(tool: SystemTool): string | null {
+  // Go's own installer puts it where PATH often does not look.
+  return Bun.which(tool) ?? (tool === "go" ? Bun.which("go", { PATH: "/usr/local/go/bin" }) : null);
+}

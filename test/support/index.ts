@@ -1,0 +1,2 @@
+export { type Random, seededRandom, testSeed } from "./random.ts";
+export { type WaitOptions, waitFor } from "./wait-for.ts";
