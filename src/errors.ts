@@ -162,6 +162,52 @@ const table = {
     remedy:
       "set onPositionLost: earliest | latest (the gap is written down), or dbc checkpoint set",
   },
+  // Binary logs: decoding of events and rows.
+  BINLOG_CHECKSUM: {
+    kind: "retry",
+    summary: "the checksum of a binlog event does not fit its bytes",
+    remedy: "nothing: it is read again; if it stays, run mysqlbinlog --verify-binlog-checksum",
+  },
+  BINLOG_CORRUPT: {
+    kind: "fatal",
+    summary: "a binlog event is not what its format allows",
+    remedy: "look at it with mysqlbinlog; then go on behind it with dbc checkpoint set",
+  },
+  BINLOG_EVENT_UNSUPPORTED: {
+    kind: "fatal",
+    summary: "the binlog holds an event that dbus cannot read yet",
+    remedy: "avoid what is named on the server, then go on behind it with dbc checkpoint set",
+  },
+  BINLOG_TYPE_UNSUPPORTED: {
+    kind: "fatal",
+    summary: "a column has a type that dbus cannot read yet",
+    remedy: "exclude the table: tables: {exclude: [db.table]}",
+  },
+  BINLOG_TEXT_INVALID: {
+    kind: "fatal",
+    summary: "the bytes of a text are not valid in the character set of its column",
+    remedy: "mend the row on the server, or exclude the table: tables: {exclude: [db.table]}",
+  },
+  BINLOG_INCIDENT: {
+    kind: "fatal",
+    summary: "the server says that changes may be missing in its binlog",
+    remedy: "compare the data, then go on behind the incident with dbc checkpoint set",
+  },
+  BINLOG_FILE: {
+    kind: "retry",
+    summary: "a binlog file cannot be found or read",
+    remedy: "check the path and its permissions",
+  },
+  SCHEMA_UNKNOWN: {
+    kind: "fatal",
+    summary: "the column names of a table are not known as of the position that is read",
+    remedy: "SET GLOBAL binlog_row_metadata = FULL",
+  },
+  GTID_INVALID: {
+    kind: "fatal",
+    summary: "that is not a GTID set",
+    remedy: "write it as the server prints it, e.g. uuid:1-5 (MySQL) or 0-1-5 (MariaDB)",
+  },
   // State.
   STATE_LOCKED: {
     kind: "fatal",
@@ -233,6 +279,88 @@ const table = {
     kind: "fatal",
     summary: "the request is not valid",
     remedy: "the OpenAPI document at /api/v1/openapi.json says what is",
+  },
+  // Kafka.
+  KAFKA_UNREACHABLE: {
+    kind: "retry",
+    summary: "no Kafka broker of the list answers",
+    remedy: "check the host and port in brokers; it is tried again for ever",
+  },
+  KAFKA_REQUEST_FAILED: {
+    kind: "retry",
+    summary: "a Kafka broker broke off or refused a request that may succeed later",
+    remedy: "nothing: it is tried again in the same order",
+  },
+  KAFKA_NOT_LEADER: {
+    kind: "retry",
+    summary: "the partition has moved to another broker, or has no leader now",
+    remedy: "nothing: the metadata is read anew and the records are sent again",
+  },
+  KAFKA_NOT_ENOUGH_REPLICAS: {
+    kind: "retry",
+    summary: "fewer replicas are in sync than min.insync.replicas asks for",
+    remedy: "bring the missing brokers back; the records wait in order until then",
+  },
+  KAFKA_SEQUENCE_LOST: {
+    kind: "retry",
+    summary: "the broker lost track of this producer's sequence numbers",
+    remedy: "nothing: the unacknowledged records are sent again under a new epoch",
+  },
+  KAFKA_AUTH: {
+    kind: "fatal",
+    summary: "Kafka refused the SASL login",
+    remedy: "check sasl.mechanism, sasl.username and sasl.password against the broker's",
+  },
+  KAFKA_TLS: {
+    kind: "fatal",
+    summary: "the TLS connection to Kafka cannot be trusted or made",
+    remedy: "check tls.ca and the host name in the broker's certificate",
+  },
+  KAFKA_TOPIC_MISSING: {
+    kind: "retry",
+    summary: "the topic does not exist and may not be created",
+    remedy: "create the topic, or set createTopics: {partitions, replicationFactor}",
+  },
+  KAFKA_TOPIC_DENIED: {
+    kind: "retry",
+    summary: "the broker's access rules forbid what was asked of the topic",
+    remedy: "grant WRITE and DESCRIBE on the topic (CREATE to create it) to this user",
+  },
+  KAFKA_TOPIC_INVALID: {
+    kind: "fatal",
+    summary: "Kafka cannot take a topic of that name or layout",
+    remedy: "mend the topic template or createTopics",
+  },
+  KAFKA_TOPIC_COLLISION: {
+    kind: "fatal",
+    summary: "two sources have topic names that Kafka cannot tell apart",
+    remedy: "give one of them an output of its own with another topic template",
+  },
+  KAFKA_RECORD_TOO_LARGE: {
+    kind: "fatal",
+    summary: "a record is larger than the topic accepts",
+    remedy: "raise max.message.bytes of the topic and recordBytesMax, then redrive it",
+  },
+  KAFKA_RECORD_REJECTED: {
+    kind: "fatal",
+    summary: "the broker refused a record for good",
+    remedy: "see the reason; a compacted topic takes no record without a key",
+  },
+  KAFKA_UNSUPPORTED: {
+    kind: "fatal",
+    summary: "the Kafka broker does not support what was asked",
+    remedy: "use Kafka 1.0 or newer (2.1 for zstd), or another setting",
+  },
+  // Formats.
+  FORMAT_KEY_MISSING: {
+    kind: "fatal",
+    summary: "a row does not carry the columns of its key",
+    remedy: "mend keyColumns, or set binlog_row_image=FULL on the server",
+  },
+  FORMAT_VALUE: {
+    kind: "fatal",
+    summary: "a value cannot be written in this format without loss",
+    remedy: "look at the packet in the dead letters; choose another format or filter the column",
   },
 } as const satisfies Record<string, Entry>;
 

@@ -1,0 +1,32 @@
+import { z } from "zod";
+
+/**
+ * Where a MySQL or MariaDB stream goes on. Always the start of a transaction, since only there the
+ * server can be asked to begin, and how many source rows of it are settled already.
+ */
+export type MysqlPosition = {
+  /** Whose binlogs `file` and `pos` speak of: a server_uuid, or a name for a set of files. */
+  readonly lineage: string;
+  readonly file: string;
+  /** Offset at which the transaction begins, in bytes; not wrapped at 2^32. */
+  readonly pos: number;
+  /** All GTIDs before the transaction, as the server prints them; null where they are unknown. */
+  readonly gtid: string | null;
+  /** GTID of the transaction that is half done; null between transactions and without GTIDs. */
+  readonly txn: string | null;
+  /** Rows of that transaction which are settled, counted before any filter. */
+  readonly rows: number;
+};
+
+/** Checks a position that was stored, or typed by a person: `{file, pos}` or `{gtid}` will do. */
+export const mysqlPositionSchema = z.strictObject({
+  lineage: z
+    .string()
+    .default("")
+    .describe("server_uuid whose file and pos these are; may be empty"),
+  file: z.string().default("").describe("binlog file, e.g. binlog.000002; empty to go by gtid"),
+  pos: z.int().min(0).default(4).describe("offset in bytes at which the transaction begins"),
+  gtid: z.string().nullable().default(null).describe("GTID set that was read before it, or null"),
+  txn: z.string().nullable().default(null).describe("GTID of a half read transaction, or null"),
+  rows: z.int().min(0).default(0).describe("rows of that transaction to skip"),
+});
