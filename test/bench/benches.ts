@@ -1,0 +1,5 @@
+import type { Bench } from "./bench.ts";
+import { mysqlKafka } from "./mysql-kafka.ts";
+
+/** Every bench, in the order in which they are listed. */
+export const benches: readonly Bench[] = [mysqlKafka];

@@ -1,0 +1,89 @@
+import mysql from "mysql2/promise";
+import type { KafkaWitness } from "../support/kafka-topic.ts";
+import { say } from "./bench.ts";
+import type { Measured, Usage } from "./measure.ts";
+
+/** How the rows of a workload came to Kafka through one program. */
+export type Delivery = {
+  /** From the start of the process until the last record could be read. */
+  readonly wholeSeconds: number;
+  /** From the moment at which MySQL began to send its binlog. */
+  readonly streamSeconds: number;
+  readonly usage: Usage;
+};
+
+export type Expected = {
+  readonly mysqlPort: number;
+  readonly topic: string;
+  readonly rows: number;
+  /** The row's number in one record's value; throws when it is not a row. */
+  readonly idOf: (value: Buffer) => number;
+};
+
+const pollMs = 10;
+const secondsMax = 600;
+
+/**
+ * Waits until the rows can be read from Kafka, then stops the program and checks that each row is
+ * there exactly once and in order. Both ends of the time are seen by the servers, not by the
+ * program: MySQL lists the binlog dump, Kafka answers the high watermark.
+ */
+export async function awaitDelivery(
+  program: Measured,
+  witness: KafkaWitness,
+  expected: Expected,
+): Promise<Delivery> {
+  const dumpedAt = await firstDump(program, expected.mysqlPort);
+  let told = performance.now();
+  for (;;) {
+    const readable = await witness.readable(expected.topic);
+    const now = performance.now();
+    if (readable >= expected.rows) break;
+    const seconds = (now - program.startedAt) / 1000;
+    if (!program.running) throw new Error(`ended with ${await program.exited} at ${readable} rows`);
+    if (seconds > secondsMax) throw new Error(`only ${readable} rows after ${secondsMax} s`);
+    if (now - told > 5_000) {
+      say(`${readable} of ${expected.rows} rows`);
+      told = now;
+    }
+    await Bun.sleep(pollMs);
+  }
+  const done = performance.now();
+  const usage = program.usage();
+  await program.stop();
+  await verify(witness, expected);
+  return {
+    wholeSeconds: (done - program.startedAt) / 1000,
+    streamSeconds: (done - dumpedAt) / 1000,
+    usage,
+  };
+}
+
+/** The time at which the server first lists somebody who reads its binlog. */
+async function firstDump(program: Measured, port: number): Promise<number> {
+  const db = await mysql.createConnection({ host: "127.0.0.1", port, user: "root", password: "" });
+  try {
+    for (;;) {
+      const [threads] = await db.query<mysql.RowDataPacket[]>("SHOW PROCESSLIST");
+      if (threads.some((thread) => String(thread.Command).startsWith("Binlog Dump"))) {
+        return performance.now();
+      }
+      if (!program.running) throw new Error(`ended with ${await program.exited} before it read`);
+      await Bun.sleep(pollMs);
+    }
+  } finally {
+    await db.end();
+  }
+}
+
+async function verify(witness: KafkaWitness, expected: Expected): Promise<void> {
+  let next = 1;
+  const records = await witness.readAll(expected.topic, (record) => {
+    if (record.value === null) throw new Error(`a tombstone at offset ${record.offset}`);
+    const id = expected.idOf(record.value);
+    if (id !== next) throw new Error(`row ${id} at offset ${record.offset}, ${next} was due`);
+    next++;
+  });
+  if (records !== expected.rows) throw new Error(`${records} records for ${expected.rows} rows`);
+  say(`each of ${records} rows is in Kafka once and in order`);
+}
