@@ -1,3 +1,8 @@
+export {
+  type ElasticsearchOptions,
+  type ElasticsearchService,
+  startElasticsearch,
+} from "./elasticsearch.ts";
 export { type KafkaBroker, type KafkaOptions, type KafkaService, startKafka } from "./kafka.ts";
 export {
   type MysqlAddress,
@@ -7,6 +12,7 @@ export {
   startMysql,
 } from "./mysql.ts";
 export { type KafkaAddress, sharedKafka, sharedMysql } from "./shared.ts";
+export { type Proxy, startToxiproxy, type Toxic, type ToxiproxyService } from "./toxiproxy.ts";
 export {
   type Running,
   type ServiceName,
@@ -14,3 +20,4 @@ export {
   useServices,
   useStarted,
 } from "./use-services.ts";
+export { startZookeeper, type ZookeeperOptions, type ZookeeperService } from "./zookeeper.ts";

@@ -17,7 +17,6 @@ export async function mavenLibs(name: string, artifacts: readonly string[]): Pro
     const goal = ["dependency:copy-dependencies", "-DincludeScope=runtime"];
     await command([mvn, "-B", "-ntp", "-q", "-f", pom, ...goal, `-DoutputDirectory=${dir}`], {
       what: `${name}: downloading ${artifacts.join(" ")}`,
-      watch: dir,
     });
     await rm(pom);
   });

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { connect } from "node:net";
+import { detachedDir, noteDetached } from "./detached.ts";
 import { progress } from "./progress.ts";
 import { systemTool } from "./system-tools.ts";
 
@@ -7,6 +8,8 @@ import { systemTool } from "./system-tools.ts";
 export type ServerSpec = {
   readonly name: string;
   readonly argv: readonly string[];
+  /** Arguments of setpriv(1) that make it another user's process. */
+  readonly asUser?: readonly string[];
   readonly cwd?: string;
   readonly env?: Record<string, string>;
   readonly logFile: string;
@@ -25,13 +28,6 @@ export type ServerProcess = {
   exited(): Promise<void>;
 };
 
-/** Set by `services up`: what is started then outlives this process. */
-let detached = false;
-
-export function detachServers(): void {
-  detached = true;
-}
-
 /**
  * Starts a server. It is a direct child that asks the kernel for SIGKILL at the end of this
  * process (`setpriv --pdeathsig`), so that nothing stays behind however the tests end.
@@ -40,7 +36,12 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
   let child: Bun.Subprocess<"ignore", number, number> | undefined;
   const start = async (): Promise<void> => {
     const setpriv = await systemTool("setpriv");
-    const head = detached ? ["setsid"] : [setpriv, "--pdeathsig", "KILL"];
+    const user = spec.asUser ?? [];
+    const asUser = user.length > 0 ? [setpriv, ...user] : [];
+    const head =
+      detachedDir() !== undefined
+        ? ["setsid", ...asUser]
+        : [setpriv, ...user, "--pdeathsig", "KILL"];
     const log = openSync(spec.logFile, "a");
     try {
       child = Bun.spawn([...head, ...spec.argv], {
@@ -52,6 +53,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
       });
       child.unref();
       children.add(child);
+      if (detachedDir() !== undefined) noteDetached(child.pid);
     } finally {
       closeSync(log);
     }
@@ -87,7 +89,7 @@ export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
 
 const children = new Set<Bun.Subprocess>();
 process.on("exit", () => {
-  if (detached) return;
+  if (detachedDir() !== undefined) return;
   for (const child of children) child.kill("SIGKILL");
 });
 

@@ -6,9 +6,7 @@ import { command } from "./command.ts";
 /** The Debian package that carries each tool that the servers need. */
 const packages = {
   java: "openjdk-17-jre-headless",
-  javac: "openjdk-17-jdk-headless",
   mvn: "maven",
-  go: "golang-go",
   setpriv: "util-linux",
   "dpkg-deb": "dpkg",
 } as const;
@@ -45,6 +43,5 @@ async function install(tool: SystemTool, name: string): Promise<void> {
 }
 
 function findTool(tool: SystemTool): string | null {
-  // Go's own installer puts it where PATH often does not look.
-  return Bun.which(tool) ?? (tool === "go" ? Bun.which("go", { PATH: "/usr/local/go/bin" }) : null);
+  return Bun.which(tool);
 }
