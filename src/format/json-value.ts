@@ -1,0 +1,146 @@
+import { DbusError } from "../errors.ts";
+import { type Column, JsonText, type Value } from "../flow/packet.ts";
+import { epochDays, epochDigits, timeMicros, zonedText } from "./sql-time.ts";
+
+/** A value that is there: neither SQL NULL nor absent from the row image. */
+export type Present = Exclude<Value, null | undefined>;
+
+/** Writes one value of one column as JSON text. Throws `FORMAT_VALUE`. */
+export type ValueEncoder = (value: Present) => string;
+
+export type BigintMode = "number" | "string";
+
+function base64(bytes: Uint8Array): string {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return `"${view.toString("base64")}"`;
+}
+
+function double(value: number): string {
+  if (Number.isFinite(value)) return Object.is(value, -0) ? "-0" : String(value);
+  throw new DbusError("FORMAT_VALUE", "a number that is not finite has no JSON form");
+}
+
+/** The fewest digits that read back as the same 32-bit float: 0.1, not 0.10000000149011612. */
+function single(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 2 ** 24) return double(value);
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return double(short);
+  }
+  return double(value);
+}
+
+/** By the type of the value alone: what the encoders fall back to. */
+function plain(value: Present): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "number":
+      return double(value);
+    case "bigint":
+      return value.toString();
+    default:
+      return value instanceof JsonText ? value.text : base64(value);
+  }
+}
+
+const quoted: ValueEncoder = (value) => (typeof value === "bigint" ? `"${value}"` : plain(value));
+
+const floatValue: ValueEncoder = (value) =>
+  typeof value === "number" ? single(value) : plain(value);
+
+const intValue: ValueEncoder = (value) => (Number.isSafeInteger(value) ? `${value}` : plain(value));
+
+const textValue: ValueEncoder = (value) =>
+  typeof value === "string" ? JSON.stringify(value) : plain(value);
+
+/** `row` format: every value as SQL shows it, JSON embedded as it is. */
+export function plainEncoder(column: Column, bigint: BigintMode): ValueEncoder {
+  switch (column.kind) {
+    case "int":
+    case "year":
+      return intValue;
+    case "bigint":
+    case "bit":
+      return bigint === "string" ? quoted : plain;
+    case "float":
+      return /^float/i.test(column.type) ? floatValue : plain;
+    case "json":
+    case "binary":
+      return plain;
+    default:
+      return textValue;
+  }
+}
+
+/** What an encoder of text makes of a day that does not exist: null, or 1970 where it must be. */
+function temporal(
+  column: Column,
+  encode: (text: string) => string | null,
+  epoch: string,
+): ValueEncoder {
+  const nothing = column.nullable ? "null" : epoch;
+  return (value) => (typeof value === "string" ? (encode(value) ?? nothing) : plain(value));
+}
+
+function bits(column: Column): ValueEncoder {
+  const width = Number(/\((\d+)\)/.exec(column.type)?.[1] ?? 1);
+  if (width === 1) return (value) => (value ? "true" : "false");
+  const known: string[] = [];
+  return (value) => {
+    if (typeof value !== "bigint") return plain(value);
+    const small = value < 256n ? Number(value) : undefined;
+    const seen = small === undefined ? undefined : known[small];
+    if (seen !== undefined) return seen;
+    // Debezium's io.debezium.data.Bits: the bytes of the number, the lowest first.
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value, true);
+    const text = base64(bytes.subarray(0, Math.ceil(width / 8)));
+    if (small !== undefined) known[small] = text;
+    return text;
+  };
+}
+
+/** Digits after the second that the column keeps, e.g. 3 for `datetime(3)`. */
+function fractionDigits(column: Column): number {
+  return Number(/\((\d)\)/.exec(column.type)?.[1] ?? 0);
+}
+
+/**
+ * Debezium's documented mapping for MySQL with its defaults (`time.precision.mode=
+ * adaptive_time_microseconds`, `binary.handling.mode=bytes`), and `decimal.handling.mode=string`.
+ * Two differences, both towards exactness: BIGINT UNSIGNED never wraps, and the years 0 to 99 stay
+ * as they are.
+ */
+export function debeziumEncoder(column: Column, bigint: BigintMode): ValueEncoder {
+  switch (column.kind) {
+    case "bit":
+      return bits(column);
+    case "date":
+      return temporal(column, (text) => epochDays(text)?.toString() ?? null, "0");
+    case "time":
+      return temporal(column, timeMicros, "0");
+    case "datetime": {
+      const unit = fractionDigits(column) > 3 ? "us" : "ms";
+      return temporal(column, (text) => epochDigits(text, unit), "0");
+    }
+    case "timestamp":
+      return temporal(
+        column,
+        (text) => {
+          const zoned = zonedText(text);
+          return zoned === null ? null : `"${zoned}"`;
+        },
+        `"1970-01-01T00:00:00Z"`,
+      );
+    case "json":
+      return (value) => (value instanceof JsonText ? JSON.stringify(value.text) : plain(value));
+    default:
+      return plainEncoder(column, bigint);
+  }
+}
+
+/** Digits of `value` with zeros behind, e.g. seconds as nanoseconds, without leaving exactness. */
+export function scaledDigits(value: number, zeros: string): string {
+  return value === 0 ? "0" : value + zeros;
+}
