@@ -121,6 +121,11 @@ const table = {
     summary: "the MySQL server has server_id 0, so it serves no replica",
     remedy: "SET GLOBAL server_id = 1, and set it in the server's configuration",
   },
+  MYSQL_GTID_OFF: {
+    kind: "fatal",
+    summary: "the MySQL server does not give each transaction a GTID",
+    remedy: "turn gtid_mode ON step by step as its manual says, or set gtid: auto",
+  },
   MYSQL_SERVER_ID_CLASH: {
     kind: "retry",
     summary: "another replica reads this server under the same server id",
