@@ -1,0 +1,182 @@
+import type { Ref } from "#src/actor/actor.ts";
+import type { NodeStatus } from "#src/actor/supervisor.ts";
+import type { System } from "#src/actor/system.ts";
+import type { ActorStatus, AdminPort, CheckpointView, Stat } from "#src/api/port.ts";
+import type { Clock } from "#src/clock.ts";
+import type { Config } from "#src/config/config.ts";
+import { DbusError } from "#src/errors.ts";
+import type { Edge } from "#src/flow/edge.ts";
+import type { Json } from "#src/flow/position.ts";
+import type { State } from "#src/state/state.ts";
+import type { EngineMessage } from "./engine-actor.ts";
+import { ask, type RedriveMessage, type Redriven } from "./protocol.ts";
+import type { Wiring } from "./wiring.ts";
+
+export type AdminDeps = {
+  readonly config: Config;
+  readonly wiring: Wiring;
+  readonly state: State;
+  readonly clock: Clock;
+  readonly version: string;
+  /** The system is built after the tree that holds the API, so it is asked for. */
+  readonly system: () => System;
+};
+
+/** What the admin API may ask of the running system. */
+export function createAdmin(deps: AdminDeps): AdminPort {
+  const { config, wiring, state } = deps;
+  const commands = (): Ref<EngineMessage> => deps.system().ref("engine/commands");
+  const startedAt = deps.clock.wall();
+  const startedMono = deps.clock.now();
+  const status = () => withCredit(deps.system().status(), creditByPath(wiring));
+  return {
+    stat: () => statOf(deps, status(), startedAt, deps.clock.now() - startedMono),
+    topology: () => topologyOf(config, wiring),
+    supervisor: status,
+    config: () => config.shown,
+    pause: (input) =>
+      ask<void, EngineMessage>(commands(), (reply) => ({
+        kind: "setPaused",
+        input,
+        paused: true,
+        reply,
+      })),
+    resume: (input) =>
+      ask<void, EngineMessage>(commands(), (reply) => ({
+        kind: "setPaused",
+        input,
+        paused: false,
+        reply,
+      })),
+    checkpoints: () => checkpointsOf(deps),
+    setCheckpoint: (key, position) =>
+      ask<void, EngineMessage>(commands(), (reply) => ({
+        kind: "reposition",
+        key,
+        position: position as Json,
+        reply,
+      })),
+    resetCheckpoint: (key) =>
+      ask<void, EngineMessage>(commands(), (reply) => ({
+        kind: "reposition",
+        key,
+        position: null,
+        reply,
+      })),
+    deadLetters: (query) => state.deadLetters.list(query),
+    deadLetter(id) {
+      const letter = state.deadLetters.get(id);
+      if (!letter) throw new DbusError("NOT_FOUND", `no dead letter ${id}`);
+      return letter;
+    },
+    redrive: (ids) =>
+      ask<Redriven, RedriveMessage>(wiring.redrive.ref, (reply) => ({
+        kind: "redrive",
+        ids,
+        reply,
+      })),
+    gaps: () => state.gaps.list(),
+  };
+}
+
+/** Credit left towards the next actors, by the path of the sender. */
+function creditByPath(wiring: Wiring): Map<string, Record<string, number>> {
+  const credits = (edges: readonly Edge[]) =>
+    Object.fromEntries(edges.map((edge) => [edge.to, edge.creditLeft()]));
+  return new Map([
+    ["engine/pipeline/router", credits(wiring.router.outlet.edges)],
+    ["engine/redrive", credits(wiring.redrive.edges)],
+    ...wiring.filters.map(({ path, outlet }) => [path, credits(outlet.edges)] as const),
+    ...wiring.inputs.map(({ path, edge }) => [path, credits([edge])] as const),
+  ]);
+}
+
+function withCredit(node: NodeStatus, credits: Map<string, Record<string, number>>): ActorStatus {
+  const children = node.children.map((child) => withCredit(child, credits));
+  return { ...node, credit: credits.get(node.path) ?? {}, children };
+}
+
+function find(node: ActorStatus, path: string): ActorStatus | undefined {
+  if (node.path === path) return node;
+  for (const child of node.children) {
+    const found = find(child, path);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs: number): Stat {
+  const { wiring, state, version } = deps;
+  const actor = (path: string) => {
+    const found = find(tree, path);
+    return { state: found?.state ?? "stopped", lastError: found?.lastError ?? null };
+  };
+  const inputs = wiring.inputs.map(({ entry, resource, path, stats, partitions }) => {
+    const { lastError, state: actorState } = actor(path);
+    return {
+      name: entry.name,
+      resource: resource.id,
+      label: resource.label,
+      plugin: entry.plugin.name,
+      ...stats,
+      state: actorState === "backoff" ? ("backoff" as const) : stats.state,
+      inFlight: partitions.inFlight,
+      inFlightBytes: partitions.inFlightBytes,
+      lastError,
+    };
+  });
+  const filters = wiring.filters.map(({ entry, path, stats }) => {
+    const { ready: _, ...counters } = stats;
+    return { name: entry.name, plugin: entry.plugin.name, ...counters, ...actor(path) };
+  });
+  const outputs = wiring.outputs.map(({ entry, path, stats }) => {
+    const { ready: _, ...counters } = stats;
+    return { name: entry.name, plugin: entry.plugin.name, ...counters, ...actor(path) };
+  });
+  const open = [...wiring.filters, ...wiring.outputs].every(({ stats }) => stats.ready);
+  const reading = inputs.every((one) => one.state !== "backoff" && one.state !== "starting");
+  return {
+    version,
+    pid: process.pid,
+    epoch: state.epoch,
+    startedAt,
+    uptimeMs,
+    rssBytes: process.memoryUsage.rss(),
+    ready: tree.state === "running" && open && reading,
+    inputs,
+    filters,
+    outputs,
+    unrouted: { packets: wiring.unrouted.packets, idents: [...wiring.unrouted.idents] },
+    deadLetters: state.deadLetters.count(),
+    gaps: state.gaps.count(),
+  };
+}
+
+function topologyOf(config: Config, { graph }: Wiring) {
+  const node = (
+    kind: "input" | "filter" | "output",
+    entry: { name: string; plugin: { name: string } },
+    match: readonly string[],
+    idents: readonly string[],
+  ) => ({ name: entry.name, kind, plugin: entry.plugin.name, match, idents });
+  return {
+    nodes: [
+      ...config.inputs.map((entry) => node("input", entry, [], entry.idents)),
+      ...config.filters.map((entry) => node("filter", entry, entry.match, entry.idents)),
+      ...config.outputs.map((entry) => node("output", entry, entry.match, [])),
+    ],
+    edges: graph,
+  };
+}
+
+async function checkpointsOf({ state, wiring }: AdminDeps): Promise<readonly CheckpointView[]> {
+  const stored = await state.checkpoints.list();
+  return stored.map((checkpoint) => {
+    const { input, resource, partition } = checkpoint;
+    const node = wiring.inputs.find(
+      ({ partitions: { key } }) => key.input === input && key.resource === resource,
+    );
+    const mark = node?.partitions.get(partition).ledger.watermark();
+    return { ...checkpoint, watermark: mark === undefined ? null : JSON.stringify(mark) };
+  });
+}

@@ -1,0 +1,91 @@
+import { defineActor } from "#src/actor/actor.ts";
+import type { CheckpointKey, CheckpointStore } from "#src/checkpoint/store.ts";
+import type { Config } from "#src/config/config.ts";
+import { DbusError } from "#src/errors.ts";
+import type { Json } from "#src/flow/position.ts";
+import { ask, type InputMessage, type Reply } from "./protocol.ts";
+import type { InputNode, Wiring } from "./wiring.ts";
+
+export type EngineMessage =
+  | {
+      readonly kind: "setPaused";
+      readonly input: string;
+      readonly paused: boolean;
+      readonly reply: Reply<void>;
+    }
+  | {
+      readonly kind: "reposition";
+      readonly key: CheckpointKey;
+      readonly position: Json | null;
+      readonly reply: Reply<void>;
+    };
+
+export type EngineDeps = {
+  readonly wiring: Wiring;
+  readonly checkpoints: CheckpointStore;
+  readonly wake: (path: string) => boolean;
+  readonly config: Config;
+};
+
+/** Does what an operator asks for, one command after the other, whatever the API is sent at once. */
+export const engineActor = defineActor<EngineDeps, EngineDeps, EngineMessage>({
+  name: "commands",
+  init: (deps) => deps,
+  receive(state, message) {
+    switch (message.kind) {
+      case "setPaused":
+        return answer(message.reply, () => setPaused(state, message.input, message.paused));
+      case "reposition":
+        return answer(message.reply, () => reposition(state, message.key, message.position));
+    }
+  },
+});
+
+async function answer(reply: Reply<void>, work: () => Promise<void>): Promise<undefined> {
+  await work().then(reply.resolve, reply.reject);
+  return undefined;
+}
+
+/** Pauses or resumes every resource of an input; resuming also ends a wait for the next attempt. */
+async function setPaused(state: EngineDeps, name: string, paused: boolean): Promise<void> {
+  const nodes = state.wiring.inputs.filter(({ entry }) => entry.name === name);
+  if (nodes.length === 0) throw new DbusError("NOT_FOUND", `no input is named ${name}`);
+  for (const node of nodes) {
+    node.partitions.paused = paused;
+    const reply = { resolve() {}, reject() {} };
+    node.ref.signal({ kind: paused ? "pause" : "resume", reply });
+    if (!paused) state.wake(node.path);
+  }
+}
+
+async function reposition(state: EngineDeps, key: CheckpointKey, position: Json | null) {
+  const node = state.wiring.inputs.find(
+    ({ partitions: { key: own } }) => own.input === key.input && own.resource === key.resource,
+  );
+  if (!node) throw new DbusError("NOT_FOUND", `no input ${key.input} reads ${key.resource}`);
+  if (node.stats.state === "backoff") return repositionStopped(state, node, key, position);
+  const { partition } = key;
+  await ask<void, InputMessage>(node.ref, (reply) => ({
+    kind: "reposition",
+    partition,
+    position,
+    reply,
+  }));
+}
+
+/** The input waits for its next attempt, perhaps because of this very checkpoint: write, then wake it. */
+async function repositionStopped(
+  { checkpoints, wake }: EngineDeps,
+  { entry, partitions, path }: InputNode,
+  { partition }: CheckpointKey,
+  position: Json | null,
+): Promise<void> {
+  if (position !== null && entry.plugin.positionSchema?.safeParse(position).success === false) {
+    throw new DbusError("REQUEST_INVALID", `not a position of ${entry.plugin.name}`);
+  }
+  if (partitions.inFlight > 0) {
+    throw new DbusError("ACTOR_UNAVAILABLE", `${entry.name} still has packets in flight`);
+  }
+  await partitions.reposition(checkpoints, partition, position);
+  wake(path);
+}

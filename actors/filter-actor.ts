@@ -1,0 +1,240 @@
+import { defineActor, type Self } from "#src/actor/actor.ts";
+import type { Clock } from "#src/clock.ts";
+import type { FilterEntry } from "#src/config/config.ts";
+import { deadLetter } from "#src/deadletter/letter.ts";
+import type { DeadLetterStore } from "#src/deadletter/store.ts";
+import { toDbusError } from "#src/errors.ts";
+import { type Attached, type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
+import type { FilterStats } from "#src/flow/node-stats.ts";
+import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
+import type { Outlet } from "#src/flow/outlet.ts";
+import type { Packet } from "#src/flow/packet.ts";
+import type { Log } from "#src/log.ts";
+import type { FilterContext } from "#src/plugin/context.ts";
+import type { Applied } from "#src/plugin/define.ts";
+import type { FilterMessage } from "./protocol.ts";
+
+export type FilterDeps = {
+  readonly entry: FilterEntry;
+  readonly outlet: Outlet;
+  readonly upstream: readonly { signal(message: Attached): void }[];
+  readonly deadLetters: DeadLetterStore;
+  readonly stats: FilterStats;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stateDir: string;
+};
+
+/** What a lane is in the middle of: the packet at `delivery.taken`, and what is left of its result. */
+type Job = { delivery: Delivery; rest: Iterator<Packet> | undefined; next: Packet | undefined };
+
+type State = FilterDeps & {
+  readonly context: FilterContext;
+  readonly abort: AbortController;
+  readonly jobs: Map<number, Job>;
+  /** Lanes whose `apply` is asynchronous and has not ended, with the result once it has. */
+  readonly waiting: Map<number, { result: Applied | undefined; error: unknown; ended: boolean }>;
+  plugin: { readonly value: unknown } | undefined;
+};
+
+/**
+ * Applies a filter. A packet is settled towards its sender when all of what became of it was sent
+ * on; without credit for that the lane is held in the middle of the packet, and no other.
+ */
+export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
+  name: "filter",
+  init(deps, self) {
+    self.clearData();
+    const abort = new AbortController();
+    const { entry, clock, log, stateDir } = deps;
+    const context = {
+      name: entry.name,
+      ident: entry.ident,
+      clock,
+      log,
+      stateDir,
+      signal: abort.signal,
+    };
+    const state: State = {
+      ...deps,
+      context,
+      abort,
+      jobs: new Map(),
+      waiting: new Map(),
+      plugin: undefined,
+    };
+    self.pipe(
+      Promise.resolve().then(() => entry.plugin.open(context, entry.config)),
+      (plugin) => ({ kind: "opened", plugin }),
+      (error) => ({ kind: "crashed", error }),
+    );
+    return state;
+  },
+  receive(state, message, self) {
+    switch (message.kind) {
+      case "deliver":
+        if (message.incarnation !== self.incarnation) return undefined;
+        return work(state, message, self) ? undefined : "hold";
+      case "settled":
+        state.outlet.settled(message);
+        if (!state.waiting.has(message.delivery.partition.lane))
+          self.release(message.delivery.partition.lane);
+        return undefined;
+      case "attached":
+        state.outlet.attached(message);
+        self.releaseAll();
+        return undefined;
+      case "opened":
+        state.plugin = { value: message.plugin };
+        state.stats.ready = true;
+        for (const sender of state.upstream) {
+          const { incarnation } = self;
+          sender.signal({ kind: "attached", to: state.entry.name, incarnation });
+        }
+        return undefined;
+      case "applied":
+        self.release(message.lane);
+        return undefined;
+      case "crashed":
+        throw message.error;
+    }
+  },
+  async stop(state) {
+    await close(state);
+  },
+  abandon(state) {
+    void close(state).catch(() => {});
+  },
+});
+
+async function close(state: State): Promise<void> {
+  state.abort.abort();
+  const { plugin } = state;
+  state.plugin = undefined;
+  state.stats.ready = false;
+  if (plugin) await state.entry.plugin.close?.(plugin.value);
+}
+
+/** Works on a delivery as far as credit and asynchronous results allow; true when it is done. */
+function work(state: State, delivery: Delivery, self: Self<FilterMessage>): boolean {
+  const { partition, packets } = delivery;
+  let job = state.jobs.get(partition.lane);
+  if (job?.delivery !== delivery) {
+    job = { delivery, rest: undefined, next: undefined };
+    state.jobs.set(partition.lane, job);
+  }
+  let begin = delivery.taken;
+  while (delivery.taken < packets.length) {
+    const outcome = applyNext(state, job, self);
+    if (outcome === undefined) break;
+    if (outcome === DEADLETTERED) {
+      state.outlet.flush(partition);
+      settle(delivery, begin, delivery.taken - 1, DELIVERED);
+      settle(delivery, delivery.taken - 1, delivery.taken, DEADLETTERED);
+      begin = delivery.taken;
+    }
+  }
+  state.outlet.flush(partition);
+  settle(delivery, begin, delivery.taken, DELIVERED);
+  const done = delivery.taken === packets.length;
+  if (done) state.jobs.delete(partition.lane);
+  return done;
+}
+
+/** Deals with one packet; undefined when it has to wait, and `taken` stays. */
+function applyNext(state: State, job: Job, self: Self<FilterMessage>) {
+  const { delivery } = job;
+  const seq = seqOf(delivery, delivery.taken);
+  if (job.next === undefined && job.rest === undefined) {
+    let applied: Applied | undefined;
+    try {
+      applied = applyPlugin(state, delivery, self);
+    } catch (error) {
+      return refuse(state, delivery, error);
+    }
+    if (applied === undefined) return undefined;
+    if (applied === null) {
+      delivery.taken++;
+      state.stats.packets++;
+      state.stats.dropped++;
+      return DELIVERED;
+    }
+    if ("payload" in applied) job.next = applied as Packet;
+    else job.rest = (applied as Iterable<Packet>)[Symbol.iterator]();
+  }
+  return sendRest(state, job, seq);
+}
+
+function sendRest(state: State, job: Job, seq: number) {
+  const { delivery } = job;
+  for (;;) {
+    if (job.next === undefined) {
+      let step: IteratorResult<Packet> | undefined;
+      try {
+        step = job.rest?.next();
+      } catch (error) {
+        job.rest = undefined;
+        return refuse(state, delivery, error);
+      }
+      if (!step || step.done) break;
+      job.next = step.value;
+    }
+    if (!state.outlet.offer(delivery.partition, job.next, seq)) return undefined;
+    state.stats.emitted++;
+    job.next = undefined;
+    if (!job.rest) break;
+  }
+  job.rest = undefined;
+  delivery.taken++;
+  state.stats.packets++;
+  return DELIVERED;
+}
+
+/** The plugin's answer for the packet at hand; undefined while it is not there yet. */
+function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>) {
+  const { lane } = delivery.partition;
+  const waiting = state.waiting.get(lane);
+  if (waiting) {
+    if (!waiting.ended) return undefined;
+    state.waiting.delete(lane);
+    if (waiting.error !== undefined) throw waiting.error;
+    return waiting.result ?? null;
+  }
+  const packet = delivery.packets[delivery.taken] as Packet;
+  const { plugin } = state.entry;
+  const answer = plugin.apply(state.plugin?.value, packet, state.context);
+  if (!(answer instanceof Promise)) return answer;
+  const slot: { result: Applied | undefined; error: unknown; ended: boolean } = {
+    result: undefined,
+    error: undefined,
+    ended: false,
+  };
+  state.waiting.set(lane, slot);
+  const ended = () => {
+    slot.ended = true;
+    self.signal({ kind: "applied", lane });
+  };
+  answer.then(
+    (result) => {
+      slot.result = result;
+      ended();
+    },
+    (error) => {
+      slot.error = error ?? new Error("rejected without a reason");
+      ended();
+    },
+  );
+  return undefined;
+}
+
+/** A packet that the filter cannot deal with: kept in the dead letters, then let go. */
+function refuse(state: State, delivery: Delivery, thrown: unknown) {
+  const error = toDbusError(thrown, "FILTER_FAILED");
+  const packet = delivery.packets[delivery.taken] as Packet;
+  state.deadLetters.put([deadLetter(state.entry.name, delivery.partition, packet, error)]);
+  state.log.warn("a filter failed on a packet; it is in the dead letters", { error });
+  delivery.taken++;
+  state.stats.packets++;
+  state.stats.failed++;
+  return DEADLETTERED;
+}

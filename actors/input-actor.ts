@@ -1,0 +1,262 @@
+import { defineActor, type Self } from "#src/actor/actor.ts";
+import type { CheckpointStore } from "#src/checkpoint/store.ts";
+import type { Clock } from "#src/clock.ts";
+import type { InputEntry } from "#src/config/config.ts";
+import { DbusError, toDbusError } from "#src/errors.ts";
+import { type Admission, createAdmission } from "#src/flow/admission.ts";
+import type { Edge } from "#src/flow/edge.ts";
+import type { InputStats } from "#src/flow/node-stats.ts";
+import type { PartitionSet } from "#src/flow/partition-set.ts";
+import type { Json } from "#src/flow/position.ts";
+import type { GapStore } from "#src/gap/store.ts";
+import type { Log } from "#src/log.ts";
+import type { InputContext } from "#src/plugin/context.ts";
+import type { Resource } from "#src/plugin/define.ts";
+import type { InputMessage } from "./protocol.ts";
+
+export type InputDeps = {
+  readonly entry: InputEntry;
+  readonly resource: Resource;
+  /** The edge to the router; its sender is this actor. */
+  readonly edge: Edge;
+  /** The ledgers of this resource, which outlive the runs of the plugin. */
+  readonly partitions: PartitionSet;
+  readonly checkpoints: CheckpointStore;
+  readonly gaps: GapStore;
+  readonly stats: InputStats;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stateDir: string;
+  readonly stopDeadlineMs: number;
+  /** Told when the source has come to its end. */
+  readonly onFinished: () => void;
+};
+
+/** One run of the plugin, from `open` to the end of `run`. */
+type Run = { readonly number: number; readonly abort: AbortController; ended: Promise<void> };
+
+type State = InputDeps & {
+  readonly admission: Admission;
+  run: Run | undefined;
+  runs: number;
+  stopping: boolean;
+};
+
+/**
+ * Runs an input's plugin on one resource. What it emits waits for room in the partition's window;
+ * a run begins only when nothing of the one before it is in flight, from its watermark.
+ */
+export const inputActor = defineActor<InputDeps, State, InputMessage>({
+  name: "input",
+  init(deps, self) {
+    const { entry, partitions, edge, stats } = deps;
+    const onRoom = () => self.signal({ kind: "room" });
+    const admission = createAdmission({ partitions, edge, stats, onRoom });
+    const state: State = { ...deps, admission, run: undefined, runs: 0, stopping: false };
+    admission.setPaused(partitions.paused ?? entry.paused);
+    stats.note = null;
+    boot(state, self);
+    return state;
+  },
+  receive(state, message, self) {
+    switch (message.kind) {
+      case "settled":
+        state.edge.settled(message);
+        return undefined;
+      case "attached":
+        state.edge.attached(message.incarnation);
+        return undefined;
+      case "room":
+        state.admission.pump();
+        return undefined;
+      case "booted":
+        startRun(state, self);
+        return undefined;
+      case "ended":
+        ended(state, message.run, message.error);
+        return undefined;
+      case "pause":
+      case "resume":
+        setPaused(state, message.kind === "pause");
+        message.reply.resolve();
+        return undefined;
+      case "reposition":
+        void reposition(state, message.partition, message.position, self).then(
+          message.reply.resolve,
+          message.reply.reject,
+        );
+        return undefined;
+      case "unrouted":
+        throw new DbusError("UNROUTED", `nothing matches the ident ${message.ident}`);
+      case "fenced":
+        throw message.error;
+    }
+  },
+  async stop(state) {
+    state.stopping = true;
+    const { clock, stopDeadlineMs, partitions, log, stats } = state;
+    const deadline = clock.now() + stopDeadlineMs;
+    const runEnded = endRun(state);
+    const drained = await partitions.drained(deadline - clock.now());
+    await runEnded;
+    stats.state = "stopped";
+    if (!drained) {
+      const { inFlight } = partitions;
+      const text = "not everything was acked before the deadline; it is read again next time";
+      log.warn(text, { error: new DbusError("STOP_DEADLINE", text), inFlight });
+    }
+  },
+  abandon(state) {
+    state.stats.state = "backoff";
+    void endRun(state);
+  },
+});
+
+/** Reads the checkpoints, waits for what an earlier run left in flight, then starts a run. */
+function boot(state: State, self: Self<InputMessage>): void {
+  const { stats, partitions, checkpoints } = state;
+  stats.state = "starting";
+  self.pipe(
+    (async () => {
+      await partitions.load(checkpoints);
+      if (partitions.inFlight > 0) stats.note = "waiting for what is still in flight";
+      await partitions.drained(Number.POSITIVE_INFINITY);
+      stats.note = null;
+    })(),
+    () => ({ kind: "booted" }),
+    (error) => ({ kind: "ended", run: state.runs, error: toDbusError(error) }),
+  );
+}
+
+function startRun(state: State, self: Self<InputMessage>): void {
+  if (state.stopping) return;
+  const { entry } = state;
+  const run: Run = { number: ++state.runs, abort: new AbortController(), ended: Promise.resolve() };
+  state.run = run;
+  state.stats.state = state.admission.paused ? "paused" : "running";
+  const context = contextOf(state, run);
+  const work = runPlugin(state, context);
+  run.ended = work.then(
+    () => {},
+    () => {},
+  );
+  self.pipe(
+    work,
+    () => ({ kind: "ended", run: run.number, error: undefined }),
+    (error) => ({ kind: "ended", run: run.number, error: toDbusError(error) }),
+  );
+  state.log.info(`reading ${state.resource.label}`, { input: entry.name });
+}
+
+async function runPlugin({ entry }: State, context: InputContext): Promise<void> {
+  const { plugin } = entry;
+  const opened = await plugin.open(context, entry.config);
+  try {
+    await plugin.run(opened, context);
+  } finally {
+    await plugin.close?.(opened);
+  }
+}
+
+function ended(state: State, run: number, error: DbusError | undefined): void {
+  if (run !== state.runs || state.stopping) return;
+  if (error) throw error;
+  if (state.run?.abort.signal.aborted) return;
+  state.run = undefined;
+  state.stats.state = "finished";
+  state.log.info("the source has come to its end", { input: state.entry.name });
+  state.onFinished();
+}
+
+/** Tells the plugin to come to an end and waits for it; what it had not handed over is dropped. */
+async function endRun(state: State): Promise<void> {
+  const { run } = state;
+  state.admission.cancel();
+  run?.abort.abort();
+  await run?.ended;
+}
+
+function setPaused(state: State, paused: boolean): void {
+  const { stats } = state;
+  state.partitions.paused = paused;
+  state.admission.setPaused(paused);
+  if (stats.state === "running" || stats.state === "paused") {
+    stats.state = paused ? "paused" : "running";
+  }
+}
+
+async function reposition(
+  state: State,
+  partition: string,
+  position: Json | null,
+  self: Self<InputMessage>,
+): Promise<void> {
+  const { entry, partitions, checkpoints } = state;
+  const schema = entry.plugin.positionSchema;
+  const checked = position === null ? undefined : schema?.safeParse(position);
+  if (checked && !checked.success) {
+    const message = checked.error.issues.map((issue) => issue.message).join("; ");
+    throw new DbusError("REQUEST_INVALID", `not a position of ${entry.plugin.name}: ${message}`);
+  }
+  state.runs++;
+  await endRun(state);
+  await partitions.drained(Number.POSITIVE_INFINITY);
+  await partitions.reposition(checkpoints, partition, position);
+  boot(state, self);
+}
+
+function contextOf(state: State, run: Run): InputContext {
+  const { entry, resource, partitions, admission, stats, clock, log, stateDir } = state;
+  const { signal } = run.abort;
+  const admit = admission.begin(signal);
+  return {
+    name: entry.name,
+    ident: entry.ident,
+    resource,
+    clock,
+    log,
+    stateDir,
+    signal,
+    resume: (partition = "0") => resumeAt(state, partition),
+    emitBatch: (packets, options) => admit.batch(packets, options?.partition ?? "0"),
+    emit: (packet, options) => admit.one(packet, options?.partition ?? "0"),
+    deliver: (packets, options) => admit.deliver(packets, options?.partition ?? "0"),
+    hasCredit: (packets, bytes) => admission.hasCredit(packets, bytes),
+    idle: (position, options) => admit.idle(position, options?.partition ?? "0"),
+    async gap({ from, to, reason }) {
+      const { input, resource: id } = partitions.key;
+      state.gaps.put({
+        input,
+        resource: id,
+        partition: "0",
+        from: JSON.stringify(from),
+        to: JSON.stringify(to),
+        reason,
+      });
+      log.error("a piece of the source was skipped; it is written down as a gap", {
+        from,
+        to,
+        reason,
+      });
+    },
+    reportLag({ seconds, bytes }) {
+      stats.lagSeconds = seconds ?? null;
+      stats.lagBytes = bytes ?? null;
+    },
+    reportState(note) {
+      stats.note = note;
+    },
+  };
+}
+
+/** The position to go on from, checked by the plugin's own schema. */
+function resumeAt({ entry, partitions }: State, partition: string): Json | null {
+  const position = partitions.resume(partition);
+  if (position === null) return null;
+  const checked = entry.plugin.positionSchema?.safeParse(position);
+  if (checked && !checked.success) {
+    const what = `the checkpoint of ${entry.name} is not a position of ${entry.plugin.name}`;
+    throw new DbusError("CHECKPOINT_CORRUPT", what);
+  }
+  return position;
+}

@@ -1,0 +1,85 @@
+import type { Ref } from "#src/actor/actor.ts";
+import type { DbusError } from "#src/errors.ts";
+import type { Attached, Delivery, Settled } from "#src/flow/delivery.ts";
+import type { Json } from "#src/flow/position.ts";
+import type { Verdict } from "#src/plugin/define.ts";
+
+/**
+ * Every message of the system. Data travels as `deliver`, one partition's packets in order, and
+ * needs credit; everything else is a signal, which overtakes data and never waits.
+ *
+ *   input --deliver--> router --deliver--> filter --deliver--> output
+ *         <--settled--        <--settled--        <--settled--
+ *
+ * Every receiver sends `attached` to those before it when it starts; they answer by sending what
+ * it has not settled once more.
+ */
+export type Reply<T> = { resolve(value: T): void; reject(error: unknown): void };
+
+export type InputMessage =
+  | Settled
+  | Attached
+  /** The ledger has room, or the gate was opened: admit what waits. */
+  | { readonly kind: "room" }
+  /** The checkpoints were read and nothing of an earlier run is in flight: open and run. */
+  | { readonly kind: "booted" }
+  /** The plugin's `run` came to its end, or failed on its way. */
+  | { readonly kind: "ended"; readonly run: number; readonly error: DbusError | undefined }
+  | { readonly kind: "pause"; readonly reply: Reply<void> }
+  | { readonly kind: "resume"; readonly reply: Reply<void> }
+  /** Read on from another position (null: from the start policy), once nothing is in flight. */
+  | {
+      readonly kind: "reposition";
+      readonly partition: string;
+      readonly position: Json | null;
+      readonly reply: Reply<void>;
+    }
+  /** Nothing matches this ident and the bus is told to fail then. */
+  | { readonly kind: "unrouted"; readonly ident: string }
+  /** A commit found a newer epoch. */
+  | { readonly kind: "fenced"; readonly error: DbusError };
+
+export type RouterMessage = Delivery | Settled | Attached;
+
+export type FilterMessage =
+  | Delivery
+  | Settled
+  | Attached
+  | { readonly kind: "opened"; readonly plugin: unknown }
+  | { readonly kind: "crashed"; readonly error: unknown }
+  /** An asynchronous `apply` of that lane has ended. */
+  | { readonly kind: "applied"; readonly lane: number };
+
+export type OutputMessage =
+  | Delivery
+  | { readonly kind: "opened"; readonly plugin: unknown }
+  | { readonly kind: "crashed"; readonly error: unknown }
+  /** Time to write what there is, or to try again. */
+  | { readonly kind: "flush" }
+  | { readonly kind: "written"; readonly verdicts: readonly Verdict[] | undefined }
+  | { readonly kind: "refused"; readonly error: unknown };
+
+export type CheckpointMessage =
+  | { readonly kind: "tick" }
+  | { readonly kind: "committed"; readonly error: DbusError | undefined }
+  /** Commit now; replies when it is durable. */
+  | { readonly kind: "commit"; readonly reply: Reply<void> };
+
+/** Packets that an operator sends again to the node that refused them. */
+export type RedriveMessage =
+  | Settled
+  | Attached
+  | { readonly kind: "room" }
+  | { readonly kind: "redrive"; readonly ids: readonly number[]; readonly reply: Reply<Redriven> };
+
+export type Redriven = { readonly delivered: number; readonly failed: number };
+
+/** Asks an actor and waits for its reply. */
+export function ask<T, M extends { readonly kind: string }>(
+  ref: Ref<M>,
+  message: (reply: Reply<T>) => NoInfer<M>,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  ref.signal(message({ resolve, reject }));
+  return promise;
+}

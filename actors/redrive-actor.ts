@@ -1,0 +1,99 @@
+import { defineActor } from "#src/actor/actor.ts";
+import { createDeque, type Deque } from "#src/actor/deque.ts";
+import type { DeadLetter, DeadLetterStore } from "#src/deadletter/store.ts";
+import { DbusError } from "#src/errors.ts";
+import type { Edge } from "#src/flow/edge.ts";
+import { DEADLETTERED, DELIVERED, type Outcome } from "#src/flow/outcome.ts";
+import type { PartitionSet } from "#src/flow/partition-set.ts";
+import type { RedriveMessage, Redriven, Reply } from "./protocol.ts";
+
+export type RedriveDeps = {
+  readonly deadLetters: DeadLetterStore;
+  /** One edge to each filter and output; the sender is this actor. */
+  readonly edges: readonly Edge[];
+  readonly partitions: PartitionSet;
+};
+
+type Waiting = {
+  readonly letter: DeadLetter;
+  readonly done: (outcome: Outcome) => void;
+};
+
+type State = RedriveDeps & { readonly queue: Deque<Waiting> };
+
+/**
+ * Sends dead letters again to the node that refused them, in the order of their numbers. One that
+ * is refused again becomes a new dead letter; either way the old one is marked.
+ */
+export const redriveActor = defineActor<RedriveDeps, State, RedriveMessage>({
+  name: "redrive",
+  init(deps, self) {
+    deps.partitions.onRoom = () => self.signal({ kind: "room" });
+    return { ...deps, queue: createDeque<Waiting>() };
+  },
+  receive(state, message) {
+    switch (message.kind) {
+      case "redrive":
+        redrive(state, message.ids, message.reply);
+        return undefined;
+      case "settled": {
+        const { delivery } = message;
+        state.edges.find((edge) => edge.to === delivery.edge.to)?.settled(message);
+        return undefined;
+      }
+      case "attached":
+        state.edges.find((edge) => edge.to === message.to)?.attached(message.incarnation);
+        pump(state);
+        return undefined;
+      case "room":
+        pump(state);
+        return undefined;
+    }
+  },
+});
+
+function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): void {
+  const letters: DeadLetter[] = [];
+  for (const id of ids.toSorted((a, b) => a - b)) {
+    const letter = state.deadLetters.get(id);
+    const known = letter && state.edges.some((edge) => edge.to === letter.node);
+    if (!letter || !known) {
+      const what = letter ? `no node ${letter.node} any more` : `no dead letter ${id}`;
+      reply.reject(new DbusError("NOT_FOUND", what));
+      return;
+    }
+    letters.push(letter);
+  }
+  if (letters.length === 0) {
+    reply.resolve({ delivered: 0, failed: 0 });
+    return;
+  }
+  let delivered = 0;
+  let failed = 0;
+  for (const letter of letters) {
+    const done = (outcome: Outcome) => {
+      if (outcome === DEADLETTERED) failed++;
+      else delivered++;
+      if (delivered + failed < letters.length) return;
+      state.deadLetters.markRedriven(letters.map(({ id }) => id));
+      reply.resolve({ delivered, failed });
+    };
+    state.queue.push({ letter, done });
+  }
+  pump(state);
+}
+
+function pump({ queue, edges, partitions }: State): void {
+  for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
+    const { letter, done } = waiting;
+    const edge = edges.find(({ to }) => to === letter.node);
+    const partition = partitions.get("0");
+    const packets = [letter.packet];
+    if (!edge || edge.fits(partition, packets, 0, 1) === 0) return;
+    if (partition.ledger.fits(packets, 0) === 0) return;
+    queue.shift();
+    const first = partition.ledger.admit(packets, 0, 1);
+    partition.ledger.track(first, 1, { remaining: 1, worst: DELIVERED, done });
+    edge.send(partition, packets, 0, 1, first);
+  }
+}

@@ -1,0 +1,46 @@
+import { defineActor } from "#src/actor/actor.ts";
+import { type Attached, settle } from "#src/flow/delivery.ts";
+import { DELIVERED } from "#src/flow/outcome.ts";
+import type { Outlet } from "#src/flow/outlet.ts";
+import type { RouterMessage } from "./protocol.ts";
+
+export type RouterDeps = {
+  readonly outlet: Outlet;
+  /** The senders into this actor, told at each start. */
+  readonly upstream: readonly { signal(message: Attached): void }[];
+};
+
+/**
+ * Sends packets to the filters and outputs that match them. It keeps nothing itself: a delivery
+ * that finds no credit stays in its lane of the mailbox, so one slow output stops only the
+ * partitions that feed it.
+ */
+export const routerActor = defineActor<RouterDeps, RouterDeps, RouterMessage>({
+  name: "router",
+  init(deps, self) {
+    self.clearData();
+    for (const sender of deps.upstream) {
+      sender.signal({ kind: "attached", to: "router", incarnation: self.incarnation });
+    }
+    return deps;
+  },
+  receive({ outlet }, message, self) {
+    switch (message.kind) {
+      case "deliver": {
+        if (message.incarnation !== self.incarnation) return undefined;
+        const from = message.taken;
+        message.taken += outlet.forward(message);
+        settle(message, from, message.taken, DELIVERED);
+        return message.taken < message.packets.length ? "hold" : undefined;
+      }
+      case "settled":
+        outlet.settled(message);
+        self.release(message.delivery.partition.lane);
+        return undefined;
+      case "attached":
+        outlet.attached(message);
+        self.releaseAll();
+        return undefined;
+    }
+  },
+});

@@ -1,0 +1,176 @@
+import { behaviour } from "#src/actor/actor.ts";
+import { defaultBackoff } from "#src/actor/backoff.ts";
+import type { ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
+import type { AdminPort } from "#src/api/port.ts";
+import type { Clock } from "#src/clock.ts";
+import type { Config } from "#src/config/config.ts";
+import type { Log } from "#src/log.ts";
+import type { State } from "#src/state/state.ts";
+import { apiActor } from "./api-actor.ts";
+import { checkpointActor } from "./checkpoint-actor.ts";
+import { engineActor } from "./engine-actor.ts";
+import { filterActor } from "./filter-actor.ts";
+import { inputActor } from "./input-actor.ts";
+import { outputActor } from "./output-actor.ts";
+import { redriveActor } from "./redrive-actor.ts";
+import { routerActor } from "./router-actor.ts";
+import type { FilterNode, InputNode, OutputNode, Wiring } from "./wiring.ts";
+
+export type TreeDeps = {
+  readonly config: Config;
+  readonly wiring: Wiring;
+  readonly state: State;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly admin: AdminPort;
+  /** Ends the backoff of an actor. */
+  readonly wake: (path: string) => boolean;
+  /** Told the URL of the admin API once it listens. */
+  readonly onListening: (url: string) => void;
+  readonly onInputFinished: () => void;
+};
+
+/**
+ * The tree, in the order in which it starts; it stops in reverse, so sources stop first and sinks
+ * last, and the checkpoints are committed after them.
+ *
+ *   engine (rest_for_one)
+ *   ├── checkpoint     commits watermarks; everything that moves them stands after it
+ *   ├── pipeline (rest_for_one)
+ *   │   ├── outputs (one_for_one)
+ *   │   ├── filters (one_for_one)
+ *   │   ├── router
+ *   │   └── inputs (one_for_one)
+ *   ├── redrive        dead letters on their way back
+ *   ├── commands       what an operator asks for, one at a time
+ *   └── api            the admin API
+ */
+export function supervisionTree(deps: TreeDeps): SupervisorSpec {
+  const { wiring } = deps;
+  const groups = {
+    why: "plugin instances do not depend on one another: edges hold what a failed one has not settled",
+    strategy: "one_for_one" as Strategy,
+  };
+  const pipeline = supervisor("pipeline", {
+    strategy: "rest_for_one",
+    why: "whoever sends to a group that gave up starts behind it again",
+    children: [
+      supervisor("outputs", { ...groups, children: wiring.outputs.map((n) => output(n, deps)) }),
+      supervisor("filters", { ...groups, children: wiring.filters.map((n) => filter(n, deps)) }),
+      router(deps),
+      supervisor("inputs", { ...groups, children: wiring.inputs.map((n) => input(n, deps)) }),
+    ],
+  });
+  return supervisor("engine", {
+    strategy: "rest_for_one",
+    why: "without checkpoints nothing may run; without the API everything else goes on",
+    children: [checkpoint(deps), pipeline, redrive(deps), commands(deps), api(deps)],
+  });
+}
+
+function supervisor(
+  id: string,
+  spec: {
+    readonly strategy: Strategy;
+    readonly why: string;
+    readonly children: readonly ChildSpec[];
+  },
+): SupervisorSpec {
+  return {
+    kind: "supervisor",
+    id,
+    intensity: 5,
+    periodMs: 30_000,
+    backoff: defaultBackoff,
+    ...spec,
+  };
+}
+
+function worker(id: string, behaviourOf: WorkerSpec["behaviour"], shutdownMs = 5_000): WorkerSpec {
+  return { kind: "worker", id, behaviour: behaviourOf, restart: "permanent", shutdownMs };
+}
+
+/** Whom a receiver tells that it has started: the router, the filters before it, and redrive. */
+function upstreamOf(name: string, { wiring }: TreeDeps) {
+  const { router: routerNode, filters, redrive: redriveNode } = wiring;
+  const sends = (outlet: FilterNode["outlet"]) => outlet.edges.some((edge) => edge.to === name);
+  return [
+    ...(sends(routerNode.outlet) ? [routerNode.ref] : []),
+    ...filters.filter((node) => sends(node.outlet)).map((node) => node.ref),
+    redriveNode.ref,
+  ];
+}
+
+function output({ entry, stats }: OutputNode, deps: TreeDeps): WorkerSpec {
+  const { state, clock, config, random } = deps;
+  const log = deps.log.with({ output: entry.name });
+  const upstream = upstreamOf(entry.name, deps);
+  const stateDir = config.state.dir;
+  const { deadLetters } = state;
+  const own = { entry, upstream, deadLetters, stats, clock, log, stateDir, random };
+  return worker(entry.name, behaviour(outputActor, own));
+}
+
+function filter({ entry, outlet, stats }: FilterNode, deps: TreeDeps): WorkerSpec {
+  const { state, clock, config } = deps;
+  const log = deps.log.with({ filter: entry.name });
+  const upstream = upstreamOf(entry.name, deps);
+  const stateDir = config.state.dir;
+  const { deadLetters } = state;
+  const own = { entry, outlet, upstream, deadLetters, stats, clock, log, stateDir };
+  return worker(entry.name, behaviour(filterActor, own));
+}
+
+function router({ wiring }: TreeDeps): WorkerSpec {
+  const upstream = wiring.inputs.map((node) => node.ref);
+  return worker("router", behaviour(routerActor, { outlet: wiring.router.outlet, upstream }));
+}
+
+function input(node: InputNode, deps: TreeDeps): WorkerSpec {
+  const { entry, resource, edge, partitions, stats } = node;
+  const { state, clock, config, onInputFinished } = deps;
+  const own = {
+    entry,
+    resource,
+    edge,
+    partitions,
+    stats,
+    clock,
+    checkpoints: state.checkpoints,
+    gaps: state.gaps,
+    log: deps.log.with({ input: entry.name }),
+    stateDir: config.state.dir,
+    stopDeadlineMs: config.bus.stopDeadlineMs,
+    onFinished: onInputFinished,
+  };
+  const shutdownMs = config.bus.stopDeadlineMs + 2_000;
+  return worker(`${entry.name}.${resource.id}`, behaviour(inputActor, own), shutdownMs);
+}
+
+function checkpoint({ wiring, state, config, log }: TreeDeps): WorkerSpec {
+  const sources = wiring.inputs.map(({ partitions, ref }) => ({ partitions, input: ref }));
+  const own = {
+    sources,
+    store: state.checkpoints,
+    epoch: state.epoch,
+    intervalMs: config.bus.checkpointIntervalMs,
+    log,
+  };
+  return worker("checkpoint", behaviour(checkpointActor, own));
+}
+
+function redrive({ wiring, state }: TreeDeps): WorkerSpec {
+  const { edges, partitions } = wiring.redrive;
+  const own = { deadLetters: state.deadLetters, edges, partitions };
+  return worker("redrive", behaviour(redriveActor, own));
+}
+
+function commands({ wiring, state, wake, config }: TreeDeps): WorkerSpec {
+  const { checkpoints } = state;
+  return worker("commands", behaviour(engineActor, { wiring, checkpoints, wake, config }));
+}
+
+function api({ config, admin, log, onListening }: TreeDeps): WorkerSpec {
+  return worker("api", behaviour(apiActor, { config: config.admin, admin, log, onListening }));
+}

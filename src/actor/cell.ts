@@ -1,0 +1,212 @@
+import type { Clock } from "../clock.ts";
+import type { Behaviour, Message, Ref, Self } from "./actor.ts";
+import { createMailbox, type Mailbox } from "./mailbox.ts";
+import type { Runnable, Scheduler } from "./scheduler.ts";
+
+export type CellState = "starting" | "running" | "stopping" | "stopped" | "failed";
+
+export type CellStatus = {
+  readonly state: CellState;
+  readonly depth: number;
+  readonly bytes: number;
+  readonly handled: number;
+  readonly busyMs: number;
+};
+
+/** An actor's place: its mailbox stays, its incarnations come and go. */
+export type Cell = {
+  readonly path: string;
+  readonly ref: Ref<Message>;
+  /** Starts the next incarnation. Rejects when `init` fails. */
+  start(): Promise<void>;
+  /** Lets the incarnation come to an orderly end, at the latest after `deadlineMs`. Never rejects. */
+  stop(deadlineMs: number): Promise<void>;
+  status(): CellStatus;
+};
+
+export type CellOptions = {
+  readonly path: string;
+  readonly behaviour: Behaviour<Message>;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** Told once for each incarnation that ends by itself. */
+  readonly onFailed: (error: unknown) => void;
+};
+
+/** A message is at most a batch, so this many waiting ones mean a sender without credit. */
+const MAILBOX_LIMIT = 1_000_000;
+/** Messages of one actor before the next gets its turn. */
+const TURN = 64;
+
+type Incarnation = { self: Self<Message>; state: unknown; live: boolean };
+
+export function createCell(options: CellOptions): Cell {
+  const { path, behaviour, clock, scheduler, onFailed } = options;
+  const mailbox: Mailbox<Message> = createMailbox(MAILBOX_LIMIT);
+  let cellState: CellState = "stopped";
+  let incarnation: Incarnation | undefined;
+  let incarnations = 0;
+  let busy = false;
+  let queued = false;
+  let handled = 0;
+  let busyMs = 0;
+
+  const runnable: Runnable = {
+    run() {
+      queued = false;
+      const began = performance.now();
+      const more = incarnation ? handleSome(incarnation) : false;
+      busyMs += performance.now() - began;
+      queued = more;
+      return more;
+    },
+  };
+
+  const ref: Ref<Message> = {
+    path,
+    signal(message) {
+      mailbox.pushSignal(message);
+      wake();
+    },
+    send(lane, message, bytes) {
+      mailbox.pushData(lane, message, bytes);
+      wake();
+    },
+  };
+
+  function wake() {
+    if (queued || busy || !mailbox.ready) return;
+    if (cellState !== "running" && cellState !== "stopping") return;
+    queued = true;
+    scheduler.ready(runnable);
+  }
+
+  /** Handles up to `TURN` messages; true when there is more to do now. */
+  function handleSome(current: Incarnation): boolean {
+    for (let i = 0; i < TURN; i++) {
+      if (busy || !current.live) return false;
+      const message = mailbox.next();
+      if (message === undefined) return false;
+      try {
+        const received = behaviour.receive(current.state, message, current.self);
+        if (received === "hold") mailbox.hold();
+        else if (received) waitFor(current, received);
+        else mailbox.done();
+        handled++;
+      } catch (error) {
+        fail(current, error);
+      }
+    }
+    return current.live && !busy && mailbox.ready;
+  }
+
+  function waitFor(current: Incarnation, received: Promise<undefined>) {
+    busy = true;
+    received.then(
+      () => {
+        if (!current.live) return;
+        busy = false;
+        mailbox.done();
+        wake();
+      },
+      (error) => fail(current, error),
+    );
+  }
+
+  function fail(current: Incarnation, error: unknown) {
+    if (!current.live) return;
+    end(current, "failed");
+    try {
+      behaviour.abandon(current.state);
+    } finally {
+      onFailed(error);
+    }
+  }
+
+  function createSelf(current: Incarnation, number: number): Self<Message> {
+    const signal = (message: Message) => {
+      if (current.live) ref.signal(message);
+    };
+    return {
+      path,
+      incarnation: number,
+      clock,
+      signal,
+      send: ref.send,
+      after: (ms, message) => clock.after(ms, () => signal(message)),
+      pipe(work, done, failed) {
+        work.then(
+          (value) => signal(done(value)),
+          (error) => signal(failed(error)),
+        );
+      },
+      release(lane) {
+        mailbox.release(lane);
+        wake();
+      },
+      releaseAll() {
+        mailbox.releaseAll();
+        wake();
+      },
+      clearData: mailbox.clearData,
+      fail: (error) => fail(current, error),
+    };
+  }
+
+  function end(current: Incarnation, state: CellState) {
+    current.live = false;
+    busy = false;
+    cellState = state;
+    incarnation = undefined;
+  }
+
+  return {
+    path,
+    ref,
+    async start() {
+      incarnations++;
+      const current = { state: undefined, live: true } as Incarnation;
+      current.self = createSelf(current, incarnations);
+      cellState = "starting";
+      incarnation = current;
+      try {
+        current.state = await behaviour.init(current.self);
+      } catch (error) {
+        if (current.live) end(current, "failed");
+        throw error;
+      }
+      if (!current.live) return;
+      cellState = "running";
+      wake();
+    },
+    async stop(deadlineMs) {
+      const current = incarnation;
+      if (current && cellState === "running") {
+        cellState = "stopping";
+        wake();
+        await within(clock, deadlineMs, async () => behaviour.stop(current.state, current.self));
+      }
+      if (current?.live) end(current, "stopped");
+      else cellState = "stopped";
+    },
+    status: () => ({
+      state: cellState,
+      depth: mailbox.depth,
+      bytes: mailbox.bytes,
+      handled,
+      busyMs,
+    }),
+  };
+}
+
+/** Resolves when the work has ended, well or badly, or after the deadline. */
+function within(clock: Clock, deadlineMs: number, work: () => Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.after(deadlineMs, resolve);
+    work().then(finish, finish);
+    function finish() {
+      timer.cancel();
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,41 @@
+import { createDeque } from "./deque.ts";
+
+/** Something with messages to handle: `run` handles some of them and says whether there are more. */
+export type Runnable = { run(): boolean };
+
+/** Decides who runs next. A runnable is queued at most once; its owner keeps to that. */
+export type Scheduler = { ready(runnable: Runnable): void };
+
+/**
+ * Runs what is ready in turn, and gives the event loop back after `budgetMs`: a loop of messages
+ * that make messages must not starve timers and sockets.
+ */
+export function createScheduler(budgetMs = 4): Scheduler {
+  const queue = createDeque<Runnable>();
+  let scheduled = false;
+
+  function drain() {
+    scheduled = false;
+    const end = performance.now() + budgetMs;
+    for (;;) {
+      const runnable = queue.shift();
+      if (!runnable) return;
+      if (runnable.run()) queue.push(runnable);
+      if (performance.now() >= end) break;
+    }
+    if (queue.size > 0) schedule();
+  }
+
+  function schedule() {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(drain);
+  }
+
+  return {
+    ready(runnable) {
+      queue.push(runnable);
+      schedule();
+    },
+  };
+}

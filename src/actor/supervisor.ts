@@ -1,0 +1,261 @@
+import type { Clock, Timer } from "../clock.ts";
+import { DbusError, toDbusError } from "../errors.ts";
+import type { Message, Ref } from "./actor.ts";
+import { backoffDelay } from "./backoff.ts";
+import { type Cell, createCell } from "./cell.ts";
+import type { ChildSpec, Strategy, SupervisorSpec } from "./child-spec.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+export type NodeError = { readonly code: string; readonly message: string; readonly at: number };
+
+export type NodeStatus = {
+  readonly path: string;
+  readonly state: "starting" | "running" | "backoff" | "stopping" | "stopped" | "failed";
+  readonly restarts: number;
+  readonly lastError: NodeError | null;
+  readonly mailbox: { readonly depth: number; readonly bytes: number };
+  readonly handled: number;
+  readonly busyMs: number;
+  readonly strategy?: Strategy;
+  readonly children: readonly NodeStatus[];
+};
+
+/** A running child: an actor's cell, or a supervisor with children of its own. */
+export type TreeNode = {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Ends the backoff of the actor at that path; false when it is not in one. */
+  wake(path: string): boolean;
+  status(): Omit<NodeStatus, "restarts" | "lastError">;
+};
+
+export type SupervisorDeps = {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** [0, 1), for the spread of the backoff. */
+  readonly random: () => number;
+  /** Told of each actor's ref as the tree is built, before anything starts. */
+  readonly register: (path: string, ref: Ref<Message>) => void;
+  /** Told of each failure, for the log. */
+  readonly onFailure: (path: string, error: DbusError, delayMs: number | null) => void;
+};
+
+type Child = {
+  readonly spec: ChildSpec;
+  readonly path: string;
+  readonly node: TreeNode;
+  restarts: number;
+  attempt: number;
+  lastStart: number;
+  lastError: NodeError | null;
+  waiting: Timer | undefined;
+};
+
+/** What needs a person is tried again seldom, so that a mended cause is found without a restart. */
+const fatalBackoff = { minMs: 30_000, maxMs: 600_000, randomFactor: 0.2 };
+
+/**
+ * Builds the tree below one supervisor. Only a bug counts towards the intensity: a server that is
+ * away (`retry`) or a setting that a person must mend (`fatal`) is tried again for ever, with
+ * backoff, and whoever lost its epoch (`fence`) stays down.
+ * `onFailed` is called when it gives up, after all of its
+ * children were stopped. Starting, stopping and restarting never overlap: they wait in one queue.
+ */
+export function createSupervisor(
+  spec: SupervisorSpec,
+  path: string,
+  deps: SupervisorDeps,
+  onFailed: (error: DbusError) => void,
+): TreeNode {
+  const { clock } = deps;
+  const children: Child[] = spec.children.map((childSpec, index) => createChild(childSpec, index));
+  let state: NodeStatus["state"] = "stopped";
+  let failures: number[] = [];
+  let queue: Promise<void> = Promise.resolve();
+
+  function enqueue(work: () => Promise<void>): Promise<void> {
+    const done = queue.then(work);
+    queue = done.catch(() => {});
+    return done;
+  }
+
+  function createChild(childSpec: ChildSpec, index: number): Child {
+    const childPath = `${path}/${childSpec.id}`;
+    const failed = (error: unknown) => childFailed(index, error);
+    const node =
+      childSpec.kind === "supervisor"
+        ? createSupervisor(childSpec, childPath, deps, failed)
+        : createWorker(childSpec, childPath, deps, failed);
+    return {
+      spec: childSpec,
+      path: childPath,
+      node,
+      restarts: 0,
+      attempt: 0,
+      lastStart: 0,
+      lastError: null,
+      waiting: undefined,
+    };
+  }
+
+  function childFailed(index: number, thrown: unknown) {
+    const child = children[index];
+    if (!child || state === "stopping" || state === "stopped" || state === "failed") return;
+    const error = toDbusError(thrown);
+    const now = clock.now();
+    child.lastError = { code: error.code, message: error.message, at: clock.wall() };
+    const temporary = child.spec.kind === "worker" && child.spec.restart === "temporary";
+    if (temporary || error.kind === "fence") {
+      deps.onFailure(child.path, error, null);
+      return;
+    }
+    if (error.kind === "bug") {
+      failures = failures.filter((at) => now - at < spec.periodMs);
+      failures.push(now);
+      if (failures.length > spec.intensity) {
+        deps.onFailure(child.path, error, null);
+        void enqueue(() => giveUp(child, error));
+        return;
+      }
+    }
+    if (now - child.lastStart > spec.periodMs) child.attempt = 0;
+    const policy = error.kind === "fatal" ? fatalBackoff : spec.backoff;
+    const delayMs = backoffDelay(policy, child.attempt++, deps.random);
+    deps.onFailure(child.path, error, delayMs);
+    void enqueue(() => restartLater(index, delayMs));
+  }
+
+  /** The children that share the fate of the one at `index`, in the order in which they start. */
+  function affected(index: number): Child[] {
+    if (spec.strategy === "one_for_one") return children.slice(index, index + 1);
+    return spec.strategy === "one_for_all" ? children : children.slice(index);
+  }
+
+  async function restartLater(index: number, delayMs: number): Promise<void> {
+    if (state !== "running") return;
+    const group = affected(index);
+    await stopAll(group);
+    const child = children[index];
+    if (!child || startsWithAnother(index)) return;
+    child.waiting = clock.after(delayMs, () => {
+      void enqueue(() => restart(child, group));
+    });
+  }
+
+  /** Whether a sibling that waits for its own restart will start this child with it. */
+  function startsWithAnother(index: number): boolean {
+    if (spec.strategy === "one_for_one") return false;
+    const waiting = children.findIndex((sibling) => sibling.waiting !== undefined);
+    return waiting !== -1 && (spec.strategy === "one_for_all" || waiting < index);
+  }
+
+  async function restart(child: Child, group: readonly Child[]): Promise<void> {
+    if (state !== "running" || !child.waiting) return;
+    child.restarts++;
+    await stopAll(group);
+    for (const member of group) {
+      try {
+        await startChild(member);
+      } catch (error) {
+        childFailed(children.indexOf(member), error);
+        return;
+      }
+    }
+  }
+
+  async function startChild(child: Child): Promise<void> {
+    child.waiting?.cancel();
+    child.waiting = undefined;
+    child.lastStart = clock.now();
+    await child.node.start();
+  }
+
+  async function stopAll(group: readonly Child[]): Promise<void> {
+    for (const child of group.toReversed()) {
+      child.waiting?.cancel();
+      child.waiting = undefined;
+      await child.node.stop();
+    }
+  }
+
+  async function giveUp(child: Child, cause: DbusError): Promise<void> {
+    if (state !== "running" && state !== "starting") return;
+    state = "failed";
+    await stopAll(children);
+    const message = `${child.path} failed more than ${spec.intensity} times in ${spec.periodMs} ms`;
+    onFailed(new DbusError("ACTOR_INTENSITY", `${message}: ${cause.message}`, { cause }));
+  }
+
+  return {
+    start: () =>
+      enqueue(async () => {
+        state = "starting";
+        failures = [];
+        const started: Child[] = [];
+        for (const child of children) {
+          started.push(child);
+          try {
+            await startChild(child);
+          } catch (error) {
+            state = "failed";
+            await stopAll(started);
+            throw error;
+          }
+        }
+        state = "running";
+      }),
+    stop() {
+      if (state === "running" || state === "starting") state = "stopping";
+      return enqueue(async () => {
+        await stopAll(children);
+        state = "stopped";
+      });
+    },
+    wake(target) {
+      const index = children.findIndex(
+        (child) => target === child.path || target.startsWith(`${child.path}/`),
+      );
+      const child = children[index];
+      if (!child) return false;
+      if (target !== child.path) return child.node.wake(target);
+      if (!child.waiting) return false;
+      void enqueue(() => restart(child, affected(index)));
+      return true;
+    },
+    status: () => ({
+      path,
+      state,
+      mailbox: { depth: 0, bytes: 0 },
+      handled: 0,
+      busyMs: 0,
+      strategy: spec.strategy,
+      children: children.map(childStatus),
+    }),
+  };
+}
+
+function childStatus(child: Child): NodeStatus {
+  const status = child.node.status();
+  const { restarts, lastError } = child;
+  return { ...status, state: child.waiting ? "backoff" : status.state, restarts, lastError };
+}
+
+function createWorker(
+  spec: Extract<ChildSpec, { kind: "worker" }>,
+  path: string,
+  deps: SupervisorDeps,
+  onFailed: (error: unknown) => void,
+): TreeNode {
+  const { clock, scheduler } = deps;
+  const cell: Cell = createCell({ path, behaviour: spec.behaviour, clock, scheduler, onFailed });
+  deps.register(path, cell.ref);
+  return {
+    start: () => cell.start(),
+    stop: () => cell.stop(spec.shutdownMs),
+    wake: () => false,
+    status() {
+      const { state, depth, bytes, handled, busyMs } = cell.status();
+      return { path, state, mailbox: { depth, bytes }, handled, busyMs, children: [] };
+    },
+  };
+}

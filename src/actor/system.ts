@@ -1,0 +1,53 @@
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import { DbusError } from "../errors.ts";
+import type { Message, Ref } from "./actor.ts";
+import type { SupervisorSpec } from "./child-spec.ts";
+import { createScheduler, type Scheduler } from "./scheduler.ts";
+import { createSupervisor, type NodeStatus, type SupervisorDeps } from "./supervisor.ts";
+
+export type System = {
+  start(): Promise<void>;
+  /** Stops the tree in reverse order. Never rejects; each child has its own deadline. */
+  stop(): Promise<void>;
+  /** Ends the backoff of the actor at that path; false when it is not in one. */
+  wake(path: string): boolean;
+  status(): NodeStatus;
+  /** The actor at that path, running or not. */
+  ref<M extends Message>(path: string): Ref<M>;
+  /** Resolves when the root gave up, with the reason; never after an orderly stop. */
+  readonly failed: Promise<DbusError>;
+};
+
+export type SystemOptions = {
+  readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
+  readonly random?: () => number;
+  readonly onFailure?: SupervisorDeps["onFailure"];
+};
+
+/** A supervision tree with its actors, ready to start. */
+export function createSystem(root: SupervisorSpec, options: SystemOptions = {}): System {
+  const refs = new Map<string, Ref<Message>>();
+  const failed = Promise.withResolvers<DbusError>();
+  const deps: SupervisorDeps = {
+    clock: options.clock ?? systemClock,
+    scheduler: options.scheduler ?? createScheduler(),
+    random: options.random ?? Math.random,
+    register: (path, ref) => refs.set(path, ref),
+    onFailure: options.onFailure ?? (() => {}),
+  };
+  const supervisor = createSupervisor(root, root.id, deps, failed.resolve);
+  return {
+    start: () => supervisor.start(),
+    stop: () => supervisor.stop(),
+    wake: (path) => supervisor.wake(path),
+    status: () => ({ ...supervisor.status(), restarts: 0, lastError: null }),
+    ref<M extends Message>(path: string) {
+      const ref = refs.get(path);
+      if (!ref) throw new DbusError("NOT_FOUND", `no actor at ${path}`);
+      return ref as unknown as Ref<M>;
+    },
+    failed: failed.promise,
+  };
+}

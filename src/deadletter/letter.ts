@@ -1,0 +1,24 @@
+import type { DbusError } from "../errors.ts";
+import type { Packet } from "../flow/packet.ts";
+import type { Partition } from "../flow/partition.ts";
+import type { NewDeadLetter } from "./store.ts";
+
+/** What is kept of a packet that `node` refused for good. */
+export function deadLetter(
+  node: string,
+  partition: Partition,
+  packet: Packet,
+  error: DbusError,
+): NewDeadLetter {
+  return {
+    node,
+    input: partition.input,
+    resource: partition.resource,
+    partition: partition.name,
+    ident: packet.ident,
+    position: JSON.stringify(packet.position),
+    code: error.code,
+    reason: error.message,
+    packet,
+  };
+}

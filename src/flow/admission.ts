@@ -1,0 +1,187 @@
+import { createDeque } from "../actor/deque.ts";
+import { DbusError } from "../errors.ts";
+import { settlementOf, type Tracker } from "./ack-ledger.ts";
+import type { Edge } from "./edge.ts";
+import type { InputStats } from "./node-stats.ts";
+import { DELIVERED } from "./outcome.ts";
+import type { Packet } from "./packet.ts";
+import type { Partition } from "./partition.ts";
+import type { PartitionSet } from "./partition-set.ts";
+import type { Position } from "./position.ts";
+
+/**
+ * The gate of an input: packets go into the ledger and onto the edge as far as the window has
+ * room, the rest waits in order, and so does the plugin. A source can never be ahead of what is
+ * settled by more than the window.
+ */
+export type Admission = {
+  readonly paused: boolean;
+  setPaused(paused: boolean): void;
+  hasCredit(packets: number, bytes: number): boolean;
+  /** Admits what waits, as far as there is room. */
+  pump(): void;
+  /** The handle of one run: it is dead once `signal` aborts. */
+  begin(signal: AbortSignal): RunAdmission;
+  /** Rejects and forgets whatever waits. */
+  cancel(): void;
+};
+
+export type RunAdmission = {
+  batch(packets: Packet[], partition: string): Promise<void> | undefined;
+  one(packet: Packet, partition: string): Promise<void> | undefined;
+  deliver(packets: Packet[], partition: string): Promise<"delivered" | "deadlettered">;
+  idle(position: Position, partition: string): void;
+};
+
+export type AdmissionOptions = {
+  readonly partitions: PartitionSet;
+  readonly edge: Edge;
+  readonly stats: InputStats;
+  /** Called once when there may be room again; answer it with `pump`. */
+  readonly onRoom: () => void;
+};
+
+/** Packets that have not found room yet, from `from` on. */
+type Waiting = {
+  readonly partition: Partition;
+  readonly packets: readonly Packet[];
+  from: number;
+  readonly tracker: Tracker | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: DbusError) => void;
+};
+
+const stopped = () => new DbusError("ACTOR_UNAVAILABLE", "the input was told to stop");
+
+export function createAdmission(options: AdmissionOptions): Admission {
+  const { partitions, edge, stats, onRoom } = options;
+  const queue = createDeque<Waiting>();
+  let paused = false;
+  let asked = false;
+
+  partitions.onRoom = () => {
+    if (asked || queue.size === 0) return;
+    asked = true;
+    onRoom();
+  };
+
+  /** Admits from `from` on as far as there is room; answers how far. */
+  function admit(partition: Partition, packets: readonly Packet[], from: number, track?: Tracker) {
+    const { ledger } = partition;
+    const to = from + ledger.fits(packets, from);
+    if (to === from) return from;
+    const first = ledger.admit(packets, from, to);
+    if (track) ledger.track(first, to - from, track);
+    stats.packets += to - from;
+    for (let i = from; i < to; i++) stats.bytes += (packets[i] as Packet).bytes;
+    edge.send(partition, packets, from, to, first);
+    return to;
+  }
+
+  function submit(
+    partition: Partition,
+    packets: readonly Packet[],
+    track: Tracker | undefined,
+  ): Promise<void> | undefined {
+    const open = !paused && queue.size === 0;
+    const from = open ? admit(partition, packets, 0, track) : 0;
+    if (from === packets.length && !full(partition)) return undefined;
+    return new Promise((resolve, reject) => {
+      queue.push({ partition, packets, from, tracker: track, resolve, reject });
+    });
+  }
+
+  function full({ ledger }: Partition): boolean {
+    return (
+      ledger.inFlight >= partitions.window.packets ||
+      ledger.inFlightBytes >= partitions.window.bytes
+    );
+  }
+
+  function pump(): void {
+    asked = false;
+    if (paused) return;
+    for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
+      waiting.from = admit(waiting.partition, waiting.packets, waiting.from, waiting.tracker);
+      if (waiting.from < waiting.packets.length || full(waiting.partition)) return;
+      queue.shift();
+      waiting.resolve();
+    }
+  }
+
+  function begin(signal: AbortSignal): RunAdmission {
+    const singles = new Map<string, Packet[]>();
+
+    function flushSingles(): Promise<void> | undefined {
+      let wait: Promise<void> | undefined;
+      for (const [name, packets] of singles)
+        wait = submit(partitions.get(name), packets, undefined);
+      singles.clear();
+      return wait;
+    }
+
+    function batch(packets: Packet[], name: string): Promise<void> | undefined {
+      if (signal.aborted) return Promise.reject(stopped());
+      if (singles.size > 0) void flushSingles()?.catch(() => {});
+      if (packets.length === 0) return undefined;
+      return submit(partitions.get(name), packets, undefined);
+    }
+
+    return {
+      batch,
+      one(packet, name) {
+        if (signal.aborted) return Promise.reject(stopped());
+        const waiting = singles.get(name);
+        if (waiting && waiting.length < SINGLES_MAX) {
+          waiting.push(packet);
+          return undefined;
+        }
+        if (waiting) {
+          waiting.push(packet);
+          return flushSingles();
+        }
+        singles.set(name, [packet]);
+        queueMicrotask(() => void flushSingles()?.catch(() => {}));
+        return queue.size > 0 ? submit(partitions.get(name), [], undefined) : undefined;
+      },
+      deliver(packets, name) {
+        if (signal.aborted) return Promise.reject(stopped());
+        if (singles.size > 0) void flushSingles()?.catch(() => {});
+        if (packets.length === 0) return Promise.resolve("delivered");
+        return new Promise((resolve, reject) => {
+          const done = (worst: Tracker["worst"]) => resolve(settlementOf(worst));
+          const tracker: Tracker = { remaining: packets.length, worst: DELIVERED, done };
+          submit(partitions.get(name), packets, tracker)?.catch(reject);
+        });
+      },
+      idle(position, name) {
+        if (signal.aborted || queue.size > 0 || singles.size > 0) return;
+        partitions.get(name).ledger.idle(position);
+      },
+    };
+  }
+
+  return {
+    get paused() {
+      return paused;
+    },
+    setPaused(now) {
+      paused = now;
+      if (!paused) pump();
+    },
+    hasCredit(packets, bytes) {
+      if (paused || queue.size > 0) return false;
+      const { window, inFlight, inFlightBytes } = partitions;
+      const charged = Math.min(bytes, window.bytes);
+      return inFlight + packets <= window.packets && inFlightBytes + charged <= window.bytes;
+    },
+    pump,
+    begin,
+    cancel() {
+      for (let waiting = queue.shift(); waiting; waiting = queue.shift()) waiting.reject(stopped());
+    },
+  };
+}
+
+/** Packets emitted one by one go out together at the end of the turn, or when so many have come. */
+const SINGLES_MAX = 1024;

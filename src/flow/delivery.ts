@@ -1,0 +1,56 @@
+import type { Outcome } from "./outcome.ts";
+import type { Packet } from "./packet.ts";
+import type { Partition } from "./partition.ts";
+
+/**
+ * Packets of one partition on one edge, as a message. The sender keeps it until the receiver has
+ * settled every packet of it, and sends what is left of it again when the receiver starts anew.
+ */
+export type Delivery = {
+  readonly kind: "deliver";
+  readonly edge: EdgeRef;
+  readonly partition: Partition;
+  readonly packets: readonly Packet[];
+  /** Sequence numbers in the partition's ledger: `first + i`, unless `seqs` says otherwise. */
+  readonly first: number;
+  readonly seqs: readonly number[] | undefined;
+  /** The receiver's incarnation that it was sent to; another one ignores it. */
+  readonly incarnation: number;
+  /** How many packets the receiver has dealt with, from the front. Kept by the receiver. */
+  taken: number;
+};
+
+/** What a receiver knows of the edge: where its answers go. */
+export type EdgeRef = {
+  readonly from: string;
+  readonly to: string;
+  readonly sender: {
+    readonly path: string;
+    signal(message: Settled | Attached): void;
+  };
+};
+
+/** `delivery.packets[from..to)` are settled on this edge, and their credit comes back. */
+export type Settled = {
+  readonly kind: "settled";
+  readonly delivery: Delivery;
+  readonly from: number;
+  readonly to: number;
+  readonly outcome: Outcome;
+};
+
+/** A receiver has started and wants everything that it has not settled. */
+export type Attached = {
+  readonly kind: "attached";
+  readonly to: string;
+  readonly incarnation: number;
+};
+
+export function seqOf(delivery: Delivery, index: number): number {
+  return delivery.seqs ? (delivery.seqs[index] as number) : delivery.first + index;
+}
+
+/** Tells the sender that `delivery.packets[from..to)` ended with `outcome`. */
+export function settle(delivery: Delivery, from: number, to: number, outcome: Outcome): void {
+  if (to > from) delivery.edge.sender.signal({ kind: "settled", delivery, from, to, outcome });
+}

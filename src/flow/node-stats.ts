@@ -1,0 +1,62 @@
+/**
+ * Counters of the graph's nodes. Each is written by its own actor only and outlives its restarts;
+ * everybody may read it.
+ */
+export type InputStats = {
+  state: "starting" | "running" | "paused" | "backoff" | "finished" | "failed" | "stopped";
+  note: string | null;
+  packets: number;
+  bytes: number;
+  lagSeconds: number | null;
+  lagBytes: number | null;
+};
+
+export type FilterStats = {
+  /** Whether the plugin is open. */
+  ready: boolean;
+  packets: number;
+  dropped: number;
+  emitted: number;
+  failed: number;
+};
+
+export type OutputStats = {
+  /** Whether the plugin is open. */
+  ready: boolean;
+  note: string | null;
+  packets: number;
+  bytes: number;
+  retried: number;
+  failed: number;
+  queued: number;
+};
+
+/** Packets that nothing matched, and the first idents of them. */
+export type UnroutedStats = { packets: number; readonly idents: Set<string> };
+
+export const createInputStats = (): InputStats => ({
+  state: "starting",
+  note: null,
+  packets: 0,
+  bytes: 0,
+  lagSeconds: null,
+  lagBytes: null,
+});
+
+export const createFilterStats = (): FilterStats => ({
+  ready: false,
+  packets: 0,
+  dropped: 0,
+  emitted: 0,
+  failed: 0,
+});
+
+export const createOutputStats = (): OutputStats => ({
+  ready: false,
+  note: null,
+  packets: 0,
+  bytes: 0,
+  retried: 0,
+  failed: 0,
+  queued: 0,
+});

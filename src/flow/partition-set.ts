@@ -1,0 +1,134 @@
+import type { CheckpointStore } from "../checkpoint/store.ts";
+import { DbusError } from "../errors.ts";
+import { type AckLedger, createAckLedger } from "./ack-ledger.ts";
+import type { Partition } from "./partition.ts";
+import type { Json, Position } from "./position.ts";
+
+/** The partitions of one resource of one input. Outlives every restart of the input. */
+export type PartitionSet = {
+  readonly key: { readonly input: string; readonly resource: string };
+  readonly window: { readonly packets: number; readonly bytes: number };
+  /** Set by an operator; undefined follows the config. */
+  paused: boolean | undefined;
+  readonly inFlight: number;
+  readonly inFlightBytes: number;
+  get(name: string): Partition;
+  all(): Iterable<Partition>;
+  /** Reads the stored positions; called before each run, the newest watermark wins over them. */
+  load(store: CheckpointStore): Promise<void>;
+  /** Where to go on: the watermark, else what is stored; null when there is neither. */
+  resume(name: string): Json | null;
+  /** What is to be committed: partitions whose watermark has moved since `committed`. */
+  dirty(): readonly { readonly name: string; readonly position: Position }[];
+  committed(name: string, position: Position): void;
+  /** Writes another position to read on from; null forgets it. Only while nothing is in flight. */
+  reposition(store: CheckpointStore, name: string, position: Json | null): Promise<void>;
+  /** Resolves true when nothing is in flight, false after `ms` milliseconds. */
+  drained(ms: number): Promise<boolean>;
+  /** Called whenever a ledger has made room; set by whoever waits for it. */
+  onRoom: () => void;
+};
+
+export type PartitionSetOptions = {
+  readonly input: string;
+  readonly resource: string;
+  readonly window: { readonly packets: number; readonly bytes: number };
+  readonly epoch: number;
+  /** A number that no other partition of the process has. */
+  readonly nextLane: () => number;
+  readonly after: (ms: number, run: () => void) => { cancel(): void };
+};
+
+export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
+  const { input, resource, window, epoch } = options;
+  const partitions = new Map<string, Partition>();
+  const stored = new Map<string, Json>();
+  const written = new Map<string, Position>();
+  const waiters = new Set<() => void>();
+
+  function onLedgerRoom() {
+    set.onRoom();
+    if (waiters.size > 0 && set.inFlight === 0) for (const wake of [...waiters]) wake();
+  }
+
+  function sum(of: (ledger: AckLedger) => number): number {
+    let total = 0;
+    for (const { ledger } of partitions.values()) total += of(ledger);
+    return total;
+  }
+
+  const set: PartitionSet = {
+    key: { input, resource },
+    window,
+    paused: undefined,
+    onRoom() {},
+    get inFlight() {
+      return sum((ledger) => ledger.inFlight);
+    },
+    get inFlightBytes() {
+      return sum((ledger) => ledger.inFlightBytes);
+    },
+    get(name) {
+      const found = partitions.get(name);
+      if (found) return found;
+      const ledger = createAckLedger({ window, onRoom: onLedgerRoom });
+      const partition = { lane: options.nextLane(), input, resource, name, ledger };
+      partitions.set(name, partition);
+      return partition;
+    },
+    all: () => partitions.values(),
+    async load(store) {
+      stored.clear();
+      for (const checkpoint of await store.list()) {
+        if (checkpoint.input !== input || checkpoint.resource !== resource) continue;
+        stored.set(checkpoint.partition, parse(checkpoint.position, input));
+      }
+    },
+    resume(name) {
+      const mark = partitions.get(name)?.ledger.watermark();
+      if (mark !== undefined) return JSON.parse(JSON.stringify(mark));
+      return stored.get(name) ?? null;
+    },
+    dirty() {
+      const found = [];
+      for (const { name, ledger } of partitions.values()) {
+        const position = ledger.watermark();
+        if (position !== undefined && position !== written.get(name))
+          found.push({ name, position });
+      }
+      return found;
+    },
+    committed(name, position) {
+      written.set(name, position);
+    },
+    async reposition(store, name, position) {
+      const key = { input, resource, partition: name };
+      if (position === null) await store.remove(key);
+      else await store.commit([{ ...key, position: JSON.stringify(position), epoch }]);
+      partitions.get(name)?.ledger.reset();
+      written.delete(name);
+    },
+    drained(ms) {
+      if (set.inFlight === 0) return Promise.resolve(true);
+      return new Promise((resolve) => {
+        const timer = Number.isFinite(ms) ? options.after(ms, () => end(false)) : undefined;
+        const wake = () => end(true);
+        waiters.add(wake);
+        function end(drained: boolean) {
+          timer?.cancel();
+          waiters.delete(wake);
+          resolve(drained);
+        }
+      });
+    },
+  };
+  return set;
+}
+
+function parse(text: string, input: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new DbusError("CHECKPOINT_CORRUPT", `the checkpoint of ${input} is not JSON`, { cause });
+  }
+}

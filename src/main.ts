@@ -1,0 +1,105 @@
+import { createAdmin } from "#actors/admin.ts";
+import { supervisionTree } from "#actors/supervision-tree.ts";
+import { wire } from "#actors/wiring.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { createSystem, type System } from "./actor/system.ts";
+import type { AdminPort } from "./api/port.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Config } from "./config/config.ts";
+import type { DbusError } from "./errors.ts";
+import type { Log } from "./log.ts";
+import { openState } from "./state/open-state.ts";
+import type { State } from "./state/state.ts";
+
+/** A running bus. */
+export type Daemon = {
+  readonly admin: AdminPort;
+  /** Where the admin API listens; null when it is switched off. */
+  readonly adminUrl: string | null;
+  /** Drains, commits, closes. May be called more than once. */
+  stop(reason: string): Promise<void>;
+  /** Resolves when the daemon has ended, by `stop`, by itself, or because the root gave up. */
+  readonly done: Promise<{ readonly exitCode: number; readonly reason: string }>;
+};
+
+export type DaemonOptions = {
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Where it keeps what outlives it; the default is SQLite under `state.dir`. */
+  readonly state?: State;
+};
+
+/**
+ * Starts the bus that a configuration describes. Throws a `DbusError` when it cannot start at all:
+ * `STATE_LOCKED`, `STATE_UNWRITABLE`, `STATE_CORRUPT`, `ADMIN_LISTEN`, `ADMIN_UNSAFE`.
+ */
+export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
+  const { log, clock = systemClock } = options;
+  const state = options.state ?? (await openState({ dir: config.state.dir }));
+  const wiring = wire({ config, epoch: state.epoch, clock, log });
+  const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
+  let adminUrl: string | null = null;
+  let running = wiring.inputs.length;
+  const admin = createAdmin({
+    config,
+    wiring,
+    state,
+    clock,
+    version: packageJson.version,
+    system: () => system,
+  });
+  const tree = supervisionTree({
+    config,
+    wiring,
+    state,
+    clock,
+    log,
+    random: Math.random,
+    admin,
+    wake: (path) => system.wake(path),
+    onListening(url) {
+      adminUrl = url;
+    },
+    onInputFinished() {
+      if (--running === 0 && config.bus.onFinished === "exit") void stop("every input has ended");
+    },
+  });
+  const system: System = createSystem(tree, {
+    clock,
+    onFailure: (path, error, delayMs) => logFailure(log, path, error, delayMs),
+  });
+  for (const { path, ref } of [...wiring.inputs, ...wiring.filters, ...wiring.outputs]) {
+    ref.bind(system.ref<never>(path) as never);
+  }
+  wiring.router.ref.bind(system.ref("engine/pipeline/router"));
+  wiring.redrive.ref.bind(system.ref("engine/redrive"));
+
+  let stopping: Promise<void> | undefined;
+  function stop(reason: string, exitCode = 0): Promise<void> {
+    stopping ??= (async () => {
+      log.info(`stopping: ${reason}`);
+      await system.stop();
+      await state.close();
+      done.resolve({ exitCode, reason });
+    })();
+    return stopping;
+  }
+  void system.failed.then((error) => {
+    log.error("the supervision tree gave up", { error });
+    return stop(error.message, 1);
+  });
+  try {
+    await system.start();
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+  return { admin, adminUrl, stop: (reason) => stop(reason), done: done.promise };
+}
+
+function logFailure(log: Log, path: string, error: DbusError, delayMs: number | null): void {
+  const next = delayMs === null ? "it stays down" : `again in ${Math.round(delayMs)} ms`;
+  const text = `${path} failed; ${next}`;
+  if (error.kind === "retry") log.warn(text, { error });
+  else log.error(text, { error });
+}
