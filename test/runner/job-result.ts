@@ -1,0 +1,77 @@
+import type { Job } from "./plan.ts";
+
+/** What became of one job. */
+export type JobResult = {
+  readonly job: Job;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly ms: number;
+  /** One for each file with a failure, or for the process as a whole. */
+  readonly failures: readonly Failure[];
+};
+
+export type Failure = {
+  readonly file: string | undefined;
+  readonly text: string;
+};
+
+type Ended = {
+  readonly job: Job;
+  readonly output: string;
+  readonly code: number;
+  readonly timedOut: boolean;
+  readonly ms: number;
+};
+
+/**
+ * Reads the counts that `bun test` prints at its end. A process that ended without them, or that
+ * reports success with a failing exit code, counts as one failure more: it has not shown that
+ * its tests pass.
+ */
+export function readResult(ended: Ended): JobResult {
+  const { job, output, code, timedOut, ms } = ended;
+  const finished = /\nRan \d+ tests? across \d+ files?/.test(output) && !timedOut;
+  const counts = finished
+    ? summaryCounts(output)
+    : { passed: (output.match(/^\(pass\) /gm) ?? []).length, failed: 0, skipped: 0 };
+  const failures = [...failedFiles(output)];
+  let failed = finished ? counts.failed : (output.match(/^\(fail\) /gm) ?? []).length;
+  if (!finished || (code !== 0 && failed === 0)) {
+    failed++;
+    const how = timedOut
+      ? `did not end within ${job.timeoutMs / 60_000} minutes`
+      : `ended with ${code}`;
+    failures.push({
+      file: job.files.length === 1 ? job.files[0] : undefined,
+      text: `${how}:\n${tail(output)}`,
+    });
+  }
+  return { job, passed: counts.passed, failed, skipped: counts.skipped, ms, failures };
+}
+
+function summaryCounts(output: string): { passed: number; failed: number; skipped: number } {
+  const summary = output.slice(output.lastIndexOf("\nRan ") - 400);
+  const count = (word: string): number => {
+    const found = [...summary.matchAll(new RegExp(`^ +(\\d+) ${word}$`, "gm"))].at(-1);
+    return Number(found?.[1] ?? 0);
+  };
+  return { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
+}
+
+/** The part of the output of each file in which something failed. */
+function* failedFiles(output: string): Generator<Failure> {
+  const parts = output.split(/^(test\/\S+\.test\.ts):$/m);
+  for (let at = 1; at < parts.length; at += 2) {
+    const text = (parts[at + 1] ?? "").replace(/^\((pass|skip|todo)\) .*\n/gm, "");
+    if (/^\(fail\) |^# Unhandled error/m.test(text)) yield { file: parts[at], text: tail(text) };
+  }
+}
+
+/** The last lines, without the summary that bun prints for all files together. */
+function tail(text: string): string {
+  const body = text.replace(/\n *\d+ pass\n[\s\S]*?\nRan .*\n?$/, "").trimEnd();
+  const lines = body.split("\n");
+  const cut = lines.length > 150 ? [`(${lines.length - 150} lines before)`] : [];
+  return [...cut, ...lines.slice(-150)].join("\n");
+}

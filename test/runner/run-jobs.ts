@@ -1,0 +1,117 @@
+import { dirname } from "node:path";
+import { type JobResult, readResult } from "./job-result.ts";
+import { type Job, root } from "./plan.ts";
+import { serveServices } from "./serve-services.ts";
+
+const started = Date.now();
+const running = new Map<Job, { readonly pid: number; readonly since: number }>();
+
+/** Runs the jobs, some at once, over servers that they share, and stops the servers again. */
+export async function runJobs(jobs: readonly Job[], atOnce: number): Promise<JobResult[]> {
+  const services = serveServices();
+  const leave = (signal: NodeJS.Signals): void => {
+    for (const { pid } of running.values()) killGroup(pid);
+    say(`stopped by ${signal}`);
+    // The servers end with this process.
+    process.exit(130);
+  };
+  process.on("SIGINT", leave);
+  process.on("SIGTERM", leave);
+  const heartbeat = setInterval(sayRunning, 30_000);
+  const queue = [...jobs];
+  const results: JobResult[] = [];
+  const worker = async (): Promise<void> => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      const result = await runJob(job, services.url);
+      results.push(result);
+      sayResult(result, results.length, jobs.length);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: atOnce }, worker));
+  } finally {
+    clearInterval(heartbeat);
+    await services.stop();
+  }
+  return results;
+}
+
+async function runJob(job: Job, servicesUrl: string): Promise<JobResult> {
+  const since = Date.now();
+  // SIGKILL to us reaches the job too, and by that the servers that it started itself.
+  const head = Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig", "TERM"];
+  const merge = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
+  const child = Bun.spawn([...head, ...merge, process.execPath, "test", ...job.args], {
+    cwd: root,
+    env: { ...process.env, PATH: pathWithBun(), DBUS_TEST_SERVICES: servicesUrl, NO_COLOR: "1" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+    detached: true,
+  });
+  running.set(job, { pid: child.pid, since });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    killGroup(child.pid);
+  }, job.timeoutMs);
+  const output = collect(child.stdout);
+  const code = await child.exited;
+  clearTimeout(timer);
+  // What a test left behind would hold the pipe open, and the machine busy.
+  killGroup(child.pid);
+  running.delete(job);
+  return readResult({ job, output: await output, code, timedOut, ms: Date.now() - since });
+}
+
+/** Bun may be on PATH for this process only by the name that started it. */
+function pathWithBun(): string {
+  return `${dirname(process.execPath)}:${process.env.PATH ?? ""}`;
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // The whole group has ended, as it should.
+  }
+}
+
+const outputMax = 4 * 1024 * 1024;
+
+/** Collects what a job prints, the end of it when it is much; what people wait for is passed on. */
+async function collect(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let output = "";
+  let line = "";
+  for await (const chunk of stream) {
+    const text = decoder.decode(chunk, { stream: true });
+    output = (output + text).slice(-outputMax);
+    const lines = (line + text).split("\n");
+    line = lines.pop() ?? "";
+    for (const full of lines)
+      if (/^\[(services|seed)\b/.test(full)) process.stderr.write(`${full}\n`);
+  }
+  return output;
+}
+
+function sayRunning(): void {
+  for (const [job, { since }] of running) {
+    say(`still running: ${job.name}, for ${seconds(Date.now() - since)}`);
+  }
+}
+
+function sayResult(result: JobResult, done: number, of: number): void {
+  const verdict = result.failed > 0 ? "FAIL" : "ok  ";
+  const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
+  const counts = `${result.passed} passed, ${result.failed} failed${skipped}`;
+  say(`${verdict} ${done}/${of} ${result.job.name}: ${counts} (${seconds(result.ms)})`);
+}
+
+function say(text: string): void {
+  process.stdout.write(`[${seconds(Date.now() - started)}] ${text}\n`);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
