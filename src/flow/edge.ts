@@ -1,4 +1,11 @@
-import { type Credit, type CreditLimit, createCredit } from "../actor/credit.ts";
+import {
+  type Credit,
+  type CreditLimit,
+  chargeFor,
+  createCredit,
+  grant,
+  spend,
+} from "../actor/credit.ts";
 import { assert } from "../assert.ts";
 import { type Delivery, type EdgeRef, type Settled, seqOf } from "./delivery.ts";
 import type { Packet } from "./packet.ts";
@@ -24,9 +31,11 @@ export type Edge = EdgeRef & {
     to: number,
     first: number,
   ): void;
-  /** Puts one packet aside to go out with `flush`; false when there is no credit for it. */
+  /** Whether there is credit for one more packet. */
   canStage(partition: Partition, packet: Packet): boolean;
-  stage(partition: Partition, packet: Packet, seq: number): void;
+  /** Puts one packet aside to go out with `flush`; false, and nothing done, without credit. */
+  stage(partition: Partition, packet: Packet, seq: number): boolean;
+  /** Adds the copies of what was put aside to the ledger and sends them. */
   flush(partition: Partition): void;
   /** Takes the credit back and settles the copies in the ledger. */
   settled(message: Settled): void;
@@ -42,6 +51,7 @@ type Lane = {
   stagedSeqs: number[];
   /** Whether each staged number is one more than the one before it. */
   inRow: boolean;
+  lastSeq: number;
 };
 
 /** What of a delivery is settled; `done` is made only when a part of it is. */
@@ -51,11 +61,16 @@ export type EdgeOptions = EdgeRef & { readonly receiver: Receiver; readonly limi
 
 export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): Edge {
   const lanes = new Map<number, Lane>();
+  let lastLane: Lane | undefined;
   let incarnation = 0;
 
   function laneOf(partition: Partition): Lane {
-    const found = lanes.get(partition.lane);
-    if (found) return found;
+    if (lastLane?.partition === partition) return lastLane;
+    lastLane = lanes.get(partition.lane) ?? addLane(partition);
+    return lastLane;
+  }
+
+  function addLane(partition: Partition): Lane {
     const credit = createCredit(limit);
     const lane: Lane = {
       partition,
@@ -64,19 +79,15 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       staged: [],
       stagedSeqs: [],
       inRow: true,
+      lastSeq: 0,
     };
     lanes.set(partition.lane, lane);
     return lane;
   }
 
-  function chargeOf(
-    credit: Credit,
-    packets: readonly Packet[],
-    begin: number,
-    end: number,
-  ): number {
+  function chargeOf(packets: readonly Packet[], begin: number, end: number): number {
     let bytes = 0;
-    for (let i = begin; i < end; i++) bytes += credit.charge((packets[i] as Packet).bytes);
+    for (let i = begin; i < end; i++) bytes += chargeFor(limit, (packets[i] as Packet).bytes);
     return bytes;
   }
 
@@ -145,29 +156,32 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       const last = Math.min(end, begin + credit.packets);
       let room = credit.bytes;
       for (let i = begin; i < last; i++) {
-        room -= credit.charge((packets[i] as Packet).bytes);
+        room -= chargeFor(limit, (packets[i] as Packet).bytes);
         if (room < 0) return i - begin;
       }
       return last - begin;
     },
     send(partition, packets, begin, end, first) {
       const lane = laneOf(partition);
-      const bytes = chargeOf(lane.credit, packets, begin, end);
-      lane.credit.spend(end - begin, bytes);
+      const bytes = chargeOf(packets, begin, end);
+      spend(lane.credit, end - begin, bytes);
       const whole = begin === 0 && end === packets.length;
       dispatch(lane, whole ? packets : packets.slice(begin, end), first, undefined, bytes);
     },
     canStage(partition, packet) {
       const { credit } = laneOf(partition);
-      return incarnation > 0 && credit.packets >= 1 && credit.bytes >= credit.charge(packet.bytes);
+      const bytes = chargeFor(limit, packet.bytes);
+      return incarnation > 0 && credit.packets >= 1 && credit.bytes >= bytes;
     },
     stage(partition, packet, seq) {
+      if (!edge.canStage(partition, packet)) return false;
       const lane = laneOf(partition);
-      lane.credit.spend(1, lane.credit.charge(packet.bytes));
-      const { length } = lane.stagedSeqs;
-      if (length > 0 && lane.stagedSeqs[length - 1] !== seq - 1) lane.inRow = false;
+      spend(lane.credit, 1, chargeFor(limit, packet.bytes));
+      if (seq !== lane.lastSeq + 1 && lane.staged.length > 0) lane.inRow = false;
+      lane.lastSeq = seq;
       lane.staged.push(packet);
       lane.stagedSeqs.push(seq);
+      return true;
     },
     flush(partition) {
       const lane = lanes.get(partition.lane);
@@ -176,14 +190,17 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       lane.staged = [];
       lane.stagedSeqs = [];
       lane.inRow = true;
-      const bytes = chargeOf(lane.credit, staged, 0, staged.length);
-      dispatch(lane, staged, stagedSeqs[0] as number, inRow ? undefined : stagedSeqs, bytes);
+      const bytes = chargeOf(staged, 0, staged.length);
+      const first = stagedSeqs[0] as number;
+      if (inRow) partition.ledger.forkRange(first, staged.length, 1);
+      else for (const seq of stagedSeqs) partition.ledger.fork(seq);
+      dispatch(lane, staged, first, inRow ? undefined : stagedSeqs, bytes);
     },
     settled({ delivery, from: begin, to: end, outcome }) {
       const { partition, packets } = delivery;
       const lane = laneOf(partition);
       settledIn(lane, delivery, begin, end);
-      lane.credit.grant(end - begin, chargeOf(lane.credit, packets, begin, end));
+      grant(lane.credit, end - begin, chargeOf(packets, begin, end));
       if (!delivery.seqs)
         partition.ledger.settleRange(delivery.first + begin, end - begin, outcome);
       else for (let i = begin; i < end; i++) partition.ledger.settle(seqOf(delivery, i), outcome);
@@ -195,7 +212,7 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
         lane.unsettled.clear();
         for (const [delivery, progress] of again) {
           const [packets, seqs] = rest(delivery, progress);
-          const bytes = chargeOf(lane.credit, packets, 0, packets.length);
+          const bytes = chargeOf(packets, 0, packets.length);
           dispatch(lane, packets, seqs[0] as number, seqs, bytes);
         }
       }

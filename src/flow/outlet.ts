@@ -60,12 +60,11 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
     return last;
   }
 
+  /** All targets or none. */
   function offerTo(targets: readonly Edge[], partition: Partition, packet: Packet, seq: number) {
+    if (targets.length === 1) return (targets[0] as Edge).stage(partition, packet, seq);
     for (const edge of targets) if (!edge.canStage(partition, packet)) return false;
-    for (const edge of targets) {
-      partition.ledger.fork(seq);
-      edge.stage(partition, packet, seq);
-    }
+    for (const edge of targets) edge.stage(partition, packet, seq);
     return true;
   }
 
