@@ -1,0 +1,121 @@
+import { type Clock, sleep } from "../../clock.ts";
+import { DbusError } from "../../errors.ts";
+import type { MysqlPosition } from "./binlog/position.ts";
+import type { MysqlConnection } from "./connection.ts";
+import {
+  type BinlogFile,
+  mariadbGtidAt,
+  readBinlogEnd,
+  readBinlogFiles,
+  type ServerFacts,
+} from "./server-facts.ts";
+import type { DumpStart } from "./syncer.ts";
+
+/** Where a stream without a checkpoint begins. */
+export type StartAt =
+  | "earliest"
+  | "latest"
+  | { readonly file: string; readonly pos: number }
+  | { readonly gtid: string };
+
+/** How to ask the server for what follows a position, or why it no longer can give it. */
+export type StartPlan =
+  | { readonly kind: "dump"; readonly start: DumpStart }
+  | { readonly kind: "lost"; readonly reason: string };
+
+/** The position that `start` means on this server now. */
+export async function startPosition(
+  connection: MysqlConnection,
+  facts: ServerFacts,
+  start: StartAt,
+): Promise<MysqlPosition> {
+  const { lineage } = facts;
+  const rest = { lineage, txn: null, rows: 0 };
+  if (start === "earliest") {
+    const [first] = await readBinlogFiles(connection);
+    return { ...rest, file: first?.name ?? "", pos: 4, gtid: null };
+  }
+  if (start === "latest") return { ...rest, ...(await readBinlogEnd(connection, facts)) };
+  if ("gtid" in start) return { ...rest, file: "", pos: 4, gtid: start.gtid };
+  const known = facts.flavor === "mariadb" && start.pos > 4;
+  const gtid = known ? await mariadbGtidAt(connection, start.file, start.pos) : null;
+  return { ...rest, ...start, gtid };
+}
+
+/**
+ * Compares a position with what the server still has, before it is asked: by GTID set where both
+ * sides have one, else by file and offset, which mean nothing on another server. Raises
+ * MYSQL_GTID_OFF for a position that has only a set on a server that has none.
+ */
+export async function planStart(
+  connection: MysqlConnection,
+  facts: ServerFacts,
+  position: MysqlPosition,
+  gtid: "auto" | "on" | "off",
+  clock: Clock,
+): Promise<StartPlan> {
+  if (gtid !== "off" && facts.gtidOn && hasGtid(facts, position)) {
+    const set = position.gtid ?? "";
+    const reason =
+      facts.flavor === "mysql" ? await lostTransactions(connection, set, clock) : undefined;
+    if (reason) return { kind: "lost", reason };
+    return { kind: "dump", start: { by: "gtid", set } };
+  }
+  if (position.file === "") {
+    const message = `${connection.where}: the position is a GTID set, the server has gtid_mode OFF`;
+    throw new DbusError("MYSQL_GTID_OFF", message);
+  }
+  const reason = lostFile(facts, await readBinlogFiles(connection), position);
+  if (reason) return { kind: "lost", reason };
+  return { kind: "dump", start: { by: "file", file: position.file, pos: position.pos } };
+}
+
+/** An empty state makes MariaDB begin with its first file, which may have been purged. */
+function hasGtid(facts: ServerFacts, position: MysqlPosition): boolean {
+  if (position.gtid === null) return false;
+  return facts.flavor === "mysql" || position.gtid !== "";
+}
+
+/**
+ * MySQL: what was purged and not read, and what was read and is not there. The latter may be a
+ * transaction that the server has sent but not finished to commit, so it gets a moment.
+ */
+async function lostTransactions(
+  connection: MysqlConnection,
+  set: string,
+  clock: Clock,
+): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const [row] = await connection.query(
+      `SELECT GTID_SUBTRACT(@@GLOBAL.gtid_purged, ?) AS purged,
+        GTID_SUBTRACT(?, @@GLOBAL.gtid_executed) AS ahead`,
+      [set, set],
+    );
+    const purged = oneLine(row?.purged);
+    if (purged) return `the server has purged transactions that were not read: ${purged}`;
+    const ahead = oneLine(row?.ahead);
+    if (!ahead) return undefined;
+    if (attempt === 4) return `the server lacks transactions that were read from it: ${ahead}`;
+    await sleep(clock, 500);
+  }
+}
+
+function lostFile(
+  facts: ServerFacts,
+  files: readonly BinlogFile[],
+  position: MysqlPosition,
+): string | undefined {
+  const { lineage, file, pos } = position;
+  if (lineage !== "" && lineage !== facts.lineage) {
+    return `file and offset are those of server ${lineage}, this is ${facts.lineage}`;
+  }
+  const found = files.find((each) => each.name === file);
+  if (!found) return `${file} is not on the server any more, the oldest is ${files[0]?.name}`;
+  if (pos > found.bytes) return `${file} ends at ${found.bytes}, before offset ${pos}`;
+  return undefined;
+}
+
+function oneLine(value: unknown): string {
+  const text = String(value ?? "").replaceAll("\n", "");
+  return text.length <= 500 ? text : `${text.slice(0, 497)}...`;
+}

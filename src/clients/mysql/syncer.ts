@@ -1,0 +1,156 @@
+import { hostname } from "node:os";
+import type { Clock } from "../../clock.ts";
+import { DbusError } from "../../errors.ts";
+import type { Flavor } from "./binlog/event.ts";
+import type { MysqlConnection } from "./connection.ts";
+import { dumpCommand, gtidDumpCommand, registerCommand } from "./dump-command.ts";
+import { dumpError } from "./dump-error.ts";
+import { eofHead, errHead, okHead, readServerError } from "./reply.ts";
+import { createWire, type Wire } from "./wire.ts";
+
+/** Where a server is asked to begin: at an offset of a file, or after a set of transactions. */
+export type DumpStart =
+  | { readonly by: "file"; readonly file: string; readonly pos: number }
+  | { readonly by: "gtid"; readonly set: string };
+
+export type DumpOptions = {
+  readonly flavor: Flavor;
+  /** What we register as: two readers with one id end one another. */
+  readonly serverId: number;
+  readonly start: DumpStart;
+  /** A server with nothing to send says so this often; three missed and it counts as dead. */
+  readonly heartbeatMs: number;
+  /** No event may be longer. */
+  readonly eventBytesMax: number;
+  /** The server is not read while so many bytes wait for the consumer; the default is 4 MiB. */
+  readonly bufferBytesMax?: number;
+};
+
+export type Dump = {
+  /**
+   * The events that have arrived, whole and in order, header to checksum; waits for the first.
+   * Views on the socket's chunks: copy what is kept. Throws what ends the stream, after the last
+   * event before it: a position that is gone is POSITION_LOST, a second reader with our server id
+   * MYSQL_SERVER_ID_CLASH, the rest as `wire.ts` and `dump-error.ts` say.
+   */
+  next(): Promise<Uint8Array[]>;
+  /** Whether `next` would have to wait for the server. */
+  idle(): boolean;
+  close(): void;
+};
+
+const missedMax = 3;
+
+/**
+ * Registers as a replica on an authenticated connection and asks for the binlog. Takes the
+ * connection over, also when it throws. Raises MYSQL_GRANT when replication is not allowed.
+ */
+export async function startDump(
+  connection: MysqlConnection,
+  options: DumpOptions,
+  clock: Clock,
+): Promise<Dump> {
+  try {
+    await setUpSession(connection, options);
+  } catch (thrown) {
+    connection.close();
+    throw thrown;
+  }
+  const { where } = connection;
+  const wire = createWire(connection.takeSocket(), {
+    ...{ where, clock },
+    // One byte of the protocol stands before each event.
+    messageBytesMax: options.eventBytesMax + 1,
+    bufferBytesMax: options.bufferBytesMax ?? 4 * 2 ** 20,
+    silentMs: options.heartbeatMs * missedMax + 500,
+    sizeOf: (head) => 1 + Buffer.from(head.buffer, head.byteOffset).readUInt32LE(10),
+  });
+  try {
+    wire.send(registerCommand(options.serverId, hostname()));
+    await registered(wire, where);
+    wire.send(startCommand(options));
+  } catch (thrown) {
+    wire.close();
+    throw thrown;
+  }
+  return dump(wire, where);
+}
+
+/** The names with `source` are those since MySQL 8.0.26; each server reads the one it knows. */
+async function setUpSession(connection: MysqlConnection, options: DumpOptions): Promise<void> {
+  const nanoseconds = Math.round(options.heartbeatMs) * 1_000_000;
+  const uuid = replicaUuid(options.serverId);
+  await connection.query(
+    `SET @master_heartbeat_period = ${nanoseconds}, @source_heartbeat_period = ${nanoseconds},
+      @master_binlog_checksum = @@GLOBAL.binlog_checksum,
+      @source_binlog_checksum = @@GLOBAL.binlog_checksum,
+      @slave_uuid = '${uuid}', @replica_uuid = '${uuid}'`,
+  );
+  if (options.flavor !== "mariadb") return;
+  // 4: it understands GTID events, so none is rewritten for an old replica.
+  await connection.query("SET @mariadb_slave_capability = 4");
+  if (options.start.by !== "gtid") return;
+  await connection.query("SET @slave_connect_state = ?", [options.start.set]);
+  await connection.query("SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0");
+}
+
+/**
+ * MySQL ends an older stream of the same uuid when a new one comes, which is how our own half-open
+ * stream goes away. Made from the server id, so that two readers with one id notice each other.
+ */
+function replicaUuid(serverId: number): string {
+  return `64627573-0000-4000-8000-${serverId.toString(16).padStart(12, "0")}`;
+}
+
+async function registered(wire: Wire, where: string): Promise<void> {
+  const [answer] = await wire.read();
+  if (answer?.[0] === okHead) return;
+  const error = answer?.[0] === errHead ? readServerError(answer) : undefined;
+  const accessDenied = 1045;
+  if (error?.errno === accessDenied)
+    throw new DbusError("MYSQL_GRANT", `${where}: ${error.message}`);
+  if (error) throw dumpError(error, where);
+  throw new DbusError("MYSQL_PROTOCOL", `${where}: no answer to COM_REGISTER_SLAVE`);
+}
+
+function startCommand(options: DumpOptions): Uint8Array {
+  const { start, serverId } = options;
+  if (start.by === "file") return dumpCommand(serverId, start.file, start.pos);
+  // MariaDB has the state from @slave_connect_state and goes by it when no file is named.
+  if (options.flavor === "mariadb") return dumpCommand(serverId, "", 4);
+  return gtidDumpCommand(serverId, start.set);
+}
+
+function dump(wire: Wire, where: string): Dump {
+  let ended: DbusError | undefined;
+
+  function endOf(message: Uint8Array): DbusError {
+    const head = message[0];
+    if (head === errHead) return dumpError(readServerError(message), where);
+    if (head === eofHead && message.length < 9) {
+      return new DbusError("MYSQL_UNREACHABLE", `${where}: the server ended the binlog stream`);
+    }
+    return new DbusError("MYSQL_PROTOCOL", `${where}: a message begins with ${head}`);
+  }
+
+  return {
+    async next() {
+      if (ended) throw ended;
+      const messages = await wire.read();
+      for (let n = 0; n < messages.length; n++) {
+        const message = messages[n]!;
+        if (message[0] !== okHead) {
+          ended = endOf(message);
+          wire.close();
+          messages.length = n;
+          break;
+        }
+        messages[n] = message.subarray(1);
+      }
+      if (messages.length === 0) throw ended;
+      return messages;
+    },
+    idle: () => wire.idle(),
+    close: () => wire.close(),
+  };
+}
