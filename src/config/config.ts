@@ -65,7 +65,11 @@ export type Config = {
   readonly bus: BusConfig;
   readonly state: { readonly dir: string };
   readonly admin: AdminConfig;
-  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+  readonly log: {
+    readonly level: "debug" | "info" | "warn" | "error";
+    /** `auto` is pretty on a terminal and JSON lines elsewhere. */
+    readonly format: "auto" | "pretty" | "json";
+  };
   readonly inputs: readonly InputEntry[];
   readonly filters: readonly FilterEntry[];
   readonly outputs: readonly OutputEntry[];

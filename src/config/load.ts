@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { DbusError, toDbusError } from "../errors.ts";
+import type { Registry } from "../plugin/registry.ts";
+import type { Graph } from "./compile.ts";
+import type { Config } from "./config.ts";
+import { isRecord, problemAt, type Reading } from "./entries.ts";
+import { hasErrors, type Problem, pathText, problemsText } from "./problem.ts";
+import { secretFiles, substitute } from "./substitute.ts";
+import { readWhole } from "./whole.ts";
+import { parseYaml } from "./yaml.ts";
+
+export type LoadOptions = {
+  readonly registry: Registry;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The text of the config, when it is not (or not yet) in the file. */
+  readonly text?: string;
+  readonly overrides?: Overrides;
+};
+
+/** What the command line says against the file. */
+export type Overrides = {
+  readonly admin?: { readonly host: string; readonly port: number } | undefined;
+  readonly stateDir?: string | undefined;
+  readonly logLevel?: Config["log"]["level"] | undefined;
+  readonly logFormat?: Config["log"]["format"] | undefined;
+};
+
+export type Loaded = {
+  /** null when any problem is an error. */
+  readonly config: Config | null;
+  readonly problems: readonly Problem[];
+  readonly edges: Graph["edges"];
+};
+
+/** Reads and checks a config whole; every problem of it is in the answer, none is thrown. */
+export async function loadConfig(file: string, options: LoadOptions): Promise<Loaded> {
+  const text = options.text ?? readText(file);
+  if (typeof text !== "string") return { config: null, problems: [text], edges: [] };
+  const yaml = parseYaml(text, file);
+  const nothing = { config: null, edges: [] };
+  if (hasErrors(yaml.problems)) return { ...nothing, problems: yaml.problems };
+  if (!isRecord(yaml.value)) {
+    const message = yaml.value === null ? "the file is empty" : "the file is not an object";
+    const remedy = "it needs at least inputs: and outputs:; etc/ has samples";
+    return { ...nothing, problems: [problemAt(yaml, [], message, remedy)] };
+  }
+  const env = options.env ?? process.env;
+  const { value, paths, missing } = substitute(yaml.value, { env, readSecret: secretFiles(file) });
+  const reading: Reading = {
+    file,
+    registry: options.registry,
+    substituted: paths,
+    placeOf: yaml.placeOf,
+  };
+  const absent = missing.map(({ path, what }): Problem => {
+    const remedy = "set it before the start, or give a default: ${NAME:-default}";
+    return { ...problemAt(yaml, path, what, remedy), code: "SECRET_MISSING" };
+  });
+  const substituted = value as Record<string, unknown>;
+  const whole = await readWhole(substituted, yaml.value, reading, options.overrides ?? {});
+  // A secret that is not there is an empty text: what that breaks would only repeat the fact.
+  const hidden = new Set(missing.map(({ path }) => pathText(path)));
+  const others = whole.problems.filter((problem) => !hidden.has(problem.place.path ?? ""));
+  const problems = [...absent, ...others];
+  return { config: hasErrors(problems) ? null : whole.config, problems, edges: whole.edges };
+}
+
+/** The same, for callers that can do nothing with a config that is wrong. */
+export async function requireConfig(file: string, options: LoadOptions): Promise<Config> {
+  const { config, problems } = await loadConfig(file, options);
+  if (config) return config;
+  const first = problems.find((problem) => problem.severity === "error");
+  const place = { place: first?.place ?? { file } };
+  throw new DbusError(first?.code ?? "CONFIG_INVALID", problemsText(problems), place);
+}
+
+function readText(file: string): string | Problem {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+  } catch (error) {
+    const reason = (error as { code?: unknown } | null)?.code;
+    const place = { file };
+    if (error instanceof TypeError) {
+      const message = "the file is not valid UTF-8";
+      const remedy = "save the file as UTF-8";
+      return { severity: "error", code: "CONFIG_SYNTAX", message, place, remedy };
+    }
+    const why = typeof reason === "string" ? reason : toDbusError(error).message;
+    const message = `the file cannot be read: ${why}`;
+    const { remedy } = new DbusError("CONFIG_NOT_FOUND", message);
+    return { severity: "error", code: "CONFIG_NOT_FOUND", message, place, remedy };
+  }
+}

@@ -1,0 +1,50 @@
+import type { ErrorCode, Place } from "../errors.ts";
+
+/** One thing that is wrong with a configuration, where it is, and what would be right. */
+export type Problem = {
+  readonly severity: "error" | "warning";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly place: Place;
+  readonly remedy: string;
+};
+
+export type Path = readonly (string | number)[];
+
+/** A config path as people write it: `outputs[0].batch.countMax`. */
+export function pathText(path: Path): string {
+  let text = "";
+  for (const step of path) {
+    if (typeof step === "number") text += `[${step}]`;
+    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === "" ? step : `.${step}`;
+    else text += `[${JSON.stringify(step)}]`;
+  }
+  return text;
+}
+
+/** `file:line:column`, the form that terminals and editors turn into a link. */
+export function placeText(place: Place): string {
+  const spot = place.line === undefined ? "" : `:${place.line}:${place.column ?? 1}`;
+  return `${place.file ?? "config"}${spot}`;
+}
+
+/** Two lines a problem: where and what, then what would be right. In the order of the file. */
+export function problemsText(problems: readonly Problem[]): string {
+  const at = (problem: Problem) =>
+    (problem.place.line ?? 0) * 100_000 + (problem.place.column ?? 0);
+  return [...problems]
+    .sort((a, b) => at(a) - at(b))
+    .map((problem) => {
+      const path = problem.place.path ? ` ${problem.place.path}:` : "";
+      return (
+        `${placeText(problem.place)}: ${problem.severity}:${path} ${problem.message}` +
+        ` [${problem.code}]\n    ${problem.remedy}\n`
+      );
+    })
+    .join("");
+}
+
+/** Whether any of them keeps the configuration from being used. */
+export function hasErrors(problems: readonly Problem[]): boolean {
+  return problems.some((problem) => problem.severity === "error");
+}

@@ -1,0 +1,147 @@
+import { z } from "zod";
+import { secret } from "../plugin/secret.ts";
+
+const mib = 1024 * 1024;
+const count = (description: string) => z.int().min(1).max(1_000_000_000).describe(description);
+const millis = (description: string) => z.int().min(0).max(86_400_000).describe(description);
+
+/** Names stand in paths of files and of ZooKeeper, in metrics and in URLs (S9). */
+export const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+const name = z
+  .string()
+  .regex(namePattern, "a name is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit")
+  .describe("Its name, unique over inputs, filters and outputs.");
+const plugin = z
+  .string()
+  .min(1)
+  .max(1024)
+  .describe("A plugin's name, or the path of a TypeScript file that starts with ./");
+const ident = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[^*\s]+$/, "an ident has no spaces and no *")
+  .describe("What it emits under unless it has better idents. Default: its name.");
+const pattern = z.string().min(1).max(256);
+const match = z
+  .union([pattern, z.array(pattern).min(1).max(256)])
+  .describe("The idents that it takes: one or a list, * stands for any characters.");
+
+const size = (what: string, packets: number, bytes: number) =>
+  z
+    .strictObject({
+      packets: count("Packets.").default(packets),
+      bytes: count("Bytes.").default(bytes),
+    })
+    .prefault({})
+    .describe(what);
+
+export const busSchema = z
+  .strictObject({
+    window: size("What may be in flight for each input partition.", 8192, 32 * mib),
+    edge: size("The credit of each edge for each input partition.", 2048, 8 * mib),
+    onUnrouted: z
+      .enum(["drop", "fail"])
+      .default("drop")
+      .describe("What becomes of a packet whose ident nothing matches."),
+    checkpointIntervalMs: z
+      .int()
+      .min(10)
+      .max(3_600_000)
+      .default(1000)
+      .describe("How often checkpoints are committed."),
+    stopDeadlineMs: millis("How long a stop waits for what is in flight.").default(10_000),
+    onFinished: z
+      .enum(["stay", "exit"])
+      .default("stay")
+      .describe("What happens when every input has come to its end."),
+  })
+  .prefault({})
+  .describe("How the bus itself behaves.");
+
+export const stateSchema = z
+  .strictObject({
+    dir: z
+      .string()
+      .min(1)
+      .default("./data")
+      .describe("The data folder: checkpoints, dead letters, gaps. One process at a time."),
+  })
+  .prefault({})
+  .describe("Where state is kept.");
+
+export const adminSchema = z
+  .strictObject({
+    enabled: z.boolean().default(true).describe("Whether the admin API listens at all."),
+    host: z.string().min(1).default("127.0.0.1").describe("The address it listens on."),
+    port: z.int().min(0).max(65_535).default(9876).describe("The port; 0 takes any free one."),
+    token: secret("Bearer token; required to listen beyond this machine.").min(16).optional(),
+  })
+  .prefault({})
+  .describe("The admin API.");
+
+export const logSchema = z
+  .strictObject({
+    level: z
+      .enum(["debug", "info", "warn", "error"])
+      .default("info")
+      .describe("The least level that is written."),
+    format: z
+      .enum(["auto", "pretty", "json"])
+      .default("auto")
+      .describe("auto: pretty on a terminal, else JSON lines."),
+  })
+  .prefault({})
+  .describe("The log, on standard error.");
+
+export const sections = {
+  bus: busSchema,
+  state: stateSchema,
+  admin: adminSchema,
+  log: logSchema,
+} as const;
+
+/** The fields that every entry of a kind has beside its plugin's own. */
+export const entrySchemas = {
+  input: z.strictObject({
+    name,
+    plugin,
+    ident: ident.optional(),
+    paused: z.boolean().default(false).describe("Starts paused; dbc resume starts it."),
+  }),
+  filter: z.strictObject({ name, plugin, match, ident: ident.optional() }),
+  output: z.strictObject({
+    name,
+    plugin,
+    match,
+    batch: z
+      .strictObject({
+        countMax: count("Packets in a batch at most.").max(65_536).optional(),
+        bytesMax: count("Bytes in a batch at most.").optional(),
+        lingerMs: millis("How long the first packet waits for others.").optional(),
+      })
+      .prefault({})
+      .describe("How packets are gathered before they are written."),
+    retry: z
+      .strictObject({
+        times: z.int().min(0).max(1000).describe("Retries that are delayMs apart.").optional(),
+        delayMs: millis("The pause between them.").optional(),
+        delayMsMax: millis("Later pauses double up to this, for ever.").optional(),
+      })
+      .prefault({})
+      .describe("How writing is tried again."),
+    onFailed: z
+      .enum(["deadletter", "block"])
+      .default("deadletter")
+      .describe("What becomes of a packet that the sink refuses for good."),
+  }),
+} as const;
+
+export const batchDefaults = { countMax: 1024, bytesMax: mib, lingerMs: 0 } as const;
+export const retryDefaults = { times: 3, delayMs: 350, delayMsMax: 30_000 } as const;
+
+export type EntryKind = keyof typeof entrySchemas;
+export const groups = { inputs: "input", filters: "filter", outputs: "output" } as const;
+export type Group = keyof typeof groups;
+export const entriesMax = 1000;

@@ -1,0 +1,159 @@
+import { DbusError } from "../errors.ts";
+import { isLoopback } from "./admin-address.ts";
+import { compileGraph, type Graph } from "./compile.ts";
+import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
+import { type AnyEntry, problemAt, type Reading, readEntry } from "./entries.ts";
+import { checkWith } from "./issues.ts";
+import { jsonSchemaOf } from "./json-schema.ts";
+import type { Loaded, Overrides } from "./load.ts";
+import { meant } from "./nearest.ts";
+import { hasErrors, type Path, type Problem, placeText } from "./problem.ts";
+import { redact } from "./redact.ts";
+import { entriesMax, type Group, groups, sections } from "./schema.ts";
+
+type Tree = Readonly<Record<string, unknown>>;
+type Sections = Pick<Config, "bus" | "state" | "admin" | "log">;
+
+/** Checks every section and entry, and the graph that they make. `raw` is `value` as written. */
+export async function readWhole(
+  value: Tree,
+  raw: Tree,
+  reading: Reading,
+  overrides: Overrides,
+): Promise<Loaded> {
+  const problems: Problem[] = unknownSections(value, reading);
+  const shown: Record<string, unknown> = {};
+  const section = readSections(value, raw, shown, reading, problems);
+  const read: AnyEntry[] = [];
+  for (const group of Object.keys(groups) as Group[]) {
+    read.push(...(await readGroup(group, value[group], raw[group], shown, reading, problems)));
+  }
+  problems.push(...duplicateNames(value, reading));
+  const entries = {
+    inputs: read.flatMap((one): InputEntry[] => (one.kind === "input" ? [one.entry] : [])),
+    filters: read.flatMap((one): FilterEntry[] => (one.kind === "filter" ? [one.entry] : [])),
+    outputs: read.flatMap((one): OutputEntry[] => (one.kind === "output" ? [one.entry] : [])),
+  };
+  // The graph of half a config would only name what is missing because it is wrong itself.
+  const graph: Graph = hasErrors(problems)
+    ? { edges: [], problems: [] }
+    : compileGraph(entries, (one, match) => {
+        const at = read.find(({ entry }) => entry === one)?.at ?? [];
+        return reading.placeOf(matchPath(at, one.match.indexOf(match), raw));
+      });
+  problems.push(...graph.problems);
+  if (section === null) return { config: null, problems, edges: graph.edges };
+  const config = { file: reading.file, ...override(section, overrides), ...entries, shown };
+  problems.push(...unsafeAdmin(config.admin, reading));
+  return { config, problems, edges: graph.edges };
+}
+
+function override(section: Sections, overrides: Overrides): Sections {
+  const { level, format } = section.log;
+  return {
+    bus: section.bus,
+    state: { dir: overrides.stateDir ?? section.state.dir },
+    admin: { ...section.admin, ...overrides.admin },
+    log: { level: overrides.logLevel ?? level, format: overrides.logFormat ?? format },
+  };
+}
+
+function unknownSections(value: Tree, reading: Reading): Problem[] {
+  const known = [...Object.keys(sections), ...Object.keys(groups)];
+  return Object.keys(value)
+    .filter((key) => !known.includes(key))
+    .map((key) => {
+      const place = reading.placeOf([key], "key");
+      const remedy = meant(key, known, "what is known here");
+      return { ...problemAt(reading, [key], `unknown section ${key}`, remedy), place };
+    });
+}
+
+function readSections(
+  value: Tree,
+  raw: Tree,
+  shown: Record<string, unknown>,
+  reading: Reading,
+  problems: Problem[],
+): Sections | null {
+  const read: Record<string, unknown> = {};
+  let whole = true;
+  for (const [key, schema] of Object.entries(sections)) {
+    const json = jsonSchemaOf(schema);
+    const checking = { ...reading, at: [key], json };
+    // `bus:` with nothing, or only comments, below it is the same as no `bus:` at all.
+    const checked = checkWith(schema, value[key] ?? undefined, checking);
+    problems.push(...checked.problems);
+    whole &&= checked.problems.length === 0;
+    read[key] = checked.value;
+    if (raw[key] !== undefined) shown[key] = redact(raw[key], json);
+  }
+  return whole ? (read as Sections) : null;
+}
+
+async function readGroup(
+  group: Group,
+  value: unknown,
+  raw: unknown,
+  shown: Record<string, unknown>,
+  reading: Reading,
+  problems: Problem[],
+): Promise<readonly AnyEntry[]> {
+  const kind = groups[group];
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) {
+    const remedy = `add at least one: ${group}: [{name: …, plugin: …}]`;
+    if (kind !== "filter") problems.push(problemAt(reading, [group], `no ${group}`, remedy));
+    return [];
+  }
+  if (!Array.isArray(value) || value.length > entriesMax) {
+    const remedy = `write ${group}: and below it one "- name: …" an entry, at most ${entriesMax}`;
+    problems.push(problemAt(reading, [group], `${group} is a list of entries`, remedy));
+    return [];
+  }
+  const entries: AnyEntry[] = [];
+  const views: unknown[] = [];
+  for (const [at, item] of value.entries()) {
+    const written = (raw as readonly unknown[])[at];
+    const one = await readEntry(kind, item, written, [group, at], reading);
+    if (one.read) entries.push(one.read);
+    problems.push(...one.problems);
+    views.push(one.shown);
+  }
+  shown[group] = views;
+  return entries;
+}
+
+/** Over all three groups, and over entries that are wrong in other ways too. */
+function duplicateNames(value: Tree, reading: Reading): readonly Problem[] {
+  const first = new Map<string, Path>();
+  const problems: Problem[] = [];
+  for (const group of Object.keys(groups)) {
+    const list = value[group];
+    for (const [at, item] of Array.isArray(list) ? list.entries() : []) {
+      const name = (item as { name?: unknown } | null)?.name;
+      if (typeof name !== "string") continue;
+      const path = [group, at, "name"];
+      const other = first.get(name);
+      if (other === undefined) first.set(name, path);
+      else {
+        const remedy = `rename one of them; the first is at ${placeText(reading.placeOf(other))}`;
+        problems.push(problemAt(reading, path, `a second entry is called ${name}`, remedy));
+      }
+    }
+  }
+  return problems;
+}
+
+function unsafeAdmin(admin: Config["admin"], reading: Reading): readonly Problem[] {
+  if (!admin.enabled || admin.token !== undefined || isLoopback(admin.host)) return [];
+  const message = `${admin.host} can be reached from other machines, and there is no admin.token`;
+  const { remedy } = new DbusError("ADMIN_UNSAFE", message);
+  return [{ ...problemAt(reading, ["admin", "host"], message, remedy), code: "ADMIN_UNSAFE" }];
+}
+
+/** The item of `match` itself, so that the editor jumps to the word and not to the entry. */
+function matchPath(at: Path, index: number, raw: Tree): Path {
+  const list = raw[String(at[0])] as readonly { readonly match?: unknown }[] | undefined;
+  const isList = Array.isArray(list?.[Number(at[1])]?.match);
+  return isList ? [...at, "match", index] : [...at, "match"];
+}

@@ -1,0 +1,115 @@
+import { realpathSync } from "node:fs";
+import { dirname, resolve, sep } from "node:path";
+import * as zod from "zod";
+import { DbusError } from "../errors.ts";
+import type { Plugin } from "./define.ts";
+import * as sdk from "./index.ts";
+
+export type PluginKind = Plugin["kind"];
+
+/** What configs may name: the builtins, and TypeScript files beside the config. */
+export type Registry = {
+  readonly builtins: readonly Plugin[];
+  names(kind: PluginKind): readonly string[];
+  /**
+   * The plugin of that name or path. Throws `PLUGIN_UNKNOWN` for a name that is not there or is of
+   * another kind, `PLUGIN_LOAD` for a file that cannot be loaded, or may not be.
+   */
+  find(kind: PluginKind, written: string, configFile: string): Promise<Plugin>;
+};
+
+export function createRegistry(builtins: readonly Plugin[]): Registry {
+  const byName = new Map<string, Plugin>();
+  for (const plugin of builtins) {
+    if (byName.has(plugin.name)) {
+      throw new DbusError("PLUGIN_LOAD", `two builtin plugins are called ${plugin.name}`);
+    }
+    byName.set(plugin.name, plugin);
+  }
+  return {
+    builtins,
+    names: (kind) => builtins.filter((plugin) => plugin.kind === kind).map((one) => one.name),
+    async find(kind, written, configFile) {
+      const plugin = /^\.{1,2}\//.test(written)
+        ? await loadFile(written, configFile)
+        : byName.get(written);
+      if (plugin === undefined) {
+        throw new DbusError("PLUGIN_UNKNOWN", `there is no plugin ${written}`);
+      }
+      if (plugin.kind !== kind) {
+        const remedy = `name it under ${plugin.kind}s, or take another plugin`;
+        const message = `${written} is an ${plugin.kind}, not an ${kind}`.replace("an f", "a f");
+        throw new DbusError("PLUGIN_UNKNOWN", message, { remedy });
+      }
+      return plugin;
+    },
+  };
+}
+
+/**
+ * Loads a user's file. Only from the tree of folders that the config file is in, links resolved
+ * (S15): who may write there may already say what runs.
+ */
+async function loadFile(written: string, configFile: string): Promise<Plugin> {
+  const path = allowedPath(written, configFile);
+  provideSdk();
+  let module: Record<string, unknown>;
+  try {
+    module = await import(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DbusError("PLUGIN_LOAD", `${written} cannot be loaded: ${why}`, { cause: error });
+  }
+  const plugins = [...new Set(Object.values(module))].filter(isPlugin);
+  if (plugins.length !== 1) {
+    throw new DbusError(
+      "PLUGIN_LOAD",
+      `${written} exports ${plugins.length} plugins instead of one`,
+    );
+  }
+  return plugins[0]!;
+}
+
+function allowedPath(written: string, configFile: string): string {
+  let folder: string;
+  let path: string;
+  try {
+    folder = realpathSync(dirname(resolve(configFile)));
+    path = realpathSync(resolve(folder, written));
+  } catch {
+    throw new DbusError("PLUGIN_LOAD", `the file ${written} is not there`);
+  }
+  const inside = path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+  if (!inside || !/\.(ts|js|mjs)$/.test(path)) {
+    throw new DbusError("PLUGIN_LOAD", `the file ${written} may not be loaded`, {
+      remedy: "put the .ts file into the folder of the config file, or below it",
+    });
+  }
+  return path;
+}
+
+let provided = false;
+
+/** A user's file stands outside this package: gives it `#plugin` and `zod`, in the binary too. */
+function provideSdk(): void {
+  if (provided) return;
+  provided = true;
+  Bun.plugin({
+    name: "dbus-sdk",
+    setup(build) {
+      build.module("#plugin", () => ({ exports: { ...sdk }, loader: "object" }));
+      build.module("zod", () => ({ exports: { ...zod }, loader: "object" }));
+    },
+  });
+}
+
+function isPlugin(value: unknown): value is Plugin {
+  if (value === null || typeof value !== "object") return false;
+  const { kind, name, configSchema, open } = value as Partial<Plugin>;
+  return (
+    (kind === "input" || kind === "filter" || kind === "output") &&
+    typeof name === "string" &&
+    typeof configSchema?.safeParse === "function" &&
+    typeof open === "function"
+  );
+}
