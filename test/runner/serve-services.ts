@@ -39,7 +39,12 @@ export function serveServices(): { readonly url: string; stop(): Promise<void> }
       await server.stop(true);
       const services = await Promise.allSettled(started.values());
       await Promise.all(
-        services.map((service) => service.status === "fulfilled" && service.value.stop()),
+        services.map(async (service) => {
+          if (service.status !== "fulfilled") return;
+          // The data goes too, so nobody gains by an orderly end.
+          if ("host" in service.value) service.value.kill("SIGKILL");
+          await service.value.stop();
+        }),
       );
       sweepRunDirs();
     },
