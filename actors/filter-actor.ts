@@ -96,7 +96,8 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
         self.release(message.lane);
         return undefined;
       case "crashed":
-        throw message.error;
+        self.fail(message.error);
+        return undefined;
     }
   },
   async stop(state) {

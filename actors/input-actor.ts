@@ -73,7 +73,7 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
         startRun(state, self);
         return undefined;
       case "ended":
-        ended(state, message.run, message.error);
+        ended(state, message.run, message.error, self);
         return undefined;
       case "pause":
       case "resume":
@@ -87,9 +87,11 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
         );
         return undefined;
       case "unrouted":
-        throw new DbusError("UNROUTED", `nothing matches the ident ${message.ident}`);
+        self.fail(new DbusError("UNROUTED", `nothing matches the ident ${message.ident}`));
+        return undefined;
       case "fenced":
-        throw message.error;
+        self.fail(message.error);
+        return undefined;
     }
   },
   async stop(state) {
@@ -158,9 +160,17 @@ async function runPlugin({ entry }: State, context: InputContext): Promise<void>
   }
 }
 
-function ended(state: State, run: number, error: DbusError | undefined): void {
+function ended(
+  state: State,
+  run: number,
+  error: DbusError | undefined,
+  self: Self<InputMessage>,
+): void {
   if (run !== state.runs || state.stopping) return;
-  if (error) throw error;
+  if (error) {
+    self.fail(error);
+    return;
+  }
   if (state.run?.abort.signal.aborted) return;
   state.run = undefined;
   state.stats.state = "finished";

@@ -111,7 +111,8 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
         retryAll(state, message.error, self);
         return undefined;
       case "crashed":
-        throw message.error;
+        self.fail(message.error);
+        return undefined;
     }
   },
   stop: (state) => close(state),
@@ -277,7 +278,10 @@ function count(stats: OutputStats, packets: readonly Packet[]): void {
 
 function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): void {
   const error = thrown instanceof DbusError ? thrown : undefined;
-  if (error?.kind !== "retry" || !state.batch) throw thrown;
+  if (error?.kind !== "retry" || !state.batch) {
+    self.fail(thrown);
+    return;
+  }
   state.stats.note = `retrying: ${error.message}`;
   finish(state, { ranges: state.batch.ranges, delayMs: 0 }, self);
 }

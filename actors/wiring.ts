@@ -1,4 +1,5 @@
 import { createLateRef, type LateRef } from "#src/actor/late-ref.ts";
+import type { System } from "#src/actor/system.ts";
 import type { Clock } from "#src/clock.ts";
 import { compileGraph } from "#src/config/compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
@@ -161,6 +162,16 @@ export function wire({ config, epoch, clock, log }: WiringOptions): Wiring {
     partitions: partitionSet("redrive", "redrive"),
   };
   return { inputs, filters, outputs, router, redrive, unrouted, graph };
+}
+
+/** Ties the refs to the actors of a system, before it starts. */
+export function bindWiring(wiring: Wiring, system: System): void {
+  const { inputs, filters, outputs, router, redrive } = wiring;
+  for (const { path, ref } of inputs) ref.bind(system.ref(path));
+  for (const { path, ref } of filters) ref.bind(system.ref(path));
+  for (const { path, ref } of outputs) ref.bind(system.ref(path));
+  router.ref.bind(system.ref("engine/pipeline/router"));
+  redrive.ref.bind(system.ref("engine/redrive"));
 }
 
 const isOf =

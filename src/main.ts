@@ -1,6 +1,6 @@
 import { createAdmin } from "#actors/admin.ts";
 import { supervisionTree } from "#actors/supervision-tree.ts";
-import { wire } from "#actors/wiring.ts";
+import { bindWiring, wire } from "#actors/wiring.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort } from "./api/port.ts";
@@ -68,11 +68,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     clock,
     onFailure: (path, error, delayMs) => logFailure(log, path, error, delayMs),
   });
-  for (const { path, ref } of [...wiring.inputs, ...wiring.filters, ...wiring.outputs]) {
-    ref.bind(system.ref<never>(path) as never);
-  }
-  wiring.router.ref.bind(system.ref("engine/pipeline/router"));
-  wiring.redrive.ref.bind(system.ref("engine/redrive"));
+  bindWiring(wiring, system);
 
   let stopping: Promise<void> | undefined;
   function stop(reason: string, exitCode = 0): Promise<void> {

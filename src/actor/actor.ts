@@ -26,7 +26,10 @@ export type Self<M extends Message> = Ref<M> & {
   releaseAll(): void;
   /** Forgets the data that waits: the senders hold it and send it again. */
   clearData(): void;
-  /** Ends this incarnation as if `receive` had thrown. */
+  /**
+   * Ends this incarnation with an error that was to be expected, e.g. of a plugin. The message at
+   * hand counts as handled, where throwing would give it to the next incarnation.
+   */
   fail(error: unknown): void;
 };
 
@@ -37,7 +40,10 @@ export type ActorDefinition<D, S, M extends Message> = {
   readonly name: string;
   /** Called at each start and restart. */
   init(deps: D, self: Self<M>): S | Promise<S>;
-  /** One message at a time; throwing ends the incarnation, and the message is given to the next. */
+  /**
+   * One message at a time. Throwing is for bugs: it ends the incarnation, and the message is given
+   * to the next one, since a lost ack or grant would stall the bus without a word.
+   */
   receive(state: S, message: M, self: Self<M>): Received;
   /**
    * The way to an orderly end. Messages are still received until it resolves, and every resource
