@@ -17,6 +17,8 @@ export type KafkaWitness = {
   createTopic(topic: string, partitions?: number): Promise<void>;
   /** The sum of the high watermarks of all partitions: how many records can be read. */
   readable(topic: string): Promise<number>;
+  /** The high watermark of each partition. */
+  highs(topic: string): Promise<ReadonlyMap<number, bigint>>;
   /** Hands over every record up to the high watermarks of now, in the order of each partition. */
   readAll(topic: string, each: (record: TopicRecord) => void): Promise<number>;
   /** Follows a topic from its end on; resolves, once it follows, to what stops it. */
@@ -42,6 +44,8 @@ export async function kafkaWitness(bootstrap: string): Promise<KafkaWitness> {
     },
     readable: async (topic) =>
       (await highs(topic)).reduce((sum, partition) => sum + Number(partition.high), 0),
+    highs: async (topic) =>
+      new Map((await highs(topic)).map(({ partition, high }) => [partition, BigInt(high)])),
     readAll: async (topic, each) => readTo(kafka, topic, await highs(topic), each),
     follow: (topic, each) => follow(kafka, topic, each),
     close: () => admin.disconnect(),

@@ -68,7 +68,14 @@ export function checkLedger(committed: readonly Change[], seen: readonly Seen[])
     if (state.lastSeen !== -1 && state.lastSeen !== state.length - 1) stale.add(key);
   }
   const counts = { committed: committed.length, seen: seen.length, duplicates };
-  return { ...counts, lost, strange, changed, disordered, stale };
+  return {
+    ...counts,
+    lost: lost.found(),
+    strange: strange.found(),
+    changed: changed.found(),
+    disordered: disordered.found(),
+    stale: stale.found(),
+  };
 }
 
 type KeyState = {
@@ -94,18 +101,15 @@ function nameOf(change: Change): string {
 
 const examplesMax = 10;
 
-function findings(): Findings & { add(example: string): void } {
+function findings(): { add(example: string): void; found(): Findings } {
   const examples: string[] = [];
   let count = 0;
   return {
-    examples,
-    get count() {
-      return count;
-    },
     add: (example) => {
       count++;
       if (examples.length < examplesMax) examples.push(example);
     },
+    found: () => ({ count, examples }),
   };
 }
 
