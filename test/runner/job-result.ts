@@ -26,7 +26,7 @@ type Ended = {
 
 /**
  * Reads the counts that `bun test` prints at its end. A process that ended without them, or that
- * reports success with a failing exit code, counts as one failure more: it has not shown that
+ * reports success with a failing exit code, or ran nothing, counts as one failure more: it has not shown that
  * its tests pass.
  */
 export function readResult(ended: Ended): JobResult {
@@ -37,11 +37,12 @@ export function readResult(ended: Ended): JobResult {
     : { passed: (output.match(/^\(pass\) /gm) ?? []).length, failed: 0, skipped: 0 };
   const failures = [...failedFiles(output)];
   let failed = finished ? counts.failed : (output.match(/^\(fail\) /gm) ?? []).length;
-  if (!finished || (code !== 0 && failed === 0)) {
+  const silent = counts.passed + counts.failed + counts.skipped === 0;
+  if (!finished || silent || (code !== 0 && failed === 0)) {
     failed++;
     const how = timedOut
       ? `did not end within ${job.timeoutMs / 60_000} minutes`
-      : `ended with ${code}`;
+      : `ended with ${code} ${silent ? "and ran no test" : ""}`.trim();
     failures.push({
       file: job.files.length === 1 ? job.files[0] : undefined,
       text: `${how}:\n${tail(output)}`,
@@ -51,7 +52,7 @@ export function readResult(ended: Ended): JobResult {
 }
 
 function summaryCounts(output: string): { passed: number; failed: number; skipped: number } {
-  const summary = output.slice(output.lastIndexOf("\nRan ") - 400);
+  const summary = output.slice(Math.max(0, output.lastIndexOf("\nRan ") - 400));
   const count = (word: string): number => {
     const found = [...summary.matchAll(new RegExp(`^ +(\\d+) ${word}$`, "gm"))].at(-1);
     return Number(found?.[1] ?? 0);

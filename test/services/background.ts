@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cacheDir } from "./cache.ts";
@@ -72,9 +72,8 @@ export async function upService(name: string): Promise<void> {
     return;
   }
   // Not in the cache folder: that may lie in root's home, which another user may not enter.
-  const dir = join(tmpdir(), `dbus-up-${process.getuid?.() ?? 0}`, name);
-  await rm(dir, { recursive: true, force: true });
-  await mkdir(dir, { recursive: true, mode: 0o755 });
+  const dir = await mkdtemp(join(tmpdir(), `dbus-up-${name}-`));
+  await chmod(dir, 0o755);
   detachServers(dir);
   const started = await starter().catch((error: unknown) => {
     for (const pid of takeDetached()) if (startTick(pid) !== "") process.kill(pid, "SIGKILL");
