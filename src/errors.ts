@@ -280,6 +280,21 @@ const table = {
     summary: "nothing of that name or number",
     remedy: "list what there is with dbc status",
   },
+  REQUEST_TOO_LARGE: {
+    kind: "fatal",
+    summary: "the request's body is larger than allowed",
+    remedy: "send less at a time",
+  },
+  UNAUTHORIZED: {
+    kind: "fatal",
+    summary: "the admin API wants a token, and got none or a wrong one",
+    remedy: "set DBUS_TOKEN to the daemon's admin.token",
+  },
+  FORBIDDEN: {
+    kind: "fatal",
+    summary: "the request comes from a foreign page or by a foreign name",
+    remedy: "call the admin API by its own address, and not from another site's page",
+  },
   REQUEST_INVALID: {
     kind: "fatal",
     summary: "the request is not valid",

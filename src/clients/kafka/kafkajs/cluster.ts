@@ -1,0 +1,118 @@
+import { DbusError, toDbusError } from "../../../errors.ts";
+import type { KafkaConnectionOptions } from "../port.ts";
+import { type Address, type BrokerConnection, openConnection } from "./connection.ts";
+import { fetchMetadata, type Metadata, type TopicMetadata } from "./metadata.ts";
+
+/** The brokers of one Kafka cluster: one connection each, and what is known of the topics. */
+export type Cluster = {
+  /** A connection to whichever broker answers, the open ones first. */
+  any(): Promise<BrokerConnection>;
+  node(nodeId: number): Promise<BrokerConnection>;
+  controller(): Promise<BrokerConnection>;
+  /** From memory where it is known and young, the rest from a broker. */
+  topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>>;
+  /** Makes the next question about a topic go to a broker. */
+  forget(topic: string): void;
+  close(): void;
+};
+
+const metadataAgeMaxMs = 60_000;
+const topicsMax = 20_000;
+
+/** `host:port`, IPv6 addresses in brackets. */
+export function parseBroker(broker: string): Address {
+  const colon = broker.lastIndexOf(":");
+  const host = broker.slice(0, colon).replace(/^\[|\]$/g, "");
+  return { host, port: Number(broker.slice(colon + 1)) };
+}
+
+export function createCluster(options: KafkaConnectionOptions): Cluster {
+  const connections = new Map<string, Promise<BrokerConnection>>();
+  const known = new Map<string, { readonly meta: TopicMetadata; readonly at: number }>();
+  const seeds = options.brokers.map(parseBroker);
+  let brokers: ReadonlyMap<number, Address> = new Map();
+  let controllerId = -1;
+  let closed = false;
+
+  async function connectionTo(address: Address): Promise<BrokerConnection> {
+    const name = `${address.host}:${address.port}`;
+    const held = await connections.get(name)?.catch(() => undefined);
+    if (held?.isOpen()) return held;
+    if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the producer is closed");
+    const opening = openConnection(address, options);
+    connections.set(name, opening);
+    try {
+      const opened = await opening;
+      if (closed) opened.drop();
+      return opened;
+    } catch (error) {
+      connections.delete(name);
+      throw error;
+    }
+  }
+
+  async function any(): Promise<BrokerConnection> {
+    for (const held of connections.values()) {
+      const connection = await held.catch(() => undefined);
+      if (connection?.isOpen()) return connection;
+    }
+    const errors: DbusError[] = [];
+    for (const address of [...seeds, ...brokers.values()]) {
+      try {
+        return await connectionTo(address);
+      } catch (error) {
+        errors.push(toDbusError(error));
+      }
+    }
+    // A broker that refuses us says more than one that is not there.
+    const telling = errors.find((error) => error.kind === "fatal") ?? errors[0];
+    throw telling ?? new DbusError("KAFKA_UNREACHABLE", "no brokers are given");
+  }
+
+  async function refresh(names: readonly string[]): Promise<Metadata> {
+    const metadata = await fetchMetadata(await any(), names);
+    brokers = metadata.brokers;
+    controllerId = metadata.controllerId;
+    if (known.size > topicsMax) known.clear();
+    for (const [name, meta] of metadata.topics) {
+      if (meta.errorCode === 0) known.set(name, { meta, at: options.clock.now() });
+      else known.delete(name);
+    }
+    return metadata;
+  }
+
+  async function node(nodeId: number): Promise<BrokerConnection> {
+    let address = brokers.get(nodeId);
+    if (!address) address = (await refresh([])).brokers.get(nodeId);
+    if (address) return connectionTo(address);
+    throw new DbusError("KAFKA_NOT_LEADER", `broker ${nodeId} is not in the cluster now`);
+  }
+
+  return {
+    any,
+    node,
+    async controller() {
+      if (!brokers.has(controllerId)) await refresh([]);
+      return controllerId < 0 ? any() : node(controllerId);
+    },
+    async topics(names) {
+      const young = options.clock.now() - metadataAgeMaxMs;
+      const missing = names.filter(
+        (name) => (known.get(name)?.at ?? Number.NEGATIVE_INFINITY) < young,
+      );
+      const fetched = missing.length > 0 ? (await refresh(missing)).topics : undefined;
+      return new Map(
+        names.flatMap((name) => {
+          const meta = fetched?.get(name) ?? known.get(name)?.meta;
+          return meta ? [[name, meta]] : [];
+        }),
+      );
+    },
+    forget: (topic) => void known.delete(topic),
+    close() {
+      closed = true;
+      for (const held of connections.values()) held.then((open) => open.drop()).catch(() => {});
+      connections.clear();
+    },
+  };
+}

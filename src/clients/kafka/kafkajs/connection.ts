@@ -1,0 +1,185 @@
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import Connection from "kafkajs/src/network/connection";
+import { type Definition, requests, type Versions } from "kafkajs/src/protocol/requests";
+import { DbusError } from "../../../errors.ts";
+import type { Log } from "../../../log.ts";
+import type { KafkaConnectionOptions } from "../port.ts";
+import { connectError, requestError } from "./errors.ts";
+
+export type Address = { readonly host: string; readonly port: number };
+
+/** A connection to one broker, logged in. Errors are `DbusError`s. */
+export type BrokerConnection = {
+  readonly name: string;
+  isOpen(): boolean;
+  /** The newest version of an API that both sides speak, at most `newest`. */
+  version(apiKey: number, newest: number): number;
+  /** Makes a request of kafkajs's own and returns the answer with its error codes in it. */
+  call<Args, Decoded>(
+    apiKey: number,
+    definition: Definition<Args, Decoded>,
+    args: Args,
+  ): Promise<Decoded>;
+  /** Makes a request with a body that is encoded already. */
+  send<Decoded>(request: RawRequest<Decoded>): Promise<Decoded>;
+  /** Gives the connection up at once; what is on its way fails. */
+  drop(): void;
+};
+
+export type RawRequest<Decoded> = {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly apiName: string;
+  readonly body: Buffer;
+  decode(data: Buffer): Decoded | Promise<Decoded>;
+};
+
+const saslAuthenticate = 36;
+
+/** Connects, asks what the broker speaks, and logs in. */
+export async function openConnection(
+  address: Address,
+  options: KafkaConnectionOptions,
+): Promise<BrokerConnection> {
+  const name = `${address.host}:${address.port}`;
+  let onClose = (_: Error) => {};
+  const closed = new Promise<never>((_, reject) => {
+    onClose = reject;
+  });
+  closed.catch(() => {});
+  const connection = newConnection(address, options, (error) => {
+    onClose(error);
+    connection.rejectRequests(error);
+  });
+  try {
+    // kafkajs waits for ever when the broker closes during the TLS handshake, so we watch as well.
+    await Promise.race([connection.connect(), closed]);
+    const versions = await apiVersions(connection, options.connectTimeoutMs);
+    connection.setVersions(versions);
+    connection.setSupportAuthenticationProtocol(versions[saslAuthenticate] !== undefined);
+    await Promise.race([connection.authenticate(), closed]);
+    return brokerConnection(name, connection, versions);
+  } catch (error) {
+    connection.socket?.destroy();
+    throw connectError(error, name, options);
+  }
+}
+
+function newConnection(
+  { host, port }: Address,
+  options: KafkaConnectionOptions,
+  onClose: (error: Error) => void,
+): Connection {
+  const { tls, sasl } = options;
+  const connection = new Connection({
+    host,
+    port,
+    clientId: options.clientId,
+    logger: driverLogger(options.log.with({ broker: `${host}:${port}` })),
+    requestTimeout: options.requestTimeoutMs,
+    connectionTimeout: options.connectTimeoutMs,
+    ssl: tls
+      ? {
+          rejectUnauthorized: tls.verify,
+          ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+          ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+          ...(tls.key === undefined ? {} : { key: tls.key }),
+        }
+      : null,
+    sasl: sasl ? { ...sasl } : null,
+    socketFactory: ({ ssl, onConnect }) => {
+      const socket: Socket = ssl
+        ? connectTls({ host, port, minVersion: "TLSv1.2", ...ssl }, onConnect)
+        : connectTcp({ host, port }, onConnect);
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 60_000);
+      socket.once("close", () => onClose(new Error("the connection was closed")));
+      return socket;
+    },
+  });
+  tameThrottleTimer(connection);
+  return connection;
+}
+
+/**
+ * kafkajs arms a timer after every answer, for the end of a throttling that nearly never is, with
+ * a delay below zero: Bun and Node then warn (TimeoutNegativeWarning). Armed only when needed.
+ */
+function tameThrottleTimer(connection: Connection): void {
+  const queue = connection.requestQueue;
+  const schedule = queue.scheduleCheckPendingRequests.bind(queue);
+  queue.scheduleCheckPendingRequests = () => {
+    if (queue.pending.length > 0) schedule();
+  };
+}
+
+/** kafkajs says at level error what it throws as well; whoever catches that names it once. */
+function driverLogger(log: Log): ConstructorParameters<typeof Connection>[0]["logger"] {
+  const logger = {
+    namespace: () => logger,
+    debug() {},
+    info() {},
+    warn: (message: string) => log.warn(`kafkajs: ${message}`),
+    error: (message: string) => log.debug(`kafkajs: ${message}`),
+  };
+  return logger;
+}
+
+async function apiVersions(connection: Connection, timeoutMs: number): Promise<Versions> {
+  const call = requests.ApiVersions.protocol({ version: 0 })({});
+  const { apiVersions } = await connection.send({ ...call, requestTimeout: timeoutMs });
+  return Object.fromEntries(apiVersions.map((api) => [api.apiKey, api]));
+}
+
+function brokerConnection(
+  name: string,
+  connection: Connection,
+  versions: Versions,
+): BrokerConnection {
+  function version(apiKey: number, newest: number): number {
+    const range = versions[apiKey];
+    if (range && range.minVersion <= newest) return Math.min(newest, range.maxVersion);
+    throw new DbusError("KAFKA_UNSUPPORTED", `broker ${name} does not speak API ${apiKey}`);
+  }
+  const drop = () => {
+    connection.socket?.destroy();
+    connection.disconnect().catch(() => {});
+  };
+  return {
+    name,
+    isOpen: () => connection.isConnected(),
+    version,
+    async call(apiKey, definition, args) {
+      const newest = Math.max(...definition.versions.map(Number));
+      const { request, response } = definition.protocol({ version: version(apiKey, newest) })(args);
+      try {
+        const { decode } = response;
+        return await connection.send({
+          request,
+          response: { decode, parse: async (data) => data },
+        });
+      } catch (error) {
+        drop();
+        throw requestError(error, name);
+      }
+    },
+    async send({ apiKey, apiVersion, apiName, body, decode }) {
+      try {
+        return await connection.send({
+          request: {
+            apiKey,
+            apiVersion,
+            apiName,
+            encode: async () => ({ buf: body, buffer: body }),
+          },
+          response: { decode: async (data) => decode(data), parse: async (data) => data },
+        });
+      } catch (error) {
+        drop();
+        throw requestError(error, name);
+      }
+    },
+    drop,
+  };
+}

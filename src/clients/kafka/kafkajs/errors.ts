@@ -1,0 +1,54 @@
+import { DbusError } from "../../../errors.ts";
+import type { KafkaConnectionOptions } from "../port.ts";
+
+/** What kafkajs, Bun's sockets and Bun's TLS throw has these in common. */
+type Thrown = { readonly name?: string; readonly message?: string; readonly code?: unknown };
+
+const tlsCodes =
+  /CERT|^ERR_SSL|^ERR_TLS|^EPROTO$|UNABLE_TO_(GET|VERIFY|DECRYPT)|CRL_|^HOSTNAME_MISMATCH|^INVALID_CA/;
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Names what went wrong while a connection was made. */
+export function connectError(
+  thrown: unknown,
+  broker: string,
+  options: Pick<KafkaConnectionOptions, "tls" | "sasl">,
+): DbusError {
+  if (thrown instanceof DbusError) return thrown;
+  const { name, code } = thrown as Thrown;
+  const message = messageOf(thrown);
+  const cause = { cause: thrown };
+  if (name === "KafkaJSSASLAuthenticationError" || code === 58 || code === 33) {
+    const { mechanism = "", username = "" } = options.sasl ?? {};
+    const text = `broker ${broker} refused the ${mechanism} login of user ${username}`;
+    return new DbusError(
+      "KAFKA_AUTH",
+      code === 33 ? `${text}: it has no such mechanism` : text,
+      cause,
+    );
+  }
+  if (options.tls && (tlsCodes.test(String(code)) || /\b(certificate|ssl|tls)\b/i.test(message))) {
+    return new DbusError("KAFKA_TLS", `broker ${broker}: ${message}`, cause);
+  }
+  const hint = /clos|hang up|reset|timed out/i.test(message) ? closedHint(options) : "";
+  return new DbusError("KAFKA_UNREACHABLE", `broker ${broker}: ${message}${hint}`, cause);
+}
+
+/** A broker that expects another kind of connection says so by closing it. */
+function closedHint({ tls, sasl }: Pick<KafkaConnectionOptions, "tls" | "sasl">): string {
+  if (tls) return "; is that a TLS listener?";
+  return sasl
+    ? "; is that a SASL listener without TLS?"
+    : "; does that listener ask for TLS or SASL?";
+}
+
+/** Names what went wrong with a request: nobody knows whether the broker has acted on it. */
+export function requestError(thrown: unknown, broker: string): DbusError {
+  if (thrown instanceof DbusError) return thrown;
+  return new DbusError("KAFKA_REQUEST_FAILED", `broker ${broker}: ${messageOf(thrown)}`, {
+    cause: thrown,
+  });
+}
