@@ -1,5 +1,6 @@
 import type { Bench } from "./bench.ts";
+import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
 
 /** Every bench, in the order in which they are listed. */
-export const benches: readonly Bench[] = [mysqlKafka];
+export const benches: readonly Bench[] = [mysqlKafka, latency];

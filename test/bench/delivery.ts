@@ -16,8 +16,8 @@ export type Expected = {
   readonly mysqlPort: number;
   readonly topic: string;
   readonly rows: number;
-  /** The row's number in one record's value; throws when it is not a row. */
-  readonly idOf: (value: Buffer) => number;
+  /** The row's number in one record's value; throws when it is not an inserted row. */
+  readonly idOf: (value: Buffer) => unknown;
 };
 
 const pollMs = 10;

@@ -3,6 +3,7 @@ import { mavenLibs } from "../../services/maven.ts";
 import { freePort } from "../../services/port.ts";
 import { systemTool } from "../../services/system-tools.ts";
 import { type Measured, startMeasured } from "../measure.ts";
+import type { Mover, MoverOptions } from "../mover.ts";
 
 /** Debezium's connector on Kafka's own single-process runtime, both from Maven. */
 const artifacts = [
@@ -10,25 +11,29 @@ const artifacts = [
   "org.apache.kafka:connect-runtime:4.1.0",
 ];
 
-export type DebeziumOptions = {
-  readonly mysqlPort: number;
-  readonly bootstrap: string;
-  /** A folder of this run for its offsets, schema history and log. */
-  readonly dir: string;
-};
-
-/** The topic that `bench.orders` goes to. */
-export const debeziumTopic = "debezium.bench.orders";
-
 export function debeziumLibs(): Promise<string> {
   return mavenLibs("debezium-3.3.1", artifacts);
 }
 
+/** Its records are the envelope alone, as JSON without a schema. */
+export const debezium: Mover = {
+  name: "debezium",
+  topicOf: (table) => `debezium.bench.${table}`,
+  start: startDebezium,
+  column(value, name) {
+    const { op, after } = JSON.parse(value.toString()) as { op: string; after: Columns };
+    if (op !== "c") throw new Error(`a record of Debezium's with op ${op}`);
+    return after[name];
+  },
+};
+
+type Columns = Readonly<Record<string, unknown>>;
+
 /**
  * Starts Debezium so that it reads the whole binlog, without a snapshot. The heap is what Kafka's
- * connect-standalone script gives; linger, batch and queue are those of our own comparison.
+ * connect-standalone script gives; linger, batch and queue are set as its users tune it.
  */
-export async function startDebezium(options: DebeziumOptions): Promise<Measured> {
+async function startDebezium(options: MoverOptions): Promise<Measured> {
   const { dir } = options;
   const java = await systemTool("java");
   const libs = await debeziumLibs();
@@ -41,7 +46,7 @@ export async function startDebezium(options: DebeziumOptions): Promise<Measured>
   return startMeasured(argv, { logFile: join(dir, "debezium.log"), cwd: dir });
 }
 
-function workerOf({ bootstrap, dir }: DebeziumOptions, restPort: number): Record<string, string> {
+function workerOf({ bootstrap, dir }: MoverOptions, restPort: number): Record<string, string> {
   const json = "org.apache.kafka.connect.json.JsonConverter";
   return {
     "bootstrap.servers": bootstrap,
@@ -58,7 +63,7 @@ function workerOf({ bootstrap, dir }: DebeziumOptions, restPort: number): Record
   };
 }
 
-function connectorOf({ mysqlPort, dir }: DebeziumOptions): Record<string, string> {
+function connectorOf({ mysqlPort, table, dir }: MoverOptions): Record<string, string> {
   return {
     name: "debezium",
     "connector.class": "io.debezium.connector.mysql.MySqlConnector",
@@ -70,7 +75,7 @@ function connectorOf({ mysqlPort, dir }: DebeziumOptions): Record<string, string
     "database.server.id": "54001",
     "topic.prefix": "debezium",
     "database.include.list": "bench",
-    "table.include.list": "bench.orders",
+    "table.include.list": `bench.${table}`,
     "snapshot.mode": "never",
     "include.schema.changes": "false",
     "schema.history.internal": "io.debezium.storage.file.history.FileSchemaHistory",
@@ -84,10 +89,4 @@ function propertiesText(properties: Record<string, string>): string {
   return Object.entries(properties)
     .map(([key, value]) => `${key}=${value}\n`)
     .join("");
-}
-
-/** The number of the row in a record of Debezium's. */
-export function debeziumId(value: Buffer): number {
-  const { after } = JSON.parse(value.toString()) as { after: { id: number } };
-  return after.id;
 }

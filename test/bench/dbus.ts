@@ -1,0 +1,57 @@
+import { join } from "node:path";
+import { startMeasured } from "./measure.ts";
+import type { Mover, MoverOptions } from "./mover.ts";
+
+const repo = join(import.meta.dir, "../..");
+
+/** dbusd as users start it, with its defaults: a process of its own, SQLite state, the admin API. */
+export const dbus: Mover = {
+  name: "dbus",
+  topicOf: (table) => `dbus.bench.${table}`,
+  start: async (options) => {
+    const file = join(options.dir, "dbus.yaml");
+    // JSON is YAML.
+    await Bun.write(file, JSON.stringify(configOf(options), null, 2));
+    return startMeasured([process.execPath, "src/cli/dbusd.ts", file], {
+      logFile: join(options.dir, "dbusd.log"),
+      cwd: repo,
+    });
+  },
+  column(value, name) {
+    const { dml, cols, rows } = JSON.parse(value.toString()) as RowEvent;
+    if (dml !== "I") throw new Error(`a record of dbus's with dml ${dml}`);
+    return rows[0]?.[cols.indexOf(name)];
+  },
+};
+
+type RowEvent = {
+  readonly dml: string;
+  readonly cols: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+};
+
+function configOf({ mysqlPort, bootstrap, table, dir }: MoverOptions): unknown {
+  return {
+    state: { dir: join(dir, "state") },
+    admin: { port: 0 },
+    inputs: [
+      {
+        name: "bench",
+        plugin: "MysqlbinlogInput",
+        ...{ host: "127.0.0.1", port: mysqlPort, user: "root", password: "" },
+        tables: [`bench.${table}`],
+        start: "earliest",
+      },
+    ],
+    outputs: [
+      {
+        name: "kafka",
+        plugin: "KafkaOutput",
+        match: "bench",
+        brokers: bootstrap.split(","),
+        topic: "dbus.${db}.${tbl}",
+        format: "row",
+      },
+    ],
+  };
+}
