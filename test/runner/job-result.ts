@@ -37,6 +37,9 @@ export function readResult(ended: Ended): JobResult {
     : { passed: (output.match(/^\(pass\) /gm) ?? []).length, failed: 0, skipped: 0 };
   const failures = [...failedFiles(output)];
   let failed = finished ? counts.failed : (output.match(/^\(fail\) /gm) ?? []).length;
+  // A name pattern (-t) need not meet a test in every file.
+  const unmatched = /^error: .*matched 0 tests/m.test(output);
+  if (unmatched) return { job, passed: 0, failed: 0, skipped: 0, ms, failures: [] };
   const silent = counts.passed + counts.failed + counts.skipped === 0;
   if (!finished || silent || (code !== 0 && failed === 0)) {
     failed++;
