@@ -99,7 +99,8 @@ const table = {
   MYSQL_TLS: {
     kind: "fatal",
     summary: "no trusted TLS connection to the MySQL server",
-    remedy: "name the server's CA in tls.ca, or set tls: require | disable to trust the network",
+    remedy:
+      "name the CA of the server in tlsCa, or set tls: require | disable to trust the network",
   },
   MYSQL_BINLOG_OFF: {
     kind: "fatal",

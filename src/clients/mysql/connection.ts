@@ -99,7 +99,7 @@ async function readCa(path: string, where: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    const remedy = "name a readable PEM file in tls.ca";
+    const remedy = "name a readable PEM file in tlsCa";
     throw new DbusError("MYSQL_TLS", `${where}: cannot read ${path}`, { cause, remedy });
   }
 }
