@@ -1,0 +1,109 @@
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ZodType } from "zod";
+import packageJson from "../../package.json" with { type: "json" };
+import { DbusError, toDbusError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { encodeJson, isShallow } from "./encode.ts";
+import { guard, isJson, safetyHeaders } from "./guard.ts";
+import { openApi } from "./openapi.ts";
+import type { AdminPort } from "./port.ts";
+import { problemResponse } from "./problem.ts";
+import { type Route, route } from "./route.ts";
+import { routes } from "./routes/index.ts";
+
+export type AppOptions = {
+  /** Wanted from everybody but probes, when set. */
+  readonly token?: string | undefined;
+  readonly log: Log;
+};
+
+const bodyBytesMax = 1024 * 1024;
+const jsonDepthMax = 32;
+
+/** The whole table, the document that describes it included. */
+export function routeTable(): readonly Route[] {
+  const document = openApi(routes, packageJson.version);
+  const self = route({
+    method: "get",
+    path: "/api/v1/openapi.json",
+    summary: "This document.",
+    handle: () => ({ type: "application/json", body: JSON.stringify(document) }),
+  });
+  return [...routes, self];
+}
+
+/** The admin API over a running bus. Its handlers ask the port; they hold no state of their own. */
+export function createApp(port: AdminPort, { token, log }: AppOptions): Hono {
+  const app = new Hono();
+  app.use(async (context, next) => {
+    await next();
+    for (const [name, value] of Object.entries(safetyHeaders)) context.header(name, value);
+  });
+  const tooLarge = () =>
+    problemResponse(new DbusError("REQUEST_TOO_LARGE", "the body is larger than 1 MiB"));
+  const limit = bodyLimit({ maxSize: bodyBytesMax, onError: tooLarge });
+  for (const one of routeTable()) {
+    const path = one.path.replace(/\{(\w+)\}/g, ":$1");
+    app.on(one.method.toUpperCase(), path, async (context, next) => {
+      guard(context.req.raw, { token }, one.open);
+      await next();
+    });
+    app.on(one.method.toUpperCase(), path, limit, async (context) => {
+      const query = context.req.query();
+      const input = {
+        params: checked(one.params, context.req.param(), "path"),
+        query: checked(one.query, query, "query"),
+        body: one.body ? checked(one.body, await readBody(context.req.raw), "body") : undefined,
+      };
+      const { status = 200, type, body } = await one.handle(port, input);
+      if (one.method !== "get") log.info(`admin: ${one.method} ${one.path}`, { status });
+      const headers = { "content-type": type ?? "application/json" };
+      return new Response(type ? String(body) : encodeJson(body), { status, headers });
+    });
+  }
+  app.notFound((context) => {
+    guard(context.req.raw, { token }, false);
+    return problemResponse(new DbusError("NOT_FOUND", `no ${context.req.method} here`));
+  });
+  app.onError((error) => {
+    if (error instanceof MediaError) return problemResponse(error.reason, 415);
+    const failure = toDbusError(error);
+    if (failure.kind === "bug") log.error("the admin API failed", { error: failure });
+    return problemResponse(error);
+  });
+  return app;
+}
+
+/** Carries its status: the code is that of any request that is not valid. */
+class MediaError extends Error {
+  readonly reason = new DbusError("REQUEST_INVALID", "the content type is not application/json", {
+    remedy: "send the header content-type: application/json",
+  });
+}
+
+async function readBody(request: Request): Promise<unknown> {
+  if (!isJson(request)) throw new MediaError();
+  const bytes = await request.arrayBuffer();
+  if (bytes.byteLength === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new DbusError("REQUEST_INVALID", "the body is not valid JSON in UTF-8");
+  }
+  if (!isShallow(value, jsonDepthMax)) {
+    throw new DbusError("REQUEST_INVALID", `the body is nested deeper than ${jsonDepthMax}`);
+  }
+  return value;
+}
+
+function checked(schema: ZodType | undefined, value: unknown, where: string): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => {
+    return `${[where, ...issue.path].join(".")}: ${issue.message}`;
+  });
+  throw new DbusError("REQUEST_INVALID", faults.join("; "));
+}

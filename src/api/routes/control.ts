@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { route } from "../route.ts";
+import { checkpointSchema } from "../schemas.ts";
+
+const name = z.string().min(1).max(256);
+const inputParams = z.strictObject({ input: name });
+const keyParams = z.strictObject({ input: name, resource: name, partition: name });
+const done = z.object({ done: z.literal(true) });
+const noBody = z.strictObject({});
+
+export const controlRoutes = [
+  route({
+    method: "put",
+    path: "/api/v1/pause/{input}",
+    summary: "Pauses an input; what is in flight is delivered, the rest of the bus goes on.",
+    params: inputParams,
+    body: noBody,
+    response: done,
+    async handle(port, { params }) {
+      await port.pause(params.input);
+      return { body: { done: true } };
+    },
+  }),
+  route({
+    method: "put",
+    path: "/api/v1/resume/{input}",
+    summary: "Resumes a paused input where it was.",
+    params: inputParams,
+    body: noBody,
+    response: done,
+    async handle(port, { params }) {
+      await port.resume(params.input);
+      return { body: { done: true } };
+    },
+  }),
+  route({
+    method: "get",
+    path: "/api/v1/checkpoints",
+    summary: "Every checkpoint, and the watermark that is to be committed next.",
+    response: z.array(checkpointSchema),
+    handle: async (port) => ({ body: await port.checkpoints() }),
+  }),
+  route({
+    method: "put",
+    path: "/api/v1/checkpoints/{input}/{resource}/{partition}",
+    summary: "Sets a checkpoint: the input reads on from there.",
+    params: keyParams,
+    body: z.strictObject({ position: z.json().describe("As the input's plugin spells it.") }),
+    response: done,
+    async handle(port, { params, body }) {
+      await port.setCheckpoint(params, body.position);
+      return { body: { done: true } };
+    },
+  }),
+  route({
+    method: "delete",
+    path: "/api/v1/checkpoints/{input}/{resource}/{partition}",
+    summary: "Forgets a checkpoint: the input starts anew under its start policy.",
+    params: keyParams,
+    body: noBody,
+    response: done,
+    async handle(port, { params }) {
+      await port.resetCheckpoint(params);
+      return { body: { done: true } };
+    },
+  }),
+];

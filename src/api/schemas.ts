@@ -1,0 +1,156 @@
+import { z } from "zod";
+import type { ActorStatus, CheckpointView, Stat, Topology } from "./port.ts";
+
+/** The answers' shapes, told to the OpenAPI document; the types of `port.ts` hold them to it. */
+const text = z.string();
+const number = z.number();
+const actorState = z.enum(["starting", "running", "backoff", "stopping", "stopped", "failed"]);
+const lastError = z
+  .object({ code: text, message: text, at: number.describe("Unix milliseconds.") })
+  .nullable();
+
+export const actorSchema: z.ZodType<ActorStatus> = z
+  .object({
+    path: text,
+    state: actorState,
+    restarts: number,
+    lastError,
+    mailbox: z.object({ depth: number, bytes: number }),
+    credit: z.record(text, number).describe("Packets left on each edge to the next actors."),
+    handled: number,
+    busyMs: number,
+    strategy: z.enum(["one_for_one", "one_for_all", "rest_for_one"]).exactOptional(),
+    get children() {
+      return z.array(actorSchema);
+    },
+  })
+  .meta({ id: "Actor" });
+
+const inputStatus = z
+  .object({
+    name: text,
+    resource: text,
+    label: text,
+    plugin: text,
+    state: z.enum(["starting", "running", "paused", "backoff", "finished", "failed", "stopped"]),
+    note: text.nullable(),
+    packets: number,
+    bytes: number,
+    inFlight: number,
+    inFlightBytes: number,
+    lagSeconds: number.nullable(),
+    lagBytes: number.nullable(),
+    lastError,
+  })
+  .meta({ id: "InputStatus" });
+
+const filterStatus = z
+  .object({
+    name: text,
+    plugin: text,
+    state: actorState,
+    packets: number,
+    dropped: number,
+    emitted: number,
+    failed: number,
+    lastError,
+  })
+  .meta({ id: "FilterStatus" });
+
+const outputStatus = z
+  .object({
+    name: text,
+    plugin: text,
+    state: actorState,
+    note: text.nullable(),
+    packets: number,
+    bytes: number,
+    retried: number,
+    failed: number,
+    queued: number,
+    lastError,
+  })
+  .meta({ id: "OutputStatus" });
+
+export const statSchema: z.ZodType<Stat> = z
+  .object({
+    version: text,
+    pid: number,
+    epoch: number,
+    startedAt: number.describe("Unix milliseconds."),
+    uptimeMs: number,
+    rssBytes: number,
+    ready: z.boolean(),
+    inputs: z.array(inputStatus),
+    filters: z.array(filterStatus),
+    outputs: z.array(outputStatus),
+    unrouted: z.object({ packets: number, idents: z.array(text) }),
+    deadLetters: number,
+    gaps: number,
+  })
+  .meta({ id: "Stat" });
+
+export const topologySchema: z.ZodType<Topology> = z
+  .object({
+    nodes: z.array(
+      z.object({
+        name: text,
+        kind: z.enum(["input", "filter", "output"]),
+        plugin: text,
+        match: z.array(text),
+        idents: z.array(text),
+      }),
+    ),
+    edges: z.array(z.object({ from: text, to: text })),
+  })
+  .meta({ id: "Topology" });
+
+const key = { input: text, resource: text, partition: text };
+
+export const checkpointSchema: z.ZodType<CheckpointView> = z
+  .object({
+    ...key,
+    position: text.describe("JSON text of the input's position."),
+    epoch: number,
+    committedAt: number.describe("Unix milliseconds."),
+    watermark: text
+      .nullable()
+      .describe("JSON text; newer than the position until it is committed."),
+  })
+  .meta({ id: "Checkpoint" });
+
+export const deadLetterSchema = z
+  .object({
+    id: number,
+    at: number.describe("Unix milliseconds."),
+    node: text.describe("Who refused it; a redrive starts again there."),
+    ...key,
+    ident: text,
+    position: text.describe("JSON text of the packet's position."),
+    code: text,
+    reason: text,
+    redrivenAt: number.nullable(),
+  })
+  .meta({ id: "DeadLetter" });
+
+export const gapSchema = z
+  .object({
+    id: number,
+    at: number.describe("Unix milliseconds."),
+    ...key,
+    from: text.describe("JSON text of what was to be read next."),
+    to: text.describe("JSON text of where reading went on."),
+    reason: text,
+  })
+  .meta({ id: "Gap" });
+
+export const problemSchema = z
+  .object({
+    type: text,
+    title: text,
+    status: number,
+    detail: text,
+    code: text.describe("A code of docs/errors.md."),
+    remedy: text,
+  })
+  .meta({ id: "Problem" });

@@ -1,0 +1,49 @@
+import { isLoopback } from "../config/admin-address.ts";
+import type { AdminConfig } from "../config/config.ts";
+import { DbusError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { createApp } from "./app.ts";
+import type { AdminPort } from "./port.ts";
+
+export type AdminServer = { readonly url: string; stop(): Promise<void> };
+
+/** Bodies above this are refused by the server before the app sees them. */
+const bodyBytesMax = 4 * 1024 * 1024;
+const idleSeconds = 10;
+/** A command may wait for what is in flight. */
+const commandSeconds = 120;
+
+/**
+ * Listens. Throws `ADMIN_UNSAFE` when others could reach it without a token, `ADMIN_LISTEN` when
+ * the address is taken or not there.
+ */
+export async function serveAdmin(
+  config: AdminConfig,
+  port: AdminPort,
+  log: Log,
+): Promise<AdminServer> {
+  const { host, token } = config;
+  if (token === undefined && !isLoopback(host)) {
+    throw new DbusError("ADMIN_UNSAFE", `${host} can be reached from other machines`);
+  }
+  const app = createApp(port, { token, log });
+  const hostname = host.replace(/^\[|\]$/g, "");
+  try {
+    const server = Bun.serve({
+      hostname,
+      port: config.port,
+      maxRequestBodySize: bodyBytesMax,
+      idleTimeout: idleSeconds,
+      fetch(request, self) {
+        if (request.method !== "GET") self.timeout(request, commandSeconds);
+        return app.fetch(request);
+      },
+    });
+    const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return { url: `http://${shown}:${server.port}`, stop: () => server.stop(true) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `cannot listen on ${host}:${config.port}: ${why}`;
+    throw new DbusError("ADMIN_LISTEN", message, { cause: error });
+  }
+}

@@ -1,0 +1,202 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { ActorStatus, Stat } from "./api/port.ts";
+
+export const metricsType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
+
+/**
+ * A status as Prometheus text. The registry lives for one scrape: the actors hold the counters,
+ * and a second copy of them could only disagree. Labels are names from the config, never data.
+ */
+export function metricsText(stat: Stat, root: ActorStatus): Promise<string> {
+  const registry = new Registry();
+  const add = (kind: "counter" | "gauge", name: string, help: string, all: readonly Sample[]) => {
+    const labelNames = [...new Set(all.flatMap(({ labels }) => Object.keys(labels)))];
+    const options = { name: `dbus_${name}`, help, labelNames, registers: [registry] };
+    const metric = kind === "counter" ? new Counter(options) : new Gauge(options);
+    for (const { labels, value } of all) metric.inc(labels, value);
+  };
+  addProcess(stat, add);
+  addInputs(stat, add);
+  addStages(stat, add);
+  addActors(root, add);
+  return registry.metrics();
+}
+
+type Add = (
+  kind: "counter" | "gauge",
+  name: string,
+  help: string,
+  samples: readonly Sample[],
+) => void;
+
+const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
+
+function addProcess(stat: Stat, add: Add): void {
+  const { version } = stat;
+  const cpu = process.cpuUsage();
+  add("gauge", "info", "The version that runs.", [{ labels: { version }, value: 1 }]);
+  add("gauge", "ready", "1 when everything is running.", one(stat.ready ? 1 : 0));
+  add("gauge", "uptime_seconds", "Since the start.", one(stat.uptimeMs / 1000));
+  add("gauge", "resident_memory_bytes", "Memory of the process.", one(stat.rssBytes));
+  const spent = (cpu.user + cpu.system) / 1e6;
+  add("counter", "cpu_seconds_total", "Processor time, user and system.", one(spent));
+  add("gauge", "epoch", "Starts in this data folder.", one(stat.epoch));
+  const { packets, idents } = stat.unrouted;
+  add("counter", "unrouted_packets_total", "Packets that nothing matched.", one(packets));
+  add("gauge", "unrouted_idents", "Idents that nothing matched.", one(idents.length));
+  add("gauge", "dead_letters", "Packets that wait for a person.", one(stat.deadLetters));
+  add("gauge", "gaps", "Pieces of a source that were skipped.", one(stat.gaps));
+}
+
+function addInputs({ inputs }: Stat, add: Add): void {
+  const each = (pick: (input: Stat["inputs"][number]) => number | null): Sample[] =>
+    inputs.flatMap((input) => {
+      const value = pick(input);
+      const labels = { input: input.name, resource: input.resource };
+      return value === null ? [] : [{ labels, value }];
+    });
+  add(
+    "gauge",
+    "input_running",
+    "1 when reading.",
+    each((i) => (i.state === "running" ? 1 : 0)),
+  );
+  add(
+    "counter",
+    "input_packets_total",
+    "Packets read.",
+    each((i) => i.packets),
+  );
+  add(
+    "counter",
+    "input_bytes_total",
+    "Bytes read.",
+    each((i) => i.bytes),
+  );
+  add(
+    "gauge",
+    "input_in_flight_packets",
+    "Read and not settled.",
+    each((i) => i.inFlight),
+  );
+  add(
+    "gauge",
+    "input_in_flight_bytes",
+    "The same in bytes.",
+    each((i) => i.inFlightBytes),
+  );
+  add(
+    "gauge",
+    "input_lag_seconds",
+    "Behind the source, by time.",
+    each((i) => i.lagSeconds),
+  );
+  add(
+    "gauge",
+    "input_lag_bytes",
+    "Behind the source, by bytes.",
+    each((i) => i.lagBytes),
+  );
+}
+
+function addStages({ filters, outputs }: Stat, add: Add): void {
+  const filter = (pick: (one: Stat["filters"][number]) => number): Sample[] =>
+    filters.map((one) => ({ labels: { filter: one.name }, value: pick(one) }));
+  const output = (pick: (one: Stat["outputs"][number]) => number): Sample[] =>
+    outputs.map((one) => ({ labels: { output: one.name }, value: pick(one) }));
+  add(
+    "counter",
+    "filter_packets_total",
+    "Packets taken.",
+    filter((f) => f.packets),
+  );
+  add(
+    "counter",
+    "filter_emitted_total",
+    "Packets sent on.",
+    filter((f) => f.emitted),
+  );
+  add(
+    "counter",
+    "filter_dropped_total",
+    "Dropped on purpose.",
+    filter((f) => f.dropped),
+  );
+  add(
+    "counter",
+    "filter_failed_total",
+    "Packets it threw on.",
+    filter((f) => f.failed),
+  );
+  add(
+    "gauge",
+    "output_running",
+    "1 when writing.",
+    output((o) => (o.state === "running" ? 1 : 0)),
+  );
+  add(
+    "counter",
+    "output_packets_total",
+    "Packets written.",
+    output((o) => o.packets),
+  );
+  add(
+    "counter",
+    "output_bytes_total",
+    "Bytes written.",
+    output((o) => o.bytes),
+  );
+  add(
+    "counter",
+    "output_retried_total",
+    "Packets tried again.",
+    output((o) => o.retried),
+  );
+  add(
+    "counter",
+    "output_failed_total",
+    "Refused for good.",
+    output((o) => o.failed),
+  );
+  add(
+    "gauge",
+    "output_queued_packets",
+    "Waiting to be written.",
+    output((o) => o.queued),
+  );
+}
+
+function addActors(root: ActorStatus, add: Add): void {
+  const flat = (actor: ActorStatus): ActorStatus[] => [actor, ...actor.children.flatMap(flat)];
+  const actors = flat(root);
+  const each = (pick: (actor: ActorStatus) => number): Sample[] =>
+    actors.map((actor) => ({ labels: { actor: actor.path }, value: pick(actor) }));
+  add(
+    "counter",
+    "actor_restarts_total",
+    "Starts after the first.",
+    each((a) => a.restarts),
+  );
+  add(
+    "counter",
+    "actor_messages_total",
+    "Messages handled.",
+    each((a) => a.handled),
+  );
+  const busy = each((a) => a.busyMs / 1000);
+  add("counter", "actor_busy_seconds_total", "Time spent on them.", busy);
+  add(
+    "gauge",
+    "actor_mailbox_depth",
+    "Messages that wait.",
+    each((a) => a.mailbox.depth),
+  );
+  add(
+    "gauge",
+    "actor_mailbox_bytes",
+    "The same in bytes.",
+    each((a) => a.mailbox.bytes),
+  );
+}

@@ -1,0 +1,33 @@
+import { expect, test } from "bun:test";
+import { metricsText } from "#src/metrics.ts";
+import { fakeStat, fakeTree } from "./api/fake-port.ts";
+
+test("counters, lag, queues and restarts are there with their labels, and what is unknown is not", async () => {
+  const text = await metricsText(fakeStat, fakeTree);
+  for (const line of [
+    'dbus_input_packets_total{input="shop",resource="mysql-1"} 1200',
+    'dbus_input_lag_seconds{input="shop",resource="mysql-1"} 0.5',
+    'dbus_input_in_flight_packets{input="shop",resource="mysql-1"} 12',
+    'dbus_output_queued_packets{output="kafka"} 100',
+    'dbus_output_running{output="kafka"} 0',
+    'dbus_filter_dropped_total{filter="by-table"} 200',
+    'dbus_actor_restarts_total{actor="engine/pipeline/router"} 2',
+    "dbus_dead_letters 1",
+    "dbus_gaps 1",
+    "dbus_unrouted_packets_total 7",
+    "dbus_ready 1",
+  ]) {
+    expect(text).toContain(`${line}\n`);
+  }
+  expect(text).not.toContain("dbus_input_lag_bytes{");
+});
+
+test("no label holds data: the idents that nothing matched are counted, not named", async () => {
+  expect(await metricsText(fakeStat, fakeTree)).not.toContain("shop.secret");
+});
+
+test("scraping twice does not add up", async () => {
+  const [one, two] = [await metricsText(fakeStat, fakeTree), await metricsText(fakeStat, fakeTree)];
+  const without = (text: string) => text.replace(/dbus_cpu_seconds_total .*/g, "");
+  expect(without(one)).toBe(without(two));
+});
