@@ -1,6 +1,7 @@
 import type { Bench } from "./bench.ts";
+import { dryrun } from "./dryrun.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
 
 /** Every bench, in the order in which they are listed. */
-export const benches: readonly Bench[] = [mysqlKafka, latency];
+export const benches: readonly Bench[] = [dryrun, mysqlKafka, latency];
