@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** One `bun test` process: the unit tests share one, each integration file has its own. */
+/** One `bun test` process: the unit tests share one, each other file has its own. */
 export type Job = {
   readonly name: string;
   readonly files: readonly string[];
@@ -31,10 +31,15 @@ function isIntegration(file: string): boolean {
   return /^test\/(integration|bench|services)\//.test(file);
 }
 
+/** Simulations need no server, but a core of their own for a while. */
+function isAlone(file: string): boolean {
+  return isIntegration(file) || file.startsWith("test/simulation/");
+}
+
 /** Divides files into jobs; the longest come first, so that none of them is left for the end. */
 export function planJobs(files: readonly string[], extra: readonly string[]): Job[] {
-  const unit = files.filter((file) => !isIntegration(file));
-  const jobs = files.filter(isIntegration).map((file) => ({
+  const unit = files.filter((file) => !isAlone(file));
+  const jobs = files.filter(isAlone).map((file) => ({
     name: file,
     files: [file],
     args: ["--timeout=60000", ...extra, `./${file}`],
