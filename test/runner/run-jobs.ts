@@ -61,7 +61,8 @@ async function runJob(job: Job, servicesUrl: string): Promise<JobResult> {
   // What a test left behind would hold the pipe open, and the machine busy.
   killGroup(child.pid);
   running.delete(job);
-  return readResult({ job, output: await output, code, timedOut, ms: Date.now() - since });
+  const said = await Promise.race([output.done, Bun.sleep(5_000).then(() => output.soFar())]);
+  return readResult({ job, output: said, code, timedOut, ms: Date.now() - since });
 }
 
 /** Bun may be on PATH for this process only by the name that started it. */
@@ -79,20 +80,29 @@ function killGroup(pid: number): void {
 
 const outputMax = 4 * 1024 * 1024;
 
-/** Collects what a job prints, the end of it when it is much; what people wait for is passed on. */
-async function collect(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
+/** What a job printed, the end of it when it is much: whole, or so far if the pipe stays open. */
+type Output = { readonly done: Promise<string>; soFar(): string };
+
+/** Collects what a job prints; what people wait for is passed on. */
+function collect(stream: ReadableStream<Uint8Array>): Output {
   let output = "";
-  let line = "";
-  for await (const chunk of stream) {
-    const text = decoder.decode(chunk, { stream: true });
-    output = (output + text).slice(-outputMax);
-    const lines = (line + text).split("\n");
-    line = lines.pop() ?? "";
-    for (const full of lines)
-      if (/^\[(services|seed)\b/.test(full)) process.stderr.write(`${full}\n`);
-  }
-  return output;
+  const read = async (): Promise<string> => {
+    const decoder = new TextDecoder();
+    let line = "";
+    for await (const chunk of stream) {
+      const text = decoder.decode(chunk, { stream: true });
+      output = (output + text).slice(-outputMax);
+      const lines = (line + text).split("\n");
+      line = lines.pop() ?? "";
+      for (const full of lines) if (/^\[(services|seed)\b/.test(full)) passOn(full);
+    }
+    return output;
+  };
+  return { done: read(), soFar: () => output };
+}
+
+function passOn(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function sayRunning(): void {
