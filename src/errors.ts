@@ -221,9 +221,14 @@ const table = {
     remedy: "stop the other dbusd, or give this one its own state.dir",
   },
   STATE_UNWRITABLE: {
-    kind: "fatal",
+    kind: "retry",
     summary: "the data folder cannot be written",
     remedy: "check the path, its permissions and the free space of state.dir",
+  },
+  STATE_NEWER: {
+    kind: "fatal",
+    summary: "the data folder was written by a newer version of dbus",
+    remedy: "start that version or a newer one, or give this one its own state.dir",
   },
   STATE_CORRUPT: {
     kind: "fatal",

@@ -1,0 +1,17 @@
+import { createMemoryCheckpointStore } from "../checkpoint/memory-store.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { createMemoryDeadLetterStore } from "../deadletter/memory-store.ts";
+import { createMemoryGapStore } from "../gap/memory-store.ts";
+import type { State } from "./state.ts";
+
+/** A state that ends with the process: for tests and dry runs. */
+export function memoryState(options: { epoch?: number; clock?: Clock } = {}): State {
+  const { epoch = 1, clock = systemClock } = options;
+  return {
+    checkpoints: createMemoryCheckpointStore(clock),
+    deadLetters: createMemoryDeadLetterStore(clock),
+    gaps: createMemoryGapStore(clock),
+    epoch,
+    async close() {},
+  };
+}
