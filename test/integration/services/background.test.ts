@@ -35,7 +35,6 @@ services.test(
     };
     const up = (await cli("up", "mariadb")).services[0]!;
     try {
-      expect(up.name).toBe("mariadb");
       const port = Number(up.address.split(":")[1]);
       expect((await ask(port, new Uint8Array(0), 5))[4]).toBe(10);
       const again = await cli("up", "mariadb");
@@ -43,7 +42,7 @@ services.test(
     } finally {
       expect(await cli("down")).toEqual({ services: [] });
     }
-    expect(existsSync(`/proc/${up.pids[0]}`)).toBe(false);
+    await expect(ask(port, new Uint8Array(0), 5)).rejects.toThrow("ECONNREFUSED");
     expect(existsSync(up.dir)).toBe(false);
     rmSync(cache, { recursive: true });
   },

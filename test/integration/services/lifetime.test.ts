@@ -25,21 +25,21 @@ services.test("a server ends with the process that started it, even by SIGKILL",
   const script = `
     const { startMysql } = await import(${JSON.stringify(join(import.meta.dir, "../../services/index.ts"))});
     const server = await startMysql({ flavor: "mariadb" });
-    process.stdout.write(server.pid + "\\n");
+    process.stdout.write(server.port + "\\n");
     await new Promise(() => setInterval(() => {}, 1000));
   `;
   const owner = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "ignore" });
   const first = await owner.stdout.getReader().read();
-  const pid = Number(new TextDecoder().decode(first.value).trim());
-  expect(existsSync(`/proc/${pid}`)).toBe(true);
+  const port = Number(new TextDecoder().decode(first.value).trim());
+  expect(await answers(port)).toBe(true);
   owner.kill("SIGKILL");
-  await waitFor(() => !existsSync(`/proc/${pid}`), { what: "the orphan to end" });
+  await waitFor(async () => !(await answers(port)), { what: "the orphan to end" });
 });
 
 services.test("stop ends the server and removes its data", async ({ mariadb }) => {
-  const { pid, dir } = mariadb;
+  const { port, dir } = mariadb;
   await mariadb.stop();
-  expect(existsSync(`/proc/${pid}`)).toBe(false);
+  expect(await answers(port)).toBe(false);
   expect(existsSync(dir)).toBe(false);
 });
 
