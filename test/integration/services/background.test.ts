@@ -34,8 +34,8 @@ services.test(
       return JSON.parse(await new Response(child.stdout).text()) as Status;
     };
     const up = (await cli("up", "mariadb")).services[0]!;
+    const port = Number(up.address.split(":")[1]);
     try {
-      const port = Number(up.address.split(":")[1]);
       expect((await ask(port, new Uint8Array(0), 5))[4]).toBe(10);
       const again = await cli("up", "mariadb");
       expect(again.services).toEqual([up]);
