@@ -1,0 +1,159 @@
+import { z } from "zod";
+import type { FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
+import type { Packet } from "#src/flow/packet.ts";
+import { defineFilter, defineInput, defineOutput, type Verdict } from "#src/plugin/define.ts";
+import { packetOf } from "../support/packets.ts";
+import type { Random } from "../support/random.ts";
+import { filterEntry, inputEntry, outputEntry } from "../support/test-bus.ts";
+
+const anything = z.unknown();
+
+/** A random bus: what each input sends, and what every output has written, in order. */
+export type Topology = {
+  readonly inputs: readonly InputEntry[];
+  readonly filters: readonly FilterEntry[];
+  readonly outputs: readonly OutputEntry[];
+  /** Packets that each input sends, numbered from 1. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** What each output has written: the idents' way, `input:number` first. */
+  readonly written: ReadonlyMap<string, string[]>;
+};
+
+/**
+ * Inputs, layers of filters, outputs. Every node matches some idents of earlier layers, so the
+ * graph is acyclic; filters pass, drop, fork, fail, crash and answer late; outputs write at once
+ * or late, ask for retries, refuse and crash. Every text begins with `input:number`.
+ */
+export function randomTopology(random: Random): Topology {
+  const inputCount = random.int(1, 3);
+  const layers = random.int(0, 3);
+  const counts = new Map<string, number>();
+  const written = new Map<string, string[]>();
+  const idents: string[] = [];
+  const inputs: InputEntry[] = [];
+  const filters: FilterEntry[] = [];
+  const outputs: OutputEntry[] = [];
+  for (let i = 0; i < inputCount; i++) {
+    const name = `in${i}`;
+    const count = random.int(1, 60);
+    counts.set(name, count);
+    const own = random.chance(0.3) ? [`${name}.a`, `${name}.b`] : [name];
+    inputs.push(inputEntry(name, input(name, count, own, random), { ident: name, idents: own }));
+    idents.push(...own);
+  }
+  for (let layer = 0; layer < layers; layer++) {
+    const made: string[] = [];
+    for (let i = 0; i < random.int(1, 2); i++) {
+      const name = `f${layer}${i}`;
+      const match = someOf(idents, random);
+      filters.push(filterEntry(name, filter(random), match));
+      made.push(name);
+    }
+    idents.push(...made);
+  }
+  const unheard = new Set(idents);
+  for (let i = 0; i < random.int(1, 3); i++) {
+    const name = `out${i}`;
+    const match = someOf(idents, random);
+    for (const ident of match) unheard.delete(ident);
+    written.set(name, []);
+    outputs.push(outputEntry(name, output(written.get(name) as string[], random), match));
+  }
+  written.set("rest", []);
+  const rest = output(written.get("rest") as string[], random);
+  outputs.push(outputEntry("rest", rest, [...unheard, ...idents.slice(0, 1)]));
+  return { inputs, filters, outputs, counts, written };
+}
+
+function someOf(idents: readonly string[], random: Random): string[] {
+  const some = idents.filter(() => random.chance(0.5));
+  return some.length > 0 ? some : [random.pick(idents)];
+}
+
+function input(name: string, count: number, idents: readonly string[], random: Random) {
+  const batchMax = random.pick([1, 3, 17]);
+  return defineInput<unknown, null>({
+    name: "RandomInput",
+    summary: "sends numbered packets",
+    configSchema: anything,
+    open: () => null,
+    async run(_, context) {
+      let at = (context.resume() as number | null) ?? 0;
+      while (at < count && !context.signal.aborted) {
+        const batch: Packet[] = [];
+        for (let i = 0; i < batchMax && at < count; i++) {
+          at++;
+          const ident = idents[at % idents.length] as string;
+          batch.push({ ...packetOf(ident, at, `${name}:${at}`), bytes: random.int(1, 400) });
+        }
+        const wait = context.emitBatch(batch);
+        if (wait) await wait;
+        if (random.chance(0.02)) throw new Error("the source broke");
+      }
+    },
+  });
+}
+
+function filter(random: Random) {
+  const mood = random.pick(["pass", "drop", "fork", "late", "lazy", "bad"] as const);
+  return defineFilter<unknown, null>({
+    name: "RandomFilter",
+    summary: mood,
+    configSchema: anything,
+    open: () => null,
+    apply(_, packet, context) {
+      const passed = { ...packet, ident: context.ident };
+      const n = Number(textNumber(packet));
+      if (mood === "drop") return n % 3 === 0 ? null : passed;
+      if (mood === "fork") return n % 2 === 0 ? [passed, passed] : passed;
+      if (mood === "late") return n % 4 === 0 ? Promise.resolve(passed) : passed;
+      if (mood === "lazy") {
+        return (function* () {
+          for (let i = 0; i < 4; i++) yield passed;
+        })();
+      }
+      if (mood === "bad" && n % 5 === 0) throw new Error("a bad packet");
+      return passed;
+    },
+  });
+}
+
+const decoder = new TextDecoder();
+
+export function textNumber({ payload }: Packet): string {
+  const text = payload.kind === "bytes" && payload.value ? decoder.decode(payload.value) : "";
+  return text.slice(text.indexOf(":") + 1);
+}
+
+function output(sink: string[], random: Random) {
+  const slow = random.chance(0.5);
+  const unsure = random.chance(0.4);
+  const fragile = random.chance(0.2);
+  return defineOutput<unknown, null>({
+    name: "RandomOutput",
+    summary: "writes into an array",
+    configSchema: anything,
+    open: () => null,
+    write(_, packets, { clock }) {
+      if (fragile && random.chance(0.03)) throw new Error("the sink broke");
+      const verdicts = packets.map((): Verdict => "done");
+      // A sink that refuses one packet lets none behind it overtake.
+      const stop =
+        unsure && random.chance(0.3) ? random.int(0, packets.length - 1) : packets.length;
+      for (let i = stop; i < packets.length; i++) {
+        verdicts[i] = { retryAfterMs: 5, error: new Error("not now") };
+      }
+      const finish = () => {
+        for (const packet of packets.slice(0, stop)) {
+          const { payload } = packet;
+          if (payload.kind === "bytes" && payload.value) sink.push(decoder.decode(payload.value));
+        }
+        return verdicts;
+      };
+      if (!slow) return finish();
+      return new Promise((resolve) => {
+        clock.after(random.int(1, 50), () => resolve(finish()));
+      });
+    },
+  });
+}

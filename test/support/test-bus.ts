@@ -1,0 +1,133 @@
+import { createAdmin } from "#actors/admin.ts";
+import { supervisionTree } from "#actors/supervision-tree.ts";
+import { bindWiring, type Wiring, wire } from "#actors/wiring.ts";
+import type { Scheduler } from "#src/actor/scheduler.ts";
+import { createSystem, type System } from "#src/actor/system.ts";
+import type { AdminPort } from "#src/api/port.ts";
+import { type Clock, systemClock } from "#src/clock.ts";
+import type {
+  BusConfig,
+  Config,
+  FilterEntry,
+  InputEntry,
+  OutputEntry,
+} from "#src/config/config.ts";
+import type { DbusError } from "#src/errors.ts";
+import { type Log, silentLog } from "#src/log.ts";
+import type { FilterPlugin, InputPlugin, OutputPlugin } from "#src/plugin/define.ts";
+import { memoryState } from "#src/state/memory-state.ts";
+import type { State } from "#src/state/state.ts";
+
+/** A bus of plugins that a test makes, without a file, an API or a disk. */
+export type TestBus = {
+  readonly wiring: Wiring;
+  readonly system: System;
+  readonly state: State;
+  readonly admin: AdminPort;
+  readonly failures: { readonly path: string; readonly error: DbusError }[];
+  stop(): Promise<void>;
+};
+
+export type TestBusOptions = {
+  readonly inputs: readonly InputEntry[];
+  readonly filters?: readonly FilterEntry[];
+  readonly outputs: readonly OutputEntry[];
+  readonly bus?: Partial<BusConfig>;
+  readonly state?: State;
+  readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
+  readonly random?: () => number;
+  readonly log?: Log;
+  readonly onInputFinished?: () => void;
+};
+
+const place = {};
+
+export function inputEntry(
+  name: string,
+  plugin: InputPlugin,
+  more: Partial<InputEntry> = {},
+): InputEntry {
+  const ident = more.ident ?? name;
+  const own = { name, plugin, config: {}, shown: {}, place, ident, idents: [ident], paused: false };
+  return { ...own, ...more };
+}
+
+export function filterEntry(
+  name: string,
+  plugin: FilterPlugin,
+  match: readonly string[],
+  more: Partial<FilterEntry> = {},
+): FilterEntry {
+  const ident = more.ident ?? name;
+  const own = { name, plugin, config: {}, shown: {}, place, match, ident, idents: [ident] };
+  return { ...own, ...more };
+}
+
+export function outputEntry(
+  name: string,
+  plugin: OutputPlugin,
+  match: readonly string[],
+  more: Partial<OutputEntry> = {},
+): OutputEntry {
+  const batch = { countMax: 1024, bytesMax: 1 << 20, lingerMs: 0 };
+  const retry = { times: 3, delayMs: 10, delayMsMax: 100 };
+  const own = { name, plugin, config: {}, shown: {}, place, match, batch, retry };
+  return { ...own, onFailed: "deadletter", ...more };
+}
+
+export const defaultBus: BusConfig = {
+  window: { packets: 8192, bytes: 32 << 20 },
+  edge: { packets: 2048, bytes: 8 << 20 },
+  onUnrouted: "drop",
+  checkpointIntervalMs: 50,
+  stopDeadlineMs: 1_000,
+  onFinished: "stay",
+};
+
+export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
+  const { clock = systemClock, log = silentLog, random = Math.random } = options;
+  const state = options.state ?? memoryState();
+  const config: Config = {
+    file: "test.yaml",
+    bus: { ...defaultBus, ...options.bus },
+    state: { dir: "" },
+    admin: { enabled: false, host: "127.0.0.1", port: 0, token: undefined },
+    log: { level: "error", format: "json" },
+    inputs: options.inputs,
+    filters: options.filters ?? [],
+    outputs: options.outputs,
+    shown: {},
+  };
+  const wiring = wire({ config, epoch: state.epoch, clock, log });
+  const failures: TestBus["failures"] = [];
+  const admin = createAdmin({
+    config,
+    wiring,
+    state,
+    clock,
+    version: "test",
+    system: () => system,
+  });
+  const tree = supervisionTree({
+    config,
+    wiring,
+    state,
+    clock,
+    log,
+    random,
+    admin,
+    wake: (path) => system.wake(path),
+    onListening() {},
+    onInputFinished: options.onInputFinished ?? (() => {}),
+  });
+  const system: System = createSystem(tree, {
+    clock,
+    random,
+    onFailure: (path, error) => failures.push({ path, error }),
+    ...(options.scheduler ? { scheduler: options.scheduler } : {}),
+  });
+  bindWiring(wiring, system);
+  await system.start();
+  return { wiring, system, state, admin, failures, stop: () => system.stop() };
+}
