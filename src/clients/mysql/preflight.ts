@@ -14,7 +14,7 @@ export type PreflightOptions = {
 export type Preflight = {
   readonly files: readonly BinlogFile[];
   /** What works, but not as well as it could; each with the statement that mends it. */
-  readonly warnings: readonly string[];
+  readonly warnings: string[];
 };
 
 /**

@@ -1,5 +1,5 @@
 import { DbusError } from "../../errors.ts";
-import type { SchemaLookup, TableSchema } from "./binlog/schema-lookup.ts";
+import type { SchemaLookup } from "./binlog/schema-lookup.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { type DescribedTable, describeAll, describeTable } from "./schema-query.ts";
 
@@ -85,16 +85,18 @@ export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
       since = Math.min(since, timestamp);
       const known = heldAt(db, table, timestamp);
       const now = await describeTable(connection, db, table);
-      const alteredSince = now === undefined || alteredAfter(now, db, table, timestamp);
-      // Altered since, but no statement that did it went by: it is still ahead in the stream.
-      if (known && (alteredSince || !same(known.schema, now.schema))) {
-        return put({ ...known, ...(alteredSince ? {} : now), proven: true });
+      if (known) {
+        // What altered it meanwhile did not go by, so it is ahead in the stream: known still holds.
+        const ahead = now === undefined || (now.created ?? 0) >= timestamp;
+        return put({ ...known, ...(ahead ? {} : now), proven: true });
       }
       if (now === undefined) {
         entries.delete(keyOf(db, table));
         throw notVisible(db, table);
       }
-      if (alteredSince && !options.trustCurrent) throw altered(db, table, now.created, timestamp);
+      if (alteredAfter(now, db, table, timestamp) && !options.trustCurrent) {
+        throw altered(db, table, now.created, timestamp);
+      }
       put({ ...now, db, table, proven: true });
     },
     async prefetch(connection, wants) {
@@ -138,10 +140,6 @@ function mayChange(
 /** NUL is in no identifier. */
 function keyOf(db: string, table: string): string {
   return `${db}\0${table}`;
-}
-
-function same(a: TableSchema, b: TableSchema): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function notVisible(db: string, table: string): DbusError {

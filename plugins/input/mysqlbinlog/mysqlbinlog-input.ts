@@ -1,0 +1,100 @@
+import {
+  type DbusError,
+  defineInput,
+  type InputContext,
+  type Resource,
+  sleep,
+  toDbusError,
+} from "#plugin";
+import { mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
+import { createSchemaCache } from "#src/clients/mysql/schema.ts";
+import { tableFilter } from "#src/clients/mysql/table-patterns.ts";
+import {
+  flavorOf,
+  type MysqlbinlogConfig,
+  mysqlbinlogConfigSchema,
+  patternsOf,
+  targetOf,
+} from "./mysqlbinlog-config.ts";
+import { type Reader, readOnce } from "./reader.ts";
+import { createRetries } from "./retry.ts";
+import { ownServerId } from "./server-id.ts";
+
+/**
+ * Rows that a MySQL or MariaDB server inserts, updates and deletes, read from its binlog as a
+ * replica would. One packet a row, payload `row`, in the order of commits.
+ */
+export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
+  name: "MysqlbinlogInput",
+  summary: "Rows inserted, updated and deleted on a MySQL or MariaDB server, from its binlog",
+  configSchema: mysqlbinlogConfigSchema,
+  positionSchema: mysqlPositionSchema,
+  resources: (config) => [resourceOf(config)],
+  async open(context, config) {
+    const { databases, tables } = patternsOf(config);
+    return {
+      target: targetOf(config),
+      flavor: flavorOf(config),
+      serverId: config.serverId ?? (await ownServerId(context.stateDir, context.name)),
+      start: config.start,
+      gtid: config.gtid,
+      namesFromBinlog: config.schema === "binlog",
+      onPositionLost: config.onPositionLost,
+      heartbeatMs: config.heartbeatMs,
+      eventBytesMax: config.eventBytesMax,
+      filter: tableFilter(databases, tables),
+      schema: createSchemaCache({ trustCurrent: config.schema === "current" }),
+      position: context.resume() as Reader["position"],
+      lost: null,
+      warned: new Set(),
+    };
+  },
+  run,
+});
+
+/** The address is what the checkpoint belongs to; an account or a password never shows. */
+function resourceOf(config: MysqlbinlogConfig): Resource {
+  const { host, port } = targetOf(config);
+  const safe = host.toLowerCase().replace(/[^a-z0-9._-]+/g, "-");
+  const short = safe.length <= 50 ? safe : `${safe.slice(0, 41)}-${hash(safe)}`;
+  return { id: `mysql-${short}-${port}`, label: `mysql ${host}:${port}` };
+}
+
+function hash(text: string): string {
+  return Bun.hash(text).toString(16).padStart(16, "0").slice(0, 8);
+}
+
+/** Reads, and connects again after what may pass by itself; throws what needs a person. */
+async function run(reader: Reader, context: InputContext): Promise<void> {
+  const { clock, signal, log } = context;
+  const retries = createRetries();
+  while (!signal.aborted) {
+    let streamingSince: number | undefined;
+    const onStreaming = () => {
+      streamingSince = clock.now();
+      context.reportState(null);
+    };
+    try {
+      await readOnce(reader, context, onStreaming);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      if (streamingSince !== undefined) retries.ran(clock.now() - streamingSince);
+      const error = toDbusError(thrown);
+      if (noteLost(reader, error)) continue;
+      const retry = retries.next(error, JSON.stringify(reader.position));
+      if (retry === undefined) throw error;
+      const { afterMs } = retry;
+      log.warn(`reconnecting: ${error.message}`, { code: error.code, afterMs });
+      context.reportState(`reconnecting: ${error.message}`);
+      await sleep(clock, afterMs, signal);
+    }
+  }
+}
+
+/** The server said while it was asked that the position is gone: the policy is for next time. */
+function noteLost(reader: Reader, error: DbusError): boolean {
+  if (error.code !== "POSITION_LOST" || reader.onPositionLost === "fail") return false;
+  if (reader.lost !== null) return false;
+  reader.lost = error.message;
+  return true;
+}

@@ -1,0 +1,79 @@
+import type { InputContext, Packet, Position } from "#plugin";
+import type { BinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
+import { type BinlogEvent, eventsOf } from "#src/clients/mysql/binlog/event.ts";
+import type { RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
+import type { Dump } from "#src/clients/mysql/syncer.ts";
+
+export type Pump = {
+  readonly dump: Dump;
+  readonly decoder: BinlogDecoder;
+  readonly rows: RowStream;
+  readonly context: InputContext;
+  /** Sees every event before its rows are read, and fetches what they need. */
+  before(event: BinlogEvent): Promise<void> | undefined;
+  /** Everything up to here is in the hands of the bus; what comes next begins at this position. */
+  handedOver(position: Position): void;
+  /** After each lot of events; `caughtUp` when the server has nothing more just now. */
+  after(caughtUp: boolean): void;
+};
+
+/** Packets of one call; more of them would only let the first wait for the last. */
+const batchMax = 1_000;
+/** Others want their turn on this thread, heartbeats and timers among them. */
+const turnMs = 10;
+
+/**
+ * Moves events from the server into the bus until one of them ends: it throws then, and all rows
+ * before the failure are handed over. A batch goes out when it is full or nothing more is there,
+ * and nothing is read while the bus has no room.
+ */
+export async function pump(deps: Pump): Promise<never> {
+  const { dump, decoder, rows, context } = deps;
+  let batch: Packet[] = [];
+  let turnEnds = context.clock.now() + turnMs;
+
+  async function emit(position: Position): Promise<void> {
+    const full = batch;
+    batch = [];
+    if (full.length > 0) await context.emitBatch(full);
+    deps.handedOver(position);
+    if (context.clock.now() < turnEnds) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    turnEnds = context.clock.now() + turnMs;
+  }
+
+  /** Waits only when it must: a promise for each event would cost more than the event. */
+  function push(event: BinlogEvent): Promise<void> | undefined {
+    const packets = rows.push(event);
+    if (packets.length === 0) return undefined;
+    if (batch.length === 0) batch = packets;
+    else for (const packet of packets) batch.push(packet);
+    return batch.length >= batchMax ? emit(rows.position()) : undefined;
+  }
+
+  async function takeAll(events: readonly Uint8Array[]): Promise<void> {
+    for (const bytes of events) {
+      for (const event of eventsOf(decoder.decode(bytes))) {
+        const fetching = deps.before(event);
+        if (fetching) await fetching;
+        const emitting = push(event);
+        if (emitting) await emitting;
+      }
+    }
+  }
+
+  for (;;) {
+    const events = await dump.next();
+    try {
+      await takeAll(events);
+    } catch (thrown) {
+      // How far an event got that failed is not known, but its last row is.
+      const last = batch.at(-1);
+      if (last) await emit(last.position);
+      throw thrown;
+    }
+    await emit(rows.position());
+    if (!rows.inTransaction()) context.idle(rows.position());
+    deps.after(dump.idle());
+  }
+}

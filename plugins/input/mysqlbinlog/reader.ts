@@ -1,0 +1,204 @@
+import { DbusError, type InputContext, type Json, type Position } from "#plugin";
+import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
+import type { BinlogEvent, Flavor } from "#src/clients/mysql/binlog/event.ts";
+import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
+import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
+import type { TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
+import {
+  connectMysql,
+  type MysqlConnection,
+  type MysqlTarget,
+} from "#src/clients/mysql/connection.ts";
+import { granted, preflight } from "#src/clients/mysql/preflight.ts";
+import type { SchemaCache } from "#src/clients/mysql/schema.ts";
+import {
+  readBinlogFiles,
+  readServerFacts,
+  type ServerFacts,
+} from "#src/clients/mysql/server-facts.ts";
+import { planStart, type StartAt, startPosition } from "#src/clients/mysql/start-plan.ts";
+import { type Dump, type DumpStart, startDump } from "#src/clients/mysql/syncer.ts";
+import { reportLag } from "./lag.ts";
+import { pump } from "./pump.ts";
+
+/** What a reader keeps over its connections. */
+export type Reader = {
+  readonly target: MysqlTarget;
+  readonly flavor: "auto" | Flavor;
+  readonly serverId: number;
+  readonly start: StartAt;
+  readonly gtid: "auto" | "on" | "off";
+  readonly namesFromBinlog: boolean;
+  readonly onPositionLost: "fail" | "earliest" | "latest";
+  readonly heartbeatMs: number;
+  readonly eventBytesMax: number;
+  readonly filter: TableFilter;
+  readonly schema: SchemaCache;
+  /** What comes next begins here; null before anything is known. */
+  position: Position | null;
+  /** Why the server no longer gives what comes next, when it said so while it was asked. */
+  lost: string | null;
+  /** Warnings that were given, each once. */
+  readonly warned: Set<string>;
+};
+
+/**
+ * Reads over one connection until it ends, by throwing. `onStreaming` is called when the server
+ * has agreed to stream. Beside the stream there is a second connection, for questions.
+ */
+export async function readOnce(
+  reader: Reader,
+  context: InputContext,
+  onStreaming: () => void,
+): Promise<never> {
+  const { clock, signal } = context;
+  const questions = await connectMysql(reader.target, clock, signal);
+  let dump: Dump | undefined;
+  const end = () => dump?.close();
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    const facts = await check(reader, context, questions);
+    const start = await whereToStart(reader, context, questions, facts);
+    if (facts.rowMetadata !== "FULL") await reader.schema.prefetch(questions, reader.filter);
+    const connection = await connectMysql(reader.target, clock, signal);
+    const { serverId, heartbeatMs, eventBytesMax } = reader;
+    const { flavor } = facts;
+    const request = { flavor, serverId, start, heartbeatMs, eventBytesMax };
+    dump = await granted(facts, () => startDump(connection, request, clock));
+    if (signal.aborted) dump.close();
+    onStreaming();
+    return await stream(reader, context, questions, facts, dump);
+  } finally {
+    signal.removeEventListener("abort", end);
+    dump?.close();
+    questions.close();
+  }
+}
+
+async function check(
+  reader: Reader,
+  context: InputContext,
+  questions: MysqlConnection,
+): Promise<ServerFacts> {
+  const facts = await readServerFacts(questions, reader.flavor);
+  const { warnings } = await preflight(questions, facts, {
+    readerServerId: reader.serverId,
+    gtid: reader.gtid,
+    namesFromBinlog: reader.namesFromBinlog,
+  });
+  if (reader.target.tls === "require") {
+    warnings.push("tls: require believes any certificate; verify-ca or verify-full does not");
+  }
+  for (const warning of warnings) {
+    if (reader.warned.has(warning)) continue;
+    reader.warned.add(warning);
+    context.log.warn(warning, { server: questions.where });
+  }
+  return facts;
+}
+
+/** The position to ask for, after the policy for one that the server no longer has. */
+async function whereToStart(
+  reader: Reader,
+  context: InputContext,
+  questions: MysqlConnection,
+  facts: ServerFacts,
+): Promise<DumpStart> {
+  if (reader.position === null) {
+    reader.position = await startPosition(questions, facts, reader.start);
+    // A crash before the first row must not begin anew elsewhere.
+    context.idle(reader.position);
+  }
+  const wanted = positionOf(reader.position);
+  const plan = await planStart(questions, facts, wanted, reader.gtid, context.clock);
+  const reason = plan.kind === "lost" ? plan.reason : reader.lost;
+  if (reason === null && plan.kind === "dump") return plan.start;
+  return await heal(reader, context, questions, facts, wanted, reason ?? "");
+}
+
+/** Goes on elsewhere, as the config says, after the gap is written down. */
+async function heal(
+  reader: Reader,
+  context: InputContext,
+  questions: MysqlConnection,
+  facts: ServerFacts,
+  wanted: MysqlPosition,
+  reason: string,
+): Promise<DumpStart> {
+  if (reader.onPositionLost === "fail") {
+    throw new DbusError("POSITION_LOST", `${questions.where}: ${reason}`);
+  }
+  const to = await startPosition(questions, facts, reader.onPositionLost);
+  await context.gap({ from: wanted as Json, to: to as Json, reason });
+  reader.position = to;
+  reader.lost = null;
+  context.idle(to);
+  const plan = await planStart(questions, facts, to, reader.gtid, context.clock);
+  if (plan.kind === "dump") return plan.start;
+  throw new DbusError("MYSQL_DUMP_REFUSED", `${questions.where}: ${plan.reason}`);
+}
+
+function positionOf(position: Position): MysqlPosition {
+  return mysqlPositionSchema.parse(JSON.parse(JSON.stringify(position)));
+}
+
+async function stream(
+  reader: Reader,
+  context: InputContext,
+  questions: MysqlConnection,
+  facts: ServerFacts,
+  dump: Dump,
+): Promise<never> {
+  const { flavor, lineage } = facts;
+  const rows = createRowStream({
+    ...{ flavor, lineage, filter: reader.filter, schema: reader.schema.lookup },
+    resume: reader.position === null ? null : positionOf(reader.position),
+    eventIdent: context.ident,
+  });
+  const asking = createAsking(reader, context, questions);
+  const lag = reportLag(context, rows, async () => readBinlogFiles(await asking.connection()));
+  try {
+    return await pump({
+      ...{ dump, rows, context },
+      decoder: createBinlogDecoder({ flavor, payloadBytesMax: reader.eventBytesMax }),
+      before: (event) => beforeRows(reader, rows, event, asking.connection),
+      handedOver: (position) => {
+        reader.position = position;
+      },
+      after: lag.caughtUp,
+    });
+  } finally {
+    lag.stop();
+    asking.close();
+  }
+}
+
+function beforeRows(
+  reader: Reader,
+  rows: RowStream,
+  event: BinlogEvent,
+  connection: () => Promise<MysqlConnection>,
+): Promise<void> | undefined {
+  if (event.kind === "query") {
+    reader.schema.statement(event.db, event.sql, event.header.timestamp);
+    return undefined;
+  }
+  const needed = rows.needs(event);
+  if (needed === null) return undefined;
+  const { db, table } = needed;
+  const load = async () =>
+    reader.schema.load(await connection(), db, table, event.header.timestamp);
+  return load();
+}
+
+/** The connection for questions, made anew when the server has closed it for its idleness. */
+function createAsking(reader: Reader, context: InputContext, first: MysqlConnection) {
+  let current = first;
+  return {
+    async connection(): Promise<MysqlConnection> {
+      if (!current.open) current = await connectMysql(reader.target, context.clock, context.signal);
+      return current;
+    },
+    close: () => current.close(),
+  };
+}

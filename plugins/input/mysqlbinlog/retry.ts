@@ -1,0 +1,55 @@
+import type { DbusError } from "#plugin";
+
+export type Retry = { readonly afterMs: number };
+
+/** How long the waits of a kind of failure are, in ms: they double from `min` to `max`. */
+const waits = {
+  quick: { min: 200, max: 30_000 },
+  /** Two readers with one server id end each other: be the one that yields. */
+  clash: { min: 5_000, max: 60_000 },
+  /** A refused login counts against the host, which the server blocks after a hundred. */
+  slow: { min: 30_000, max: 600_000 },
+} as const;
+
+/** A password may be rotated, a grant revoked and given back while we read. */
+const healedByPeople = new Set(["MYSQL_ACCESS_DENIED", "MYSQL_GRANT", "MYSQL_TLS"]);
+/** May have happened on the way: worth one more look at the same place. */
+const onceAgain = new Set(["BINLOG_CHECKSUM", "BINLOG_CORRUPT"]);
+
+export type Retries = {
+  /** What to do after a failure that came at `place` of the stream; undefined: give up. */
+  next(error: DbusError, place: string): Retry | undefined;
+  /** The stream has run well for so long. */
+  ran(ms: number): void;
+};
+
+const quietMs = 10_000;
+
+/** Exponential backoff with jitter of a half, begun anew after ten seconds of reading. */
+export function createRetries(random: () => number = Math.random): Retries {
+  let failures = 0;
+  let ranOnce = false;
+  let lookedTwiceAt: string | undefined;
+
+  function backoff({ min, max }: { min: number; max: number }): Retry {
+    const whole = Math.min(max, min * 2 ** failures++);
+    return { afterMs: Math.round(whole * (0.5 + random() / 2)) };
+  }
+
+  return {
+    next(error, place) {
+      if (error.code === "MYSQL_SERVER_ID_CLASH") return backoff(waits.clash);
+      if (error.kind === "retry") return backoff(waits.quick);
+      if (ranOnce && healedByPeople.has(error.code)) return backoff(waits.slow);
+      if (onceAgain.has(error.code) && lookedTwiceAt !== place) {
+        lookedTwiceAt = place;
+        return backoff(waits.quick);
+      }
+      return undefined;
+    },
+    ran(ms) {
+      ranOnce = true;
+      if (ms >= quietMs) failures = 0;
+    },
+  };
+}
