@@ -1,17 +1,222 @@
-import type { BinlogEvent, Flavor } from "./event.ts";
+import { DbusError } from "#src/errors.ts";
+import { type Cursor, corrupt, take, uint16, uint32, uint64 } from "./bytes.ts";
+import { checkEvent, checkFormat, hasValidChecksum } from "./checksum.ts";
+import { inflateMariadb } from "./compressed.ts";
+import type { BinlogEvent, EventHeader, Flavor, FormatDescriptionEvent } from "./event.ts";
+import { eventFlag, eventType as t } from "./event-type.ts";
+import {
+  parseGtid,
+  parseGtidList,
+  parseMariadbGtid,
+  parsePreviousGtids,
+  parseTaggedGtid,
+} from "./gtid-event.ts";
+import { parseFormat, parseHeartbeat, parseQuery, parseRotate } from "./log-event.ts";
+import { unpackTransaction } from "./payload.ts";
+import { parseRows, type RowsShape } from "./rows-event.ts";
+import { createTableCache } from "./table-cache.ts";
 
 export type BinlogDecoderOptions = {
   readonly flavor: Flavor;
-  /** The most that a compressed transaction may hold, in bytes; the default is 1 GiB. */
+  /** The most that a compressed transaction may hold, in bytes; the default is 256 MiB. */
   readonly payloadBytesMax?: number;
 };
 
 export type BinlogDecoder = {
   /**
    * Decodes one whole event, header to checksum. Keeps the format description and the table maps
-   * between calls. Throws BINLOG_CHECKSUM, BINLOG_CORRUPT, BINLOG_EVENT_UNSUPPORTED.
+   * between calls. Throws BINLOG_CHECKSUM, BINLOG_CORRUPT, BINLOG_EVENT_UNSUPPORTED, and
+   * MYSQL_EVENT_TOO_LARGE for a transaction payload beyond `payloadBytesMax`.
    */
   decode(bytes: Uint8Array): BinlogEvent;
 };
 
-export type CreateBinlogDecoder = (options: BinlogDecoderOptions) => BinlogDecoder;
+const headerBytes = 19;
+
+const rowsShapes: Readonly<Record<number, RowsShape>> = {
+  [t.writeRowsV1]: { op: "I", version: 1, compressed: false },
+  [t.updateRowsV1]: { op: "U", version: 1, compressed: false },
+  [t.deleteRowsV1]: { op: "D", version: 1, compressed: false },
+  [t.writeRows]: { op: "I", version: 2, compressed: false },
+  [t.updateRows]: { op: "U", version: 2, compressed: false },
+  [t.deleteRows]: { op: "D", version: 2, compressed: false },
+  [t.writeRowsCompressedV1]: { op: "I", version: 1, compressed: true },
+  [t.updateRowsCompressedV1]: { op: "U", version: 1, compressed: true },
+  [t.deleteRowsCompressedV1]: { op: "D", version: 1, compressed: true },
+  [t.writeRowsCompressed]: { op: "I", version: 2, compressed: true },
+  [t.updateRowsCompressed]: { op: "U", version: 2, compressed: true },
+  [t.deleteRowsCompressed]: { op: "D", version: 2, compressed: true },
+};
+
+export function createBinlogDecoder(options: BinlogDecoderOptions): BinlogDecoder {
+  const payloadBytesMax = options.payloadBytesMax ?? 256 * 1024 * 1024;
+  const tables = createTableCache();
+  let format: FormatDescriptionEvent | undefined;
+
+  function decode(bytes: Uint8Array): BinlogEvent {
+    const b = asBuffer(bytes);
+    if (b.length < headerBytes || uint32(b, 9) !== b.length) {
+      throw corrupt("the size in the header of an event is not its length");
+    }
+    const type = b[4]!;
+    const header = parseHeader(b, undefined);
+    if (type === t.formatDescription) {
+      format = parseFormat(b, header);
+      checkFormat(b, format.checksum);
+      tables.clear();
+      return format;
+    }
+    const end = bodyEnd(b, header);
+    return decodeBody({ bytes: b, at: headerBytes, end }, header);
+  }
+
+  /** Where the checksum begins, after looking whether it is right. */
+  function bodyEnd(b: Buffer, header: EventHeader): number {
+    if (isFakeRotate(header)) {
+      // It may come before the format that says whether it has a checksum, or belong to the file
+      // before: the bytes themselves tell.
+      if (hasValidChecksum(b)) return b.length - 4;
+      if (format?.checksum === "crc32") checkEvent(b);
+      return b.length;
+    }
+    if (format === undefined) throw corrupt("an event comes before the format description");
+    if (format.checksum === "none") return b.length;
+    checkEvent(b);
+    return b.length - 4;
+  }
+
+  function decodeBody(c: Cursor, header: EventHeader): BinlogEvent {
+    const rows = rowsShapes[header.type];
+    if (rows !== undefined) return parseRows(c, header, rows, tables.get);
+    switch (header.type) {
+      case t.tableMap:
+        return { kind: "table_map", header, map: tables.put(c) };
+      case t.xid:
+        tables.trim();
+        return { kind: "xid", header, xid: uint64(c.bytes, take(c, 8)) };
+      case t.query:
+        return parseQuery(c, header, (sql) => sql);
+      case t.queryCompressed:
+        return parseQuery(c, header, inflateMariadb);
+      case t.transactionPayload:
+        return unpackTransaction(c, header, payloadBytesMax, decodeNested);
+      case t.rotate:
+        if (!isFakeRotate(header)) tables.clear();
+        return parseRotate(c, header, isFakeRotate(header));
+      default:
+        return decodeGtids(c, header) ?? decodeOther(c, header);
+    }
+  }
+
+  /** An event out of a payload has no checksum, and stands where its payload stands. */
+  function decodeNested(b: Buffer, outer: EventHeader): BinlogEvent {
+    const header = parseHeader(b, outer);
+    if (header.type === t.formatDescription || header.type === t.transactionPayload) {
+      throw corrupt("a transaction payload holds what it may not hold");
+    }
+    return decodeBody({ bytes: b, at: headerBytes, end: b.length }, header);
+  }
+
+  return { decode };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (bytes instanceof Buffer) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function parseHeader(b: Buffer, outer: EventHeader | undefined): EventHeader {
+  return {
+    timestamp: uint32(b, 0),
+    type: b[4]!,
+    serverId: uint32(b, 5),
+    size: outer === undefined ? b.length : outer.size,
+    logPos: outer === undefined ? uint32(b, 13) : outer.logPos,
+    flags: uint16(b, 17),
+    nested: outer !== undefined,
+  };
+}
+
+function isFakeRotate(header: EventHeader): boolean {
+  if (header.type !== t.rotate) return false;
+  return header.logPos === 0 || (header.flags & eventFlag.artificial) !== 0;
+}
+
+function decodeGtids(c: Cursor, header: EventHeader): BinlogEvent | undefined {
+  switch (header.type) {
+    case t.gtid:
+    case t.anonymousGtid:
+      return parseGtid(c, header);
+    case t.gtidTagged:
+      return parseTaggedGtid(c, header);
+    case t.previousGtids:
+      return parsePreviousGtids(c, header);
+    case t.mariadbGtid:
+      return parseMariadbGtid(c, header);
+    case t.gtidList:
+      return parseGtidList(c, header);
+    default:
+      return undefined;
+  }
+}
+
+function decodeOther(c: Cursor, header: EventHeader): BinlogEvent {
+  const { bytes: b, at, end } = c;
+  switch (header.type) {
+    case t.stop:
+      return { kind: "stop", header };
+    case t.heartbeat:
+    case t.heartbeatV2:
+      return parseHeartbeat(c, header);
+    case t.rowsQuery:
+      // The length byte before the text is useless: it is the length modulo 256.
+      take(c, 1);
+      return { kind: "annotate", header, sql: b.utf8Slice(at + 1, end) };
+    case t.annotateRows:
+      return { kind: "annotate", header, sql: b.utf8Slice(at, end) };
+    case t.xaPrepare:
+      return { kind: "xa_prepare", header, onePhase: b[take(c, 1)] !== 0 };
+    case t.incident: {
+      take(c, 2);
+      const length = b[take(c, 1)]!;
+      const text = take(c, length);
+      return { kind: "incident", header, message: b.utf8Slice(text, text + length) };
+    }
+    case t.intvar:
+    case t.rand:
+    case t.userVar:
+    case t.beginLoadQuery:
+    case t.executeLoadQuery:
+    case t.appendBlock:
+    case t.deleteFile:
+      return { kind: "statement", header, what: statementParts[header.type] ?? "a statement" };
+    case t.ignorable:
+    case t.transactionContext:
+    case t.viewChange:
+    case t.binlogCheckpoint:
+    case t.startEncryption:
+      return { kind: "ignorable", header };
+    default:
+      if ((header.flags & eventFlag.ignorable) !== 0) return { kind: "ignorable", header };
+      throw unsupported(header.type);
+  }
+}
+
+const statementParts: Readonly<Record<number, string>> = {
+  [t.intvar]: "INTVAR",
+  [t.rand]: "RAND",
+  [t.userVar]: "USER_VAR",
+  [t.beginLoadQuery]: "LOAD DATA",
+  [t.executeLoadQuery]: "LOAD DATA",
+  [t.appendBlock]: "LOAD DATA",
+  [t.deleteFile]: "LOAD DATA",
+};
+
+function unsupported(type: number): DbusError {
+  if (type === t.partialUpdateRows) {
+    const message = "a PARTIAL_UPDATE_ROWS event holds differences of JSON instead of values";
+    const remedy = "SET GLOBAL binlog_row_value_options = '', and connect the writers anew";
+    return new DbusError("BINLOG_EVENT_UNSUPPORTED", message, { remedy });
+  }
+  return new DbusError("BINLOG_EVENT_UNSUPPORTED", `events of type ${type} cannot be read yet`);
+}

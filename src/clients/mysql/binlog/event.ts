@@ -64,9 +64,9 @@ export type RowsEvent = {
   readonly header: EventHeader;
   readonly op: "I" | "U" | "D";
   readonly map: TableMap;
-  /** One bit a column: which columns the images carry. The same bytes twice for I and D. */
-  readonly presentBefore: Uint8Array;
-  readonly presentAfter: Uint8Array;
+  /** Which columns the images carry, as a bitmap; null when they carry all. Equal for I and D. */
+  readonly presentBefore: Uint8Array | null;
+  readonly presentAfter: Uint8Array | null;
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { GtidsBefore } from "./gtid-tracker.ts";
 
 /**
  * Where a MySQL or MariaDB stream goes on. Always the start of a transaction, since only there the
@@ -30,3 +31,30 @@ export const mysqlPositionSchema = z.strictObject({
   txn: z.string().nullable().default(null).describe("GTID of a half read transaction, or null"),
   rows: z.int().min(0).default(0).describe("rows of that transaction to skip"),
 });
+
+/** The start of a transaction, shared by the positions of all its rows. */
+export type TransactionStart = {
+  readonly lineage: string;
+  readonly file: string;
+  readonly pos: number;
+  readonly before: GtidsBefore;
+  readonly gtid: string | undefined;
+};
+
+/** One for each row, and so with two fields only; `JSON.stringify` makes a `MysqlPosition` of it. */
+export class RowPosition {
+  readonly start: TransactionStart;
+  readonly rows: number;
+
+  constructor(start: TransactionStart, rows: number) {
+    this.start = start;
+    this.rows = rows;
+  }
+
+  toJSON(): MysqlPosition {
+    const { lineage, file, pos, before, gtid } = this.start;
+    const { rows } = this;
+    const txn = rows === 0 ? null : (gtid ?? null);
+    return { lineage, file, pos, gtid: before?.toString() ?? null, txn, rows };
+  }
+}

@@ -1,0 +1,57 @@
+import type { BinlogEvent, EventHeader } from "./event.ts";
+import { eventFlag } from "./event-type.ts";
+
+/** Where an event lies in its file, in bytes that do not wrap at 2^32. */
+export type Span = { readonly start: number; readonly end: number };
+
+/** Follows the file and the offset through the events, artificial ones included. */
+export type LogCursor = {
+  file(): string;
+  /** The end of the last event that was passed. */
+  pos(): number;
+  /** Where the event lies; an artificial one lies nowhere, that is here. */
+  span(header: EventHeader): Span;
+  /** Goes behind the event. */
+  pass(event: BinlogEvent, span: Span): void;
+};
+
+const wrap = 4_294_967_296;
+
+export function createLogCursor(startFile: string, startPos: number): LogCursor {
+  let file = startFile;
+  let pos = startPos;
+
+  /**
+   * The header has the lower 32 bits of the end. A gap before the event is what the server passed
+   * over because its GTIDs were known; a step back is not believed.
+   */
+  function span(header: EventHeader): Span {
+    if (header.logPos === 0 || (header.flags & eventFlag.artificial) !== 0) {
+      return { start: pos, end: pos };
+    }
+    const next = pos + header.size;
+    const gap = (((header.logPos - next) % wrap) + wrap) % wrap;
+    const end = gap < wrap / 2 ? next + gap : next;
+    return { start: end - header.size, end };
+  }
+
+  function pass(event: BinlogEvent, at: Span): void {
+    switch (event.kind) {
+      case "rotate":
+        file = event.file;
+        pos = Number(event.pos);
+        return;
+      case "heartbeat":
+        if (event.file === file && event.pos > BigInt(pos)) pos = Number(event.pos);
+        return;
+      case "format_description":
+        // At the head of a stream that begins in the midst of a file it is sent out of turn.
+        if (pos <= 4) pos = at.end;
+        return;
+      default:
+        pos = at.end;
+    }
+  }
+
+  return { file: () => file, pos: () => pos, span, pass };
+}

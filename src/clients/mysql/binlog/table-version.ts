@@ -1,0 +1,146 @@
+import { DbusError } from "#src/errors.ts";
+import type { Column, Table } from "#src/flow/packet.ts";
+import { readUtf8, textReader } from "./charset.ts";
+import { charsetOfCollation } from "./collation.ts";
+import { columnCodec } from "./column-codec.ts";
+import { fits, kindOf, parseMembers, spellType, type WireColumn } from "./column-def.ts";
+import { isCharacter, columnType as t } from "./column-type.ts";
+import type { ColumnCodec } from "./row-codec.ts";
+import type { SchemaColumn, TableSchema } from "./schema-lookup.ts";
+import { isNullable, type TableMap } from "./table-map.ts";
+
+/** A table as packets show it, with the way to read its rows. */
+export type TableVersion = { readonly table: Table; readonly codecs: readonly ColumnCodec[] };
+
+/** Whether TABLE_MAP says everything, so that nobody has to be asked for the names. */
+export function isSelfContained(map: TableMap): boolean {
+  return map.metadata.names !== undefined;
+}
+
+/**
+ * Puts together what TABLE_MAP says with what `schema` says where it is silent. Throws
+ * SCHEMA_UNKNOWN when both together do not make a table, BINLOG_TYPE_UNSUPPORTED for a column
+ * that cannot be read yet.
+ */
+export function tableVersion(map: TableMap, schema: TableSchema | undefined): TableVersion {
+  const own = isSelfContained(map) ? undefined : schema;
+  if (!isSelfContained(map)) {
+    if (own === undefined) throw unknown(map, "its TABLE_MAP carries no column names");
+    if (own.columns.length !== map.columnCount) {
+      const counts = `${map.columnCount} columns when it was logged, ${own.columns.length} now`;
+      throw unknown(map, counts);
+    }
+  }
+  const columns: Column[] = [];
+  const codecs: ColumnCodec[] = [];
+  for (let i = 0; i < map.columnCount; i++) {
+    const column = resolve(map, i, own?.columns[i]);
+    columns.push(column.column);
+    codecs.push(column.codec);
+  }
+  const primaryKey = map.metadata.primaryKey ?? own?.primaryKey ?? [];
+  return { table: { db: map.db, name: map.table, columns, primaryKey }, codecs };
+}
+
+function resolve(
+  map: TableMap,
+  i: number,
+  schema: SchemaColumn | undefined,
+): { column: Column; codec: ColumnCodec } {
+  const nullable = isNullable(map, i);
+  const name = map.metadata.names?.[i] ?? schema?.name ?? "";
+  const wire = wireColumn(map, i, schema);
+  if (schema !== undefined) {
+    const same = schema.nullable === nullable && fits(schema.type, schema.charset, wire);
+    if (!same) throw mismatch(map, schema, wire);
+  }
+  const traits = {
+    unsigned: wire.unsigned,
+    text: wire.charset === "binary" ? undefined : readerOf(map, name, wire),
+    members: wire.members,
+  };
+  const codec = columnCodec(wire.type, wire.meta, traits);
+  if (codec === undefined) throw unsupported(map, name, schema?.type ?? typeName(wire.type));
+  const type = schema?.type ?? spellType(wire);
+  return { column: { name, kind: kindOf(wire), type, nullable }, codec };
+}
+
+/** What the map says wins: it is as of the row, the schema is as of now. */
+function wireColumn(map: TableMap, i: number, schema: SchemaColumn | undefined): WireColumn {
+  const type = map.types[i]!;
+  const collation = map.metadata.collations[i];
+  const charset = collation === undefined ? schema?.charset : charsetOfCollation(collation);
+  const character = isCharacter(type) || type === t.enum || type === t.set;
+  const unsigned = map.metadata.unsigned?.[i] ?? / unsigned/i.test(schema?.type ?? "");
+  return {
+    type,
+    meta: map.meta[i]!,
+    unsigned,
+    charset: character ? charsetName(map, collation, charset) : undefined,
+    members: members(map, i, schema, charset),
+  };
+}
+
+function charsetName(
+  map: TableMap,
+  collation: number | undefined,
+  found: string | null | undefined,
+) {
+  if (found === undefined && collation !== undefined) {
+    throw unsupported(map, undefined, `text of collation ${collation}`);
+  }
+  if (found === undefined && isSelfContained(map)) {
+    throw unknown(map, "its TABLE_MAP carries no character sets");
+  }
+  return found ?? "binary";
+}
+
+function members(
+  map: TableMap,
+  i: number,
+  schema: SchemaColumn | undefined,
+  charset: string | null | undefined,
+): readonly string[] {
+  const type = map.types[i]!;
+  if (type !== t.enum && type !== t.set) return [];
+  const raw = map.metadata.members[i];
+  if (raw === undefined) {
+    if (schema === undefined) throw unknown(map, "its TABLE_MAP carries no ENUM or SET members");
+    return parseMembers(schema.type);
+  }
+  const read = textReader(charset ?? "binary") ?? readUtf8;
+  return raw.map((bytes) => read(Buffer.from(bytes), 0, bytes.length));
+}
+
+function readerOf(map: TableMap, name: string, wire: WireColumn) {
+  if (wire.charset === undefined) return undefined;
+  const reader = textReader(wire.charset);
+  if (reader === undefined) throw unsupported(map, name, `text in ${wire.charset}`);
+  return reader;
+}
+
+function typeName(type: number): string {
+  return Object.entries(t).find(([, number]) => number === type)?.[0] ?? `type ${type}`;
+}
+
+function placeOf(map: TableMap) {
+  return { path: `${map.db}.${map.table}` };
+}
+
+function unknown(map: TableMap, why: string): DbusError {
+  return new DbusError("SCHEMA_UNKNOWN", `${map.db}.${map.table}: ${why}`, { place: placeOf(map) });
+}
+
+function mismatch(map: TableMap, schema: SchemaColumn, wire: WireColumn): DbusError {
+  const now = `${schema.type}${schema.nullable ? "" : " not null"}`;
+  return unknown(map, `column ${schema.name} is ${now} now, but was logged as ${spellType(wire)}`);
+}
+
+function unsupported(map: TableMap, column: string | undefined, what: string): DbusError {
+  const where = column === undefined ? "" : `.${column}`;
+  const message = `${map.db}.${map.table}${where}: ${what} cannot be read yet`;
+  return new DbusError("BINLOG_TYPE_UNSUPPORTED", message, {
+    place: placeOf(map),
+    remedy: `exclude the table: tables: {exclude: ["${map.db}.${map.table}"]}`,
+  });
+}
