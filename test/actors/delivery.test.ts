@@ -214,7 +214,7 @@ describe("delivery", () => {
   });
 
   test("a checkpoint under a newer epoch fences the input: it stops and stays down (invariant 7)", async () => {
-    const state = memoryState(1);
+    const state = memoryState();
     const key = { input: "in", resource: "in", partition: "0" };
     await state.checkpoints.commit([{ ...key, position: "0", epoch: 2 }]);
     const out = probeOutput();
@@ -227,5 +227,37 @@ describe("delivery", () => {
       what: "the fence",
     });
     expect((await state.checkpoints.get(key))?.position).toBe("0");
+  });
+});
+
+describe("checkpoints by hand", () => {
+  const key = { input: "in", resource: "in", partition: "0" };
+
+  test("setting one reads on from there, resetting one from the start", async () => {
+    const out = probeOutput();
+    const bus = await start({
+      inputs: [inputEntry("in", counterInput({ count: 20 }))],
+      outputs: [outputEntry("out", out.plugin, ["in"])],
+    });
+    await waitFor(() => out.written.length === 20, { what: "the first run" });
+    await bus.admin.setCheckpoint(key, 15);
+    await waitFor(() => out.written.length === 25, { what: "five again" });
+    expect(out.written.slice(20)).toEqual(numbers(20).slice(15));
+    await bus.admin.resetCheckpoint(key);
+    await waitFor(() => out.written.length === 45, { what: "all again" });
+    expect(out.written.slice(25)).toEqual(numbers(20));
+  });
+
+  test("a name that is not there is answered with NOT_FOUND", async () => {
+    const out = probeOutput();
+    const bus = await start({
+      inputs: [inputEntry("in", counterInput({ count: 1 }))],
+      outputs: [outputEntry("out", out.plugin, ["in"])],
+    });
+    const nobody = { ...key, input: "nobody" };
+    await expect(bus.admin.setCheckpoint(nobody, 1)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await expect(bus.admin.pause("nobody")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await expect(bus.admin.redrive([99])).rejects.toMatchObject({ code: "NOT_FOUND" });
+    expect(() => bus.admin.deadLetter(99)).toThrow("no dead letter 99");
   });
 });
