@@ -40,3 +40,4 @@ export {
   type Verdict,
 } from "./define.ts";
 export { secret } from "./secret.ts";
+export { seededRandom } from "./seeded-random.ts";

@@ -1,0 +1,13 @@
+/**
+ * A seeded source of numbers of at least 0 and less than 1: the same seed gives the same numbers on
+ * every machine. Mulberry32: small and quick, for chances and made-up data, never for secrets.
+ */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
