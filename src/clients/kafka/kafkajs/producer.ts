@@ -47,7 +47,8 @@ export function createKafkajsProducer(options: KafkaProducerOptions): KafkaProdu
     for (const job of jobs) {
       const { topic, partition } = job.batch;
       try {
-        const leader = checkTopic(topic, topics.get(topic)).leaders[partition] ?? -1;
+        const leader = checkTopic(topic, topics.get(topic)).leaders[partition];
+        if (leader === undefined) throw protocolError(3, `${topic}/${partition}`);
         if (leader < 0) throw protocolError(5, `${topic}/${partition}`);
         const others = sorted.get(leader);
         if (others) others.push(job);

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { kafkaConnectionFields } from "#src/clients/kafka/connection-config.ts";
+import { formatNames } from "#src/format/format.ts";
+import { checkTemplate } from "./topic-names.ts";
+
+const createTopicsSchema = z.strictObject({
+  partitions: z.int().min(1).optional().describe("of a new topic; the broker's default without it"),
+  replicationFactor: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("of a new topic; the broker's default without it"),
+});
+
+const topicSchema = z
+  .string()
+  .superRefine((template, context) => {
+    const wrong = checkTemplate(template);
+    if (wrong) context.addIssue({ code: "custom", message: wrong });
+  })
+  .default("cdc.${db}.${tbl}")
+  .describe(
+    "topic of a packet: ${db} and ${tbl} of its row, ${ident} of the packet. What is no row and has no db goes to ${ident}. Characters that Kafka does not allow become _",
+  );
+
+export const kafkaOutputSchema = z.strictObject({
+  ...kafkaConnectionFields,
+  topic: topicSchema,
+  createTopics: z
+    .union([z.literal(false), createTopicsSchema])
+    .default({})
+    .describe("how to create a topic that is missing, or false: then its packets wait for it"),
+  format: z
+    .enum(formatNames)
+    .default("row")
+    .describe("row: the row event of dbus; debezium: Debezium's envelope without schema"),
+  bigint: z
+    .enum(["number", "string"])
+    .default("number")
+    .describe("BIGINT as JSON digits, which some readers round, or as strings"),
+  tombstones: z
+    .boolean()
+    .optional()
+    .describe("whether a record without value follows a delete; yes in debezium, no in row"),
+  keyColumns: z
+    .record(z.string(), z.array(z.string()).min(1))
+    .default({})
+    .describe("key columns by db.table, for tables whose key is not their primary key"),
+  keyless: z
+    .enum(["none", "row"])
+    .default("none")
+    .describe(
+      "key of tables without one: none keeps a table in one partition, row takes the whole row as key",
+    ),
+  sourceName: z
+    .string()
+    .default("dbus")
+    .describe("source.name of the debezium format, what Debezium calls the topic prefix"),
+  headers: z
+    .boolean()
+    .default(true)
+    .describe(
+      "whether records carry dbus-id (the same for a record sent twice), dbus-ident and content-type",
+    ),
+  mode: z
+    .enum(["async", "sync", "dryrun"])
+    .default("async")
+    .describe(
+      "async: a batch at a time; sync: each packet waits for the one before it to be acknowledged; dryrun: encodes and sends nothing",
+    ),
+  qos: z
+    .enum(["ThroughputFirst", "LossTolerant"])
+    .default("ThroughputFirst")
+    .describe(
+      "ThroughputFirst: every in-sync replica acknowledges and a retry writes nothing twice; LossTolerant: the leader alone acknowledges, what it loses before it is copied is lost",
+    ),
+  compression: z
+    .enum(["none", "gzip", "zstd"])
+    .default("none")
+    .describe("of the record batches; zstd needs Kafka 2.1"),
+  recordBytesMax: z
+    .int()
+    .min(1024)
+    .default(1_000_000)
+    .describe("a larger record goes to the dead letters; not above the topic's max.message.bytes"),
+  batchBytesMax: z
+    .int()
+    .min(1024)
+    .default(1_000_000)
+    .describe("bytes of one batch of one partition before compression"),
+  driver: z.enum(["kafkajs"]).default("kafkajs").describe("the client library underneath"),
+});
+
+export type KafkaOutputConfig = z.infer<typeof kafkaOutputSchema>;

@@ -1,0 +1,92 @@
+import { defineOutput, type OutputContext, type Packet, type Verdict } from "#plugin";
+import { connectionOptions } from "#src/clients/kafka/connection-config.ts";
+import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
+import type { KafkaProducer } from "#src/clients/kafka/port.ts";
+import { dryProducer } from "./dry-producer.ts";
+import { type KafkaOutputConfig, kafkaOutputSchema } from "./kafka-config.ts";
+import { createPacketEncoder } from "./packet-encoder.ts";
+import { createTopicNames } from "./topic-names.ts";
+import { createTopics } from "./topics.ts";
+import { type Writer, writePackets } from "./write.ts";
+
+type State = {
+  readonly config: KafkaOutputConfig;
+  readonly producer: KafkaProducer;
+  readonly writer: Writer;
+};
+
+function producerOf(config: KafkaOutputConfig, context: OutputContext): KafkaProducer {
+  if (config.mode === "dryrun") return dryProducer(config);
+  return createKafkaProducer(config.driver, {
+    ...connectionOptions(config, context),
+    acks: config.qos === "LossTolerant" ? "leader" : "all",
+    compression: config.compression,
+    batchBytesMax: config.batchBytesMax,
+    recordBytesMax: config.recordBytesMax,
+  });
+}
+
+/** What whoever runs this should not have to find out later. */
+function warn({ qos, mode, tls }: KafkaOutputConfig, { log }: OutputContext): void {
+  if (qos === "LossTolerant") {
+    log.warn(
+      "qos LossTolerant: what a broker loses before it is copied is lost, and a retry may write twice",
+    );
+  }
+  if (mode === "dryrun") log.warn("mode dryrun: nothing is sent, every packet counts as done");
+  if (typeof tls === "object" && tls.insecure) {
+    log.warn("tls.insecure: any certificate is trusted, so anyone in between can read and write");
+  }
+}
+
+/** One packet after the other; what comes behind one that has to wait waits as well. */
+async function writeEach(
+  { writer }: State,
+  packets: readonly Packet[],
+): Promise<readonly Verdict[] | undefined> {
+  const verdicts: Verdict[] = [];
+  for (const packet of packets) {
+    const verdict = (await writePackets(writer, [packet]))?.[0] ?? "done";
+    verdicts.push(verdict);
+    if (verdict !== "done" && "retryAfterMs" in verdict) {
+      while (verdicts.length < packets.length) verdicts.push(verdict);
+    }
+    if (verdicts.length === packets.length) break;
+  }
+  return verdicts;
+}
+
+export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
+  name: "KafkaOutput",
+  summary: "Writes packets to Kafka topics, keyed and in order, each acknowledged or kept.",
+  configSchema: kafkaOutputSchema,
+  defaults: {
+    batch: { countMax: 1024, lingerMs: 500 },
+    retry: { times: 3, delayMs: 350 },
+  },
+  async open(context, config) {
+    warn(config, context);
+    const producer = producerOf(config, context);
+    try {
+      await producer.connect();
+    } catch (error) {
+      await producer.close();
+      throw error;
+    }
+    const writer: Writer = {
+      names: createTopicNames(config.topic),
+      topics: createTopics(producer, config, context),
+      encoder: createPacketEncoder(config, context.clock),
+      producer,
+      kept: new Map(),
+    };
+    return { config, producer, writer };
+  },
+  async write(state, packets) {
+    await state.writer.topics.check();
+    return state.config.mode === "sync"
+      ? writeEach(state, packets)
+      : writePackets(state.writer, packets);
+  },
+  close: ({ producer }) => producer.close(),
+});

@@ -1,0 +1,83 @@
+import { type Clock, DbusError, type Packet, toDbusError } from "#plugin";
+import { murmur2 } from "#src/clients/kafka/murmur2.ts";
+import { partitionOf } from "#src/clients/kafka/partitioner.ts";
+import type { KafkaHeader, KafkaRecord } from "#src/clients/kafka/port.ts";
+import { createFormat, type FormatRecord } from "#src/format/format.ts";
+import { createEventIds } from "./event-id.ts";
+import type { KafkaOutputConfig } from "./kafka-config.ts";
+
+/** One record and the partition where it goes. */
+export type PlacedRecord = { readonly partition: number; readonly record: KafkaRecord };
+
+/** A packet as records of one topic. Throws a `DbusError` that concerns the packet alone. */
+export type PacketEncoder = {
+  encode(packet: Packet, partitions: number): readonly PlacedRecord[];
+  /** Goes on to the next partition with what has neither a key nor a table. */
+  turn(): void;
+};
+
+const text = new TextEncoder();
+
+export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): PacketEncoder {
+  const { bigint, keyColumns, keyless, sourceName, tombstones } = config;
+  const wall = () => Math.floor(clock.wall());
+  const common = { bigint, keyColumns, keyless, sourceName, wall };
+  const format = createFormat(
+    config.format,
+    tombstones === undefined ? common : { ...common, tombstones },
+  );
+  const eventId = createEventIds();
+  const contentType: KafkaHeader = ["content-type", format.contentType];
+  let identHeader: KafkaHeader = ["dbus-ident", ""];
+  let sticky = 0;
+
+  function headersOf(packet: Packet, own: readonly KafkaHeader[]): readonly KafkaHeader[] {
+    if (!config.headers) return own;
+    const { ident, payload } = packet;
+    if (identHeader[1] !== ident) identHeader = ["dbus-ident", ident];
+    const id: KafkaHeader = ["dbus-id", eventId(packet)];
+    if (payload.kind === "row" || payload.kind === "document") {
+      return own.length === 0
+        ? [id, identHeader, contentType]
+        : [id, identHeader, contentType, ...own];
+    }
+    return [id, identHeader, ...own];
+  }
+
+  function partition({ key }: FormatRecord, packet: Packet, partitions: number): number {
+    if (key !== null) return partitionOf(key, partitions);
+    const { payload } = packet;
+    if (payload.kind !== "row") return sticky % partitions;
+    // Without a key nobody can tell which rows belong together, so the table stays together.
+    const place = text.encode(`${payload.table.db}.${payload.table.name}`);
+    return (murmur2(place) & 0x7fffffff) % partitions;
+  }
+
+  function timestamp({ payload }: Packet): number {
+    if (payload.kind === "row") return payload.ts * 1000;
+    return (payload.kind === "bytes" ? payload.timestamp : undefined) ?? wall();
+  }
+
+  return {
+    encode(packet, partitions) {
+      try {
+        const at = timestamp(packet);
+        return format.records(packet).map((made) => ({
+          partition: partition(made, packet, partitions),
+          record: {
+            key: made.key,
+            value: made.value,
+            headers: headersOf(packet, made.headers),
+            timestamp: at,
+          },
+        }));
+      } catch (error) {
+        if (error instanceof DbusError) throw error;
+        throw toDbusError(error, "FORMAT_VALUE");
+      }
+    },
+    turn: () => {
+      sticky = (sticky + 1) & 0x7fffffff;
+    },
+  };
+}
