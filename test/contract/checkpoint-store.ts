@@ -1,52 +1,83 @@
 import { expect, test } from "bun:test";
-import type { CheckpointStore } from "#src/checkpoint/store.ts";
+import type { CheckpointStore, Commit } from "#src/checkpoint/store.ts";
 
-const key = { input: "in", resource: "r", partition: "0" };
+const at = (partition: string, position: unknown, epoch = 1): Commit => ({
+  input: "in",
+  resource: "mysql-1",
+  partition,
+  position: JSON.stringify(position),
+  epoch,
+});
+const keyOf = ({ input, resource, partition }: Commit) => ({ input, resource, partition });
 
-/** What every checkpoint store must do. `open` gives an empty one. */
-export function checkpointStoreContract(name: string, open: () => Promise<CheckpointStore>): void {
-  test(`${name}: answers what was committed last, and null for what never was`, async () => {
+/** What every checkpoint store keeps, whatever it writes to. `open` gives an empty one. */
+export function checkpointStoreContract(open: () => Promise<CheckpointStore>): void {
+  test("what was committed is read again, digit by digit", async () => {
     const store = await open();
-    expect(await store.get(key)).toBeNull();
-    await store.commit([{ ...key, position: '{"at":1}', epoch: 1 }]);
-    await store.commit([{ ...key, position: '{"at":2}', epoch: 1 }]);
-    expect(await store.get(key)).toMatchObject({ ...key, position: '{"at":2}', epoch: 1 });
-    expect((await store.list()).length).toBe(1);
+    const commit = at("0", { file: "binlog.000001", pos: 4, gtid: "é\u2028'\"" });
+    const large = { ...at("1", 0), position: "18446744073709551615" };
+    await store.commit([commit, large]);
+    expect(await store.get(keyOf(commit))).toMatchObject(commit);
+    expect(await store.get(keyOf(large))).toMatchObject(large);
+    expect((await store.get(keyOf(commit)))?.committedAt).toBeGreaterThan(1_600_000_000_000);
   });
 
-  test(`${name}: refuses a commit under an older epoch and changes nothing (invariant 7)`, async () => {
+  test("nothing is null, and a part of a key is another key", async () => {
     const store = await open();
-    await store.commit([{ ...key, position: "5", epoch: 3 }]);
-    const stale = store.commit([{ ...key, position: "9", epoch: 2 }]);
-    await expect(stale).rejects.toMatchObject({ code: "STALE_EPOCH" });
-    expect((await store.get(key))?.position).toBe("5");
+    await store.commit([at("0", 1)]);
+    for (const part of ["input", "resource", "partition"]) {
+      expect(await store.get({ ...keyOf(at("0", 1)), [part]: "other" })).toBeNull();
+    }
+    expect(await store.get({ input: "in", resource: "mysql-10", partition: "" })).toBeNull();
   });
 
-  test(`${name}: commits all or none`, async () => {
+  test("the newest commit of a key counts, and all keys are listed", async () => {
     const store = await open();
-    const other = { ...key, partition: "1" };
-    await store.commit([{ ...other, position: "1", epoch: 3 }]);
-    const mixed = store.commit([
-      { ...key, position: "2", epoch: 2 },
-      { ...other, position: "2", epoch: 2 },
+    await store.commit([at("0", 1), at("1", 1)]);
+    await store.commit([at("0", 2), at("0", 3)]);
+    const found = (await store.list()).map(({ partition, position }) => [partition, position]);
+    expect(found).toEqual([
+      ["0", "3"],
+      ["1", "1"],
     ]);
-    await expect(mixed).rejects.toMatchObject({ code: "STALE_EPOCH" });
-    expect(await store.get(key)).toBeNull();
   });
 
-  test(`${name}: keeps keys apart that look alike when glued together`, async () => {
+  test("an older epoch is refused, and none of its commits is kept", async () => {
     const store = await open();
-    const a = { input: "a", resource: "b|c", partition: "0" };
-    const b = { input: "a|b", resource: "c", partition: "0" };
-    await store.commit([{ ...a, position: "1", epoch: 1 }]);
-    expect(await store.get(b)).toBeNull();
+    await store.commit([at("1", "theirs", 8)]);
+    const stale = [at("0", "ours", 7), at("1", "ours", 7), at("2", "ours", 7)];
+    await expect(store.commit(stale)).rejects.toMatchObject({ code: "STALE_EPOCH", kind: "fence" });
+    const found = (await store.list()).map(({ partition, position }) => [partition, position]);
+    expect(found).toEqual([["1", '"theirs"']]);
   });
 
-  test(`${name}: forgets what was removed`, async () => {
+  test("the same epoch and a newer one are taken", async () => {
     const store = await open();
-    await store.commit([{ ...key, position: "1", epoch: 1 }]);
-    await store.remove(key);
-    expect(await store.get(key)).toBeNull();
+    await store.commit([at("0", 1, 7)]);
+    await store.commit([at("0", 2, 7)]);
+    await store.commit([at("0", 3, 8)]);
+    expect(await store.get(keyOf(at("0", 1)))).toMatchObject({ position: "3", epoch: 8 });
+  });
+
+  test("what is no position is refused before anything is written", async () => {
+    const store = await open();
+    const broken = { ...at("1", 1), position: "{not json" };
+    await expect(store.commit([at("0", 1), broken])).rejects.toMatchObject({ code: "INVARIANT" });
+    expect(await store.list()).toEqual([]);
+  });
+
+  test("a removed checkpoint is gone, removing it again does nothing", async () => {
+    const store = await open();
+    await store.commit([at("0", 1, 9), at("1", 1)]);
+    await store.remove(keyOf(at("0", 1)));
+    await store.remove(keyOf(at("0", 1)));
+    expect(await store.get(keyOf(at("0", 1)))).toBeNull();
+    expect(await store.list()).toHaveLength(1);
+  });
+
+  test("no commits at all are no error", async () => {
+    const store = await open();
+    await store.commit([]);
     expect(await store.list()).toEqual([]);
   });
 }
