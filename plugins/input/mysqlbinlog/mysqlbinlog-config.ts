@@ -3,7 +3,7 @@ import type { MysqlTarget, TlsMode } from "#src/clients/mysql/connection.ts";
 import { everything, type Patterns } from "#src/clients/mysql/table-patterns.ts";
 
 const pattern = z.string().min(1).max(200);
-const tablePattern = pattern.regex(/\.|^\*$/, "a table pattern is database.table, e.g. shop.*");
+const tablePattern = pattern.regex(/\.|^\*/, "a table pattern is database.table, e.g. shop.*");
 
 function patterns(one: z.ZodString, what: string) {
   return z

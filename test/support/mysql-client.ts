@@ -1,0 +1,34 @@
+import {
+  connectMysql,
+  type MysqlConnection,
+  type MysqlTarget,
+} from "#src/clients/mysql/connection.ts";
+import { systemClock } from "#src/clock.ts";
+import type { MysqlAddress } from "../services/index.ts";
+
+/** Root on a test server, in plain text unless told. */
+export function targetAt(
+  at: Pick<MysqlAddress, "host" | "port">,
+  more: Partial<MysqlTarget> = {},
+): MysqlTarget {
+  return {
+    ...{ host: at.host, port: at.port, user: "root", password: "" },
+    ...{ tls: "disable", tlsCa: undefined, connectTimeoutMs: 5_000, queryTimeoutMs: 30_000 },
+    ...more,
+  };
+}
+
+export function clientAt(at: Pick<MysqlAddress, "host" | "port">): Promise<MysqlConnection> {
+  return connectMysql(targetAt(at), systemClock);
+}
+
+let databases = 0;
+
+/** A database of the test's own, empty, and a connection. */
+export async function freshDatabase(at: Pick<MysqlAddress, "host" | "port">, prefix = "t") {
+  const client = await clientAt(at);
+  const db = `${prefix}_${process.pid}_${++databases}`;
+  await client.query(`DROP DATABASE IF EXISTS ${db}`);
+  await client.query(`CREATE DATABASE ${db}`);
+  return { client, db };
+}
