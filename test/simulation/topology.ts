@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
+import { DbusError } from "#src/errors.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import { defineFilter, defineInput, defineOutput, type Verdict } from "#src/plugin/define.ts";
 import { packetOf } from "../support/packets.ts";
@@ -128,14 +129,21 @@ export function textNumber({ payload }: Packet): string {
 function output(sink: string[], random: Random) {
   const slow = random.chance(0.5);
   const unsure = random.chance(0.4);
-  const fragile = random.chance(0.2);
+  let crashesLeft = random.chance(0.4) ? 4 : 0;
   return defineOutput<unknown, null>({
     name: "RandomOutput",
     summary: "writes into an array",
     configSchema: anything,
-    open: () => null,
+    open: ({ clock }) =>
+      slow
+        ? new Promise((resolve) => void clock.after(random.int(1, 50), () => resolve(null)))
+        : null,
     write(_, packets, { clock }) {
-      if (fragile && random.chance(0.03)) throw new Error("the sink broke");
+      // Not a bug in the words of the error table, so however often it comes nobody gives up.
+      if (crashesLeft > 0 && random.chance(0.1)) {
+        crashesLeft--;
+        throw new DbusError("OUTPUT_REJECTED", "the sink broke");
+      }
       const verdicts = packets.map((): Verdict => "done");
       // A sink that refuses one packet lets none behind it overtake.
       const stop =
