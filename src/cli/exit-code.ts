@@ -1,0 +1,41 @@
+import type { DbusError, ErrorCode } from "../errors.ts";
+
+/** The exit codes of both commands, as --help and docs/operations.md tell them. */
+export const exitCodes = {
+  clean: 0,
+  failed: 1,
+  usage: 2,
+  state: 3,
+  listen: 4,
+  unreachable: 5,
+} as const;
+
+export const exitCodesText = `Exit codes:
+  0  ended as asked
+  1  failed while running
+  2  the command line or the configuration is wrong
+  3  the data folder is held by another process, damaged or not writable
+  4  the admin API cannot listen, or may not where it was told to
+  5  no daemon answers (dbc)
+`;
+
+const byCode: Partial<Record<ErrorCode, number>> = {
+  USAGE: exitCodes.usage,
+  CONFIG_NOT_FOUND: exitCodes.usage,
+  CONFIG_SYNTAX: exitCodes.usage,
+  CONFIG_INVALID: exitCodes.usage,
+  CONFIG_GRAPH: exitCodes.usage,
+  SECRET_MISSING: exitCodes.usage,
+  PLUGIN_UNKNOWN: exitCodes.usage,
+  PLUGIN_LOAD: exitCodes.usage,
+  STATE_LOCKED: exitCodes.state,
+  STATE_UNWRITABLE: exitCodes.state,
+  STATE_CORRUPT: exitCodes.state,
+  ADMIN_UNSAFE: exitCodes.listen,
+  ADMIN_LISTEN: exitCodes.listen,
+  DAEMON_UNREACHABLE: exitCodes.unreachable,
+};
+
+export function exitCodeOf(error: DbusError): number {
+  return byCode[error.code] ?? exitCodes.failed;
+}

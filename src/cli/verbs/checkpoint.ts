@@ -1,0 +1,116 @@
+import type { CheckpointView, Stat } from "../../api/port.ts";
+import type { CheckpointKey } from "../../checkpoint/store.ts";
+import { DbusError } from "../../errors.ts";
+import { tableText, timeText } from "../text.ts";
+import { show, textOption, usageError, type Verb, type VerbContext } from "../verb.ts";
+
+const usages = {
+  get: "checkpoint get [INPUT]",
+  set: "checkpoint set INPUT POSITION [--resource R] [--partition P] [--dry-run]",
+  reset: "checkpoint reset INPUT [--resource R] [--partition P] [--dry-run]",
+} as const;
+
+export const checkpointVerb: Verb = {
+  name: "checkpoint",
+  summary: "shows, sets or forgets up to where an input is settled",
+  usage: Object.values(usages),
+  options: {
+    resource: { type: "string" },
+    partition: { type: "string" },
+    "dry-run": { type: "boolean" },
+  },
+  help: `      POSITION        as the input's plugin spells it, JSON or a plain text
+      --resource R    which resource of the input; needed when it has several
+      --partition P   which partition, 0 unless told
+      --dry-run       only says what would change
+`,
+  run(context) {
+    const [action, input, ...rest] = context.args;
+    if (action === "get" && rest.length === 0) return get(context, input);
+    if (action === "set" && input !== undefined && rest.length === 1) {
+      return change(context, input, { position: positionOf(rest[0] ?? "") });
+    }
+    if (action === "reset" && input !== undefined && rest.length === 0) {
+      return change(context, input, null);
+    }
+    const known = action === "get" || action === "set" || action === "reset" ? action : undefined;
+    throw known
+      ? usageError(`checkpoint ${known} wants other arguments`, usages[known])
+      : usageError("it wants get, set or reset", "checkpoint get|set|reset …");
+  },
+};
+
+async function get(context: VerbContext, input: string | undefined): Promise<number> {
+  const all = await context.client.get<readonly CheckpointView[]>("/api/v1/checkpoints");
+  const some = input === undefined ? all : all.filter((one) => one.input === input);
+  if (input !== undefined && some.length === 0) {
+    throw new DbusError("NOT_FOUND", `there is no checkpoint of ${input}`);
+  }
+  show(context, some, () =>
+    tableText(
+      ["INPUT", "RESOURCE", "PARTITION", "POSITION", "EPOCH", "COMMITTED", "WATERMARK"],
+      some.map((one) => [
+        one.input,
+        one.resource,
+        one.partition,
+        one.position,
+        one.epoch,
+        timeText(one.committedAt),
+        one.watermark,
+      ]),
+    ),
+  );
+  return 0;
+}
+
+/** JSON where it is JSON; else the text itself, so that no shell needs quotes within quotes. */
+function positionOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function change(
+  context: VerbContext,
+  input: string,
+  to: { readonly position: unknown } | null,
+): Promise<number> {
+  const all = await context.client.get<readonly CheckpointView[]>("/api/v1/checkpoints");
+  const key = await keyOf(context, input, all);
+  const same = (one: CheckpointView) =>
+    one.input === input && one.resource === key.resource && one.partition === key.partition;
+  const before = all.find(same)?.position ?? null;
+  const after = to === null ? null : JSON.stringify(to.position);
+  const dryRun = context.values["dry-run"] === true;
+  if (!dryRun) {
+    const path = ["checkpoints", key.input, key.resource, key.partition].map(encodeURIComponent);
+    await context.client.send(to ? "PUT" : "DELETE", `/api/v1/${path.join("/")}`, to ?? undefined);
+  }
+  const nothing = "nothing stored";
+  show(context, { ...key, before, after, dryRun }, () => {
+    const which = `${key.input} ${key.resource} partition ${key.partition}`;
+    const verb = dryRun ? "would go" : "went";
+    return `${which} ${verb} from ${before ?? nothing} to ${after ?? nothing}\n`;
+  });
+  return 0;
+}
+
+async function keyOf(
+  context: VerbContext,
+  input: string,
+  stored: readonly CheckpointView[],
+): Promise<CheckpointKey> {
+  const partition = textOption(context.values, "partition") ?? "0";
+  const given = textOption(context.values, "resource");
+  if (given !== undefined) return { input, resource: given, partition };
+  const stat = await context.client.get<Stat>("/api/v1/stat");
+  const known = [...stat.inputs.filter(({ name }) => name === input), ...stored]
+    .filter((one) => ("input" in one ? one.input === input : true))
+    .map((one) => one.resource);
+  const resources = [...new Set(known)];
+  if (resources.length === 1) return { input, resource: resources[0] ?? "", partition };
+  if (resources.length === 0) throw new DbusError("NOT_FOUND", `there is no input ${input}`);
+  throw usageError(`${input} has several resources: ${resources.join(", ")}`, usages.set);
+}

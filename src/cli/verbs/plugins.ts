@@ -1,0 +1,70 @@
+import { builtins } from "#plugins/index.ts";
+import { entryJsonSchema } from "../../config/entries.ts";
+import { type JsonSchema, typeText } from "../../config/json-schema.ts";
+import { meant } from "../../config/nearest.ts";
+import { DbusError } from "../../errors.ts";
+import type { Plugin } from "../../plugin/define.ts";
+import { tableText } from "../text.ts";
+import { show, usageError, type Verb } from "../verb.ts";
+
+type Running = { readonly name: string; readonly plugin: string };
+
+export const pluginsVerb: Verb = {
+  name: "plugins",
+  summary: "the plugins that configs may name; with a name, its fields",
+  usage: ["plugins [NAME]"],
+  async run(context) {
+    const [name, ...rest] = context.args;
+    if (rest.length > 0) throw usageError("it wants one name at most", "plugins [NAME]");
+    if (name !== undefined) {
+      const plugin = pluginOf(name);
+      const schema = entryJsonSchema(plugin.kind, plugin);
+      show(context, { name, kind: plugin.kind, schema }, () => fieldsText(plugin, schema));
+      return 0;
+    }
+    // The list is worth having without a daemon; with one it also tells who uses what.
+    const running = await context.client
+      .get<readonly Running[]>("/api/v1/plugins")
+      .catch((): readonly Running[] => []);
+    const rows = builtins.map((plugin) => ({
+      name: plugin.name,
+      kind: plugin.kind,
+      summary: plugin.summary,
+      usedBy: running.filter((one) => one.plugin === plugin.name).map((one) => one.name),
+    }));
+    show(context, rows, () =>
+      tableText(
+        ["PLUGIN", "KIND", "USED BY", "WHAT IT DOES"],
+        rows.map((row) => [row.name, row.kind, row.usedBy.join(", ") || null, row.summary]),
+      ),
+    );
+    return 0;
+  },
+};
+
+function pluginOf(name: string): Plugin {
+  const plugin = builtins.find((one) => one.name === name);
+  if (plugin) return plugin;
+  const names = builtins.map((one) => one.name);
+  throw new DbusError("PLUGIN_UNKNOWN", `there is no plugin ${name}`, {
+    remedy: meant(name, names, "plugins"),
+  });
+}
+
+export function fieldsText(plugin: Plugin, schema: JsonSchema): string {
+  const required = new Set(schema.required);
+  const rows = Object.entries(schema.properties ?? {}).map(([name, field]) => [
+    name,
+    typeText(field),
+    required.has(name) ? "required" : defaultText(field),
+    field.description ?? null,
+  ]);
+  return `${plugin.name} (${plugin.kind}): ${plugin.summary}\n\n${tableText(
+    ["FIELD", "TYPE", "DEFAULT", "WHAT IT IS"],
+    rows,
+  )}`;
+}
+
+function defaultText(field: JsonSchema): string | null {
+  return field.default === undefined ? null : JSON.stringify(field.default);
+}
