@@ -3,11 +3,11 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DbusError } from "#src/errors.ts";
 import { openState } from "#src/state/open-state.ts";
+import { useStarted } from "../services/index.ts";
 import { samplePackets } from "../support/sample-packets.ts";
-import { type SmallDisk, smallDisk } from "../support/small-disk.ts";
+import { smallDisk } from "../support/small-disk.ts";
 
-const disk: SmallDisk | null = smallDisk("1m");
-afterAll(() => disk?.unmount());
+const disks = await useStarted("a full disk", async () => smallDisk("1m", afterAll));
 
 const key = { input: "in", resource: "r", partition: "0" };
 const base = { node: "o", input: "in", resource: "r", partition: "0", ident: "i", position: "1" };
@@ -28,17 +28,9 @@ function fill(dir: string): () => void {
   return () => rmSync(path);
 }
 
-/** A mount needs root; without it the tests say so instead of passing in silence. */
-const onSmallDisk = (name: string, run: (dir: string) => Promise<void>) =>
-  disk
-    ? test(name, () => run(disk.dir))
-    : test(`${name} (NOT TRIED: no tmpfs can be mounted here)`, () => {
-        process.stderr.write(`[skip] ${name}: mounting a tmpfs needs root\n`);
-      });
-
-onSmallDisk(
+disks.test(
   "a full disk refuses with a code, keeps what was there, and recovers (fault 79)",
-  async (dir) => {
+  async ({ dir }) => {
     const state = await openState({ dir: join(dir, "a") });
     await state.checkpoints.commit([{ ...key, position: "1", epoch: state.epoch }]);
     const kept = state.deadLetters.put([letter]);
@@ -69,9 +61,9 @@ onSmallDisk(
   },
 );
 
-onSmallDisk(
+disks.test(
   "a checkpoint that finds no room is refused whole, the one before it stays",
-  async (dir) => {
+  async ({ dir }) => {
     const state = await openState({ dir: join(dir, "b") });
     const commits = (n: number) =>
       Array.from({ length: 200 }, (_, partition) => ({
@@ -99,9 +91,9 @@ onSmallDisk(
   },
 );
 
-onSmallDisk(
+disks.test(
   "a folder on a full disk is refused at the start, and taken when there is room",
-  async (dir) => {
+  async ({ dir }) => {
     const free = fill(dir);
     await expect(openState({ dir: join(dir, "c") })).rejects.toMatchObject({
       code: "STATE_UNWRITABLE",

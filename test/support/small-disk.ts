@@ -4,24 +4,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** A disk of its own in memory, small enough to be filled. */
-export type SmallDisk = {
-  readonly dir: string;
-  unmount(): void;
-};
+export type SmallDisk = { readonly dir: string };
 
-/** Mounts a disk of that size, e.g. `1m`; null where this may not be done, which takes root. */
-export function smallDisk(size: string): SmallDisk | null {
+/**
+ * Mounts a disk of that size, e.g. `1m`, until `atEnd` calls back. Throws where that may not be
+ * done: it takes root.
+ */
+export function smallDisk(size: string, atEnd: (unmount: () => void) => void): SmallDisk {
   const dir = mkdtempSync(join(tmpdir(), "dbus-disk-"));
   const options = ["-t", "tmpfs", "-o", `size=${size},mode=0700`, "tmpfs", dir];
-  if (spawnSync("mount", options).status !== 0) {
+  const { status, stderr } = spawnSync("mount", options, { encoding: "utf8" });
+  if (status !== 0) {
     rmSync(dir, { recursive: true });
-    return null;
+    throw new Error(`no tmpfs can be mounted: ${stderr}`);
   }
-  return {
-    dir,
-    unmount() {
-      spawnSync("umount", ["-l", dir]);
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
+  atEnd(() => {
+    spawnSync("umount", ["-l", dir]);
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return { dir };
 }
