@@ -1,0 +1,42 @@
+import { Kafka, logLevel, Partitioners } from "kafkajs";
+
+/** What tests ask of Kafka with a client that shares no code with the producer under test. */
+export type KafkaPeer = {
+  createTopic(
+    topic: string,
+    partitions: number,
+    config?: Readonly<Record<string, string>>,
+  ): Promise<void>;
+  growTopic(topic: string, partitions: number): Promise<void>;
+  deleteTopic(topic: string): Promise<void>;
+  /** Writes one record for each key, partitioned as the Java client does. */
+  produceByKey(topic: string, keys: readonly string[]): Promise<void>;
+  close(): Promise<void>;
+};
+
+export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
+  const brokers = bootstrap.split(",");
+  const kafka = new Kafka({ clientId: "dbus-peer", brokers, logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  return {
+    async createTopic(topic, partitions, config = {}) {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: [{ topic, numPartitions: partitions, replicationFactor: -1, configEntries }],
+      });
+    },
+    async growTopic(topic, count) {
+      await admin.createPartitions({ topicPartitions: [{ topic, count }] });
+    },
+    deleteTopic: (topic) => admin.deleteTopics({ topics: [topic] }),
+    async produceByKey(topic, keys) {
+      const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+      await producer.connect();
+      await producer.send({ topic, messages: keys.map((key) => ({ key, value: "v" })) });
+      await producer.disconnect();
+    },
+    close: () => admin.disconnect(),
+  };
+}
