@@ -27,7 +27,13 @@ const read = (output: string, code: number, timedOut = false) =>
   readResult({ job, output, code, timedOut, ms: 1 });
 
 test("counts what bun counted", () => {
-  expect(read(good, 0)).toMatchObject({ passed: 1, failed: 0, skipped: 1, failures: [] });
+  expect(read(good, 0)).toMatchObject({
+    passed: 1,
+    failed: 0,
+    skipped: 1,
+    failures: [],
+    skips: ["two"],
+  });
 });
 
 test("counts them however long the output is", () => {

@@ -9,6 +9,8 @@ export type JobResult = {
   readonly ms: number;
   /** One for each file with a failure, or for the process as a whole. */
   readonly failures: readonly Failure[];
+  /** What was skipped and why, a line each. */
+  readonly skips: readonly string[];
 };
 
 export type Failure = {
@@ -39,7 +41,7 @@ export function readResult(ended: Ended): JobResult {
   let failed = finished ? counts.failed : (output.match(/^\(fail\) /gm) ?? []).length;
   // A name pattern (-t) need not meet a test in every file.
   const unmatched = /^error: .*matched 0 tests/m.test(output);
-  if (unmatched) return { job, passed: 0, failed: 0, skipped: 0, ms, failures: [] };
+  if (unmatched) return { job, passed: 0, failed: 0, skipped: 0, ms, failures: [], skips: [] };
   const silent = counts.passed + counts.failed + counts.skipped === 0;
   if (!finished || silent || (code !== 0 && failed === 0)) {
     failed++;
@@ -51,7 +53,8 @@ export function readResult(ended: Ended): JobResult {
       text: `${how}:\n${tail(output)}`,
     });
   }
-  return { job, passed: counts.passed, failed, skipped: counts.skipped, ms, failures };
+  const skips = [...output.matchAll(/^\((?:skip|todo)\) (.*)$/gm)].map((found) => found[1] ?? "");
+  return { job, passed: counts.passed, failed, skipped: counts.skipped, ms, failures, skips };
 }
 
 function summaryCounts(output: string): { passed: number; failed: number; skipped: number } {

@@ -16,7 +16,10 @@ export function report(results: readonly JobResult[]): number {
       lines.push(`run it alone: bun run test ${failure.file ?? "unit"}`);
     }
   }
-  if (skipped > 0) lines.push("", `${skipped} skipped: the lines with SKIPPED above say why`);
+  if (skipped > 0) lines.push("", `${skipped} SKIPPED:`);
+  for (const result of results) {
+    for (const skip of result.skips) lines.push(`  ${result.job.name}: ${skip}`);
+  }
   const tail = skipped > 0 ? `, ${skipped} skipped` : "";
   lines.push("", `${passed} passed, ${failed} failed${tail}`);
   process.stdout.write(`${lines.join("\n")}\n`);

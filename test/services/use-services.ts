@@ -75,11 +75,11 @@ export async function useStarted<Services>(
           }),
       };
     }
-    const first = reason.split("\n")[0];
+    const line = reason.replace(/\s*\n\s*/g, " | ").slice(0, 1_000);
     return {
       test: (name, run) => {
-        progress(`SKIPPED: ${name}: ${first}`);
-        test.skip(`${name} [skipped: ${first}]`, () => void run);
+        progress(`SKIPPED: ${name}: ${line}`);
+        test.skip(`${name} [skipped: ${line}]`, () => void run);
       },
     };
   }
