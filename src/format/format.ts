@@ -1,4 +1,5 @@
 import { version } from "../../package.json";
+import { DbusError } from "../errors.ts";
 import type { Bytes, Packet, RowChange, Table } from "../flow/packet.ts";
 import { compileEnvelope } from "./debezium-format.ts";
 import type { BigintMode } from "./json-value.ts";
@@ -67,6 +68,9 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
   let codec: Codec | undefined;
 
   function codecOf(row: RowChange): Codec {
+    if ((row.op === "D" ? row.before : row.after) === undefined) {
+      throw new DbusError("FORMAT_VALUE", `a row change ${row.op} without its image`);
+    }
     // Rows come in runs of one table, so the last codec is nearly always the right one.
     if (codec && row.table === table) return codec;
     table = row.table;

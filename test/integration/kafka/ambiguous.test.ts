@@ -1,0 +1,115 @@
+import { expect } from "bun:test";
+import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/kafka/port.ts";
+import { newTopicName, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
+import { startKafka, useStarted } from "../../services/index.ts";
+import { kafkaPeer } from "../../support/kafka-peer.ts";
+import { kafkaWitness } from "../../support/kafka-topic.ts";
+import { type ReplyThief, replyThief } from "../../support/reply-thief.ts";
+
+const services = await useStarted("kafka behind a proxy", async () => {
+  let port = 0;
+  const thief = await replyThief(() => port);
+  const properties = { "advertised.listeners": `PLAINTEXT://127.0.0.1:${thief.port}` };
+  const kafka = await startKafka({ properties });
+  port = kafka.brokers[0]?.port ?? 0;
+  return { thief, direct: kafka.bootstrap };
+});
+
+type Around = {
+  readonly thief: ReplyThief;
+  readonly producer: KafkaProducer;
+  readonly topic: string;
+  readonly bootstrap: string;
+  /** The values of the topic, in order. */
+  read(): Promise<string[]>;
+};
+
+async function withTopic(thief: ReplyThief, use: (around: Around) => Promise<void>): Promise<void> {
+  const bootstrap = `127.0.0.1:${thief.port}`;
+  const producer = createKafkajsProducer(producerOptions(bootstrap));
+  const witness = await kafkaWitness(bootstrap);
+  const topic = newTopicName("ambiguous");
+  try {
+    await witness.createTopic(topic);
+    await producer.connect();
+    await producer.partitionCount(topic);
+    const read = async () => {
+      const values: string[] = [];
+      await witness.readAll(topic, ({ value }) => values.push(`${value}`));
+      return values;
+    };
+    await use({ thief, producer, topic, bootstrap, read });
+  } finally {
+    await producer.close();
+    await witness.close();
+  }
+}
+
+const records = (...values: string[]) => values.map((value) => recordOf("k", value));
+const send = async ({ producer, topic }: Around, batch: readonly KafkaRecord[]) => {
+  const [result] = await producer.produce([{ topic, partition: 0, records: batch }]);
+  return (result as PartitionResult).map((error) => error?.code ?? null);
+};
+
+services.test(
+  "a batch whose answer was lost is not written twice when it is given again (fault 29)",
+  ({ thief }) =>
+    withTopic(thief, async (around) => {
+      expect(await send(around, records("0"))).toEqual([null]);
+      const batch = records("1", "2");
+      const before = thief.stolen;
+      thief.steal();
+      expect(await send(around, batch)).toEqual(["KAFKA_REQUEST_FAILED", "KAFKA_REQUEST_FAILED"]);
+      expect(thief.stolen).toBe(before + 1);
+      expect(await send(around, [...batch, ...records("3")])).toEqual([null, null, null]);
+      expect(await send(around, records("4"))).toEqual([null]);
+      expect(await around.read()).toEqual(["0", "1", "2", "3", "4"]);
+    }),
+);
+
+services.test("nor when the answer is lost several times over", ({ thief }) =>
+  withTopic(thief, async (around) => {
+    const batch = records("1", "2", "3");
+    for (let i = 0; i < 4; i++) {
+      thief.steal();
+      expect(await send(around, batch)).toContain("KAFKA_REQUEST_FAILED");
+    }
+    expect(await send(around, batch)).toEqual([null, null, null]);
+    expect(await around.read()).toEqual(["1", "2", "3"]);
+  }),
+);
+
+services.test(
+  "given again as other records it may stand there twice, but in order and not stuck",
+  ({ thief }) =>
+    withTopic(thief, async (around) => {
+      expect(await send(around, records("0"))).toEqual([null]);
+      thief.steal();
+      await send(around, records("1", "2"));
+      expect(await send(around, records("1", "2", "3"))).toEqual([null, null, null]);
+      expect(await send(around, records("4"))).toEqual([null]);
+      expect(await around.read()).toEqual(["0", "1", "2", "1", "2", "3", "4"]);
+    }),
+);
+
+services.test(
+  "a topic that was deleted and made anew is written on, under new numbers (fault 30)",
+  ({ thief, direct }) =>
+    withTopic(thief, async (around) => {
+      await send(around, records("0", "1", "2"));
+      const peer = await kafkaPeer(direct);
+      await peer.deleteTopic(around.topic);
+      await peer.createTopic(around.topic, 1);
+      await peer.close();
+      const batch = records("3");
+      let codes = await send(around, batch);
+      for (let i = 0; i < 50 && codes[0] !== null; i++) {
+        await Bun.sleep(50);
+        codes = await send(around, batch);
+      }
+      expect(codes).toEqual([null]);
+      expect(await send(around, records("4"))).toEqual([null]);
+      expect(await around.read()).toEqual(["3", "4"]);
+    }),
+);
