@@ -129,13 +129,13 @@ function work(state: State, delivery: Delivery, self: Self<FilterMessage>): bool
     const outcome = applyNext(state, job, self);
     if (outcome === undefined) break;
     if (outcome === DEADLETTERED) {
-      state.outlet.flush(partition);
+      state.outlet.flush();
       settle(delivery, begin, delivery.taken - 1, DELIVERED);
       settle(delivery, delivery.taken - 1, delivery.taken, DEADLETTERED);
       begin = delivery.taken;
     }
   }
-  state.outlet.flush(partition);
+  state.outlet.flush();
   settle(delivery, begin, delivery.taken, DELIVERED);
   const done = delivery.taken === packets.length;
   if (done) state.jobs.delete(partition.lane);

@@ -94,6 +94,6 @@ function pump({ queue, edges, partitions }: State): void {
     queue.shift();
     const first = partition.ledger.admit(packets, 0, 1);
     partition.ledger.track(first, 1, { remaining: 1, worst: DELIVERED, done });
-    edge.send(partition, packets, 0, 1, first);
+    edge.send(partition, packets, first);
   }
 }

@@ -1,21 +1,21 @@
-import { assert } from "../assert.ts";
+import { DbusError } from "../errors.ts";
 import type { Message, Ref } from "./actor.ts";
 
 /** A ref that can be handed out before its actor exists, and is bound before anything starts. */
 export type LateRef<M extends Message> = Ref<M> & { bind(target: Ref<M>): void };
 
 export function createLateRef<M extends Message>(path: string): LateRef<M> {
-  let target: Ref<M> | undefined;
-  const bound = (): Ref<M> => {
-    assert(target, `nothing is bound to ${path}`);
-    return target;
+  const unbound = () => {
+    throw new DbusError("INVARIANT", `nothing is bound to ${path}`);
   };
   return {
     path,
-    bind(ref) {
-      target = ref;
+    signal: unbound,
+    send: unbound,
+    // Its methods are replaced, so that a message costs no detour; nobody may keep them apart.
+    bind(target) {
+      this.signal = target.signal;
+      this.send = target.send;
     },
-    signal: (message) => bound().signal(message),
-    send: (lane, message, bytes) => bound().send(lane, message, bytes),
   };
 }

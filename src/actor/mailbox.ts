@@ -40,8 +40,7 @@ export function createMailbox<M>(limit: number): Mailbox<M> {
 
   /** A lane stands in `turn` exactly once while it has mail and is not held or current. */
   function enqueue(lane: Lane<M>) {
-    if (lane.items.size === 0) lanes.delete(lane.id);
-    else if (!lane.held) turn.push(lane);
+    if (lane.items.size > 0 && !lane.held) turn.push(lane);
   }
 
   function release(lane: Lane<M>) {

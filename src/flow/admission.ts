@@ -74,7 +74,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (track) ledger.track(first, to - from, track);
     stats.packets += to - from;
     for (let i = from; i < to; i++) stats.bytes += (packets[i] as Packet).bytes;
-    edge.send(partition, packets, from, to, first);
+    edge.send(
+      partition,
+      from === 0 && to === packets.length ? packets : packets.slice(from, to),
+      first,
+    );
     return to;
   }
 

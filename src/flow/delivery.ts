@@ -18,6 +18,10 @@ export type Delivery = {
   readonly incarnation: number;
   /** How many packets the receiver has dealt with, from the front. Kept by the receiver. */
   taken: number;
+  /** How many packets are not settled. Kept by the sender, as is `done`. */
+  open: number;
+  /** Which packets are settled; made when a part of them is. */
+  done: Uint8Array | undefined;
 };
 
 /** What a receiver knows of the edge: where its answers go. */

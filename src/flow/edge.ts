@@ -6,6 +6,7 @@ import {
   grant,
   spend,
 } from "../actor/credit.ts";
+import { createDeque, type Deque } from "../actor/deque.ts";
 import { assert } from "../assert.ts";
 import { type Delivery, type EdgeRef, type Settled, seqOf } from "./delivery.ts";
 import type { Packet } from "./packet.ts";
@@ -16,26 +17,30 @@ export type Receiver = { send(lane: number, message: Delivery, bytes: number): v
 
 /**
  * The sender's side of one edge of the graph, kept outside of its actor so that it outlives
- * restarts: credit for each partition, and the deliveries that the receiver has not settled.
+ * restarts: credit for each partition, and the deliveries that the receiver has not settled. The
+ * copies of what it sends are in the ledger before it sends them.
  */
 export type Edge = EdgeRef & {
   /** Packets that may still be sent, least over its partitions. */
   creditLeft(): number;
+  /** What may be sent now; undefined before the receiver has attached. */
+  credit(partition: Partition): Credit | undefined;
   /** How many of `packets[from..to)` may be sent now. */
   fits(partition: Partition, packets: readonly Packet[], from: number, to: number): number;
-  /** Sends `packets[from..to)`; their copies are already in the ledger. */
+  /** Sends packets; their numbers are `first + i`, or `seqs`. */
   send(
     partition: Partition,
     packets: readonly Packet[],
-    from: number,
-    to: number,
     first: number,
+    seqs?: readonly number[],
   ): void;
-  /** Whether there is credit for one more packet. */
-  canStage(partition: Partition, packet: Packet): boolean;
-  /** Puts one packet aside to go out with `flush`; false, and nothing done, without credit. */
-  stage(partition: Partition, packet: Packet, seq: number): boolean;
-  /** Adds the copies of what was put aside to the ledger and sends them. */
+  /** Spends the credit for packets and puts them aside, to go out together with `flush`. */
+  stage(
+    partition: Partition,
+    packets: readonly Packet[],
+    first: number,
+    seqs?: readonly number[],
+  ): void;
   flush(partition: Partition): void;
   /** Takes the credit back and settles the copies in the ledger. */
   settled(message: Settled): void;
@@ -46,16 +51,11 @@ export type Edge = EdgeRef & {
 type Lane = {
   readonly partition: Partition;
   readonly credit: Credit;
-  readonly unsettled: Map<Delivery, Progress>;
+  /** In the order in which they went out; one that is settled leaves when it is the first. */
+  readonly unsettled: Deque<Delivery>;
   staged: Packet[];
   stagedSeqs: number[];
-  /** Whether each staged number is one more than the one before it. */
-  inRow: boolean;
-  lastSeq: number;
 };
-
-/** What of a delivery is settled; `done` is made only when a part of it is. */
-type Progress = { remaining: number; done: Uint8Array | undefined };
 
 export type EdgeOptions = EdgeRef & { readonly receiver: Receiver; readonly limit: CreditLimit };
 
@@ -71,15 +71,12 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
   }
 
   function addLane(partition: Partition): Lane {
-    const credit = createCredit(limit);
     const lane: Lane = {
       partition,
-      credit,
-      unsettled: new Map(),
+      credit: createCredit(limit),
+      unsettled: createDeque(),
       staged: [],
       stagedSeqs: [],
-      inRow: true,
-      lastSeq: 0,
     };
     lanes.set(partition.lane, lane);
     return lane;
@@ -98,47 +95,20 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
     seqs: readonly number[] | undefined,
     bytes: number,
   ): void {
-    const { partition } = lane;
     const delivery: Delivery = {
       kind: "deliver",
       edge,
-      partition,
+      partition: lane.partition,
       packets,
       first,
       seqs,
       incarnation,
       taken: 0,
+      open: packets.length,
+      done: undefined,
     };
-    lane.unsettled.set(delivery, { remaining: packets.length, done: undefined });
-    receiver.send(partition.lane, delivery, bytes);
-  }
-
-  /** What is left of a delivery, as packets with their sequence numbers. */
-  function rest(delivery: Delivery, { done }: Progress): [Packet[], number[]] {
-    const packets: Packet[] = [];
-    const seqs: number[] = [];
-    for (let i = 0; i < delivery.packets.length; i++) {
-      if (done?.[i]) continue;
-      packets.push(delivery.packets[i] as Packet);
-      seqs.push(seqOf(delivery, i));
-    }
-    return [packets, seqs];
-  }
-
-  function settledIn(lane: Lane, delivery: Delivery, begin: number, end: number): void {
-    const progress = lane.unsettled.get(delivery);
-    assert(progress, "a delivery was settled twice");
-    const whole = begin === 0 && end === delivery.packets.length;
-    if (!whole) {
-      progress.done ??= new Uint8Array(delivery.packets.length);
-      for (let i = begin; i < end; i++) {
-        assert(progress.done[i] === 0, "a packet was settled twice on one edge");
-        progress.done[i] = 1;
-      }
-    }
-    progress.remaining -= end - begin;
-    assert(progress.remaining >= 0, "a packet was settled twice on one edge");
-    if (progress.remaining === 0) lane.unsettled.delete(delivery);
+    lane.unsettled.push(delivery);
+    receiver.send(lane.partition.lane, delivery, bytes);
   }
 
   const edge: Edge = {
@@ -150,6 +120,7 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       for (const lane of lanes.values()) least = Math.min(least, lane.credit.packets);
       return least;
     },
+    credit: (partition) => (incarnation === 0 ? undefined : laneOf(partition).credit),
     fits(partition, packets, begin, end) {
       if (incarnation === 0) return 0;
       const { credit } = laneOf(partition);
@@ -161,62 +132,75 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       }
       return last - begin;
     },
-    send(partition, packets, begin, end, first) {
+    send(partition, packets, first, seqs) {
       const lane = laneOf(partition);
-      const bytes = chargeOf(packets, begin, end);
-      spend(lane.credit, end - begin, bytes);
-      const whole = begin === 0 && end === packets.length;
-      dispatch(lane, whole ? packets : packets.slice(begin, end), first, undefined, bytes);
+      const bytes = chargeOf(packets, 0, packets.length);
+      spend(lane.credit, packets.length, bytes);
+      dispatch(lane, packets, first, seqs, bytes);
     },
-    canStage(partition, packet) {
-      const { credit } = laneOf(partition);
-      const bytes = chargeFor(limit, packet.bytes);
-      return incarnation > 0 && credit.packets >= 1 && credit.bytes >= bytes;
-    },
-    stage(partition, packet, seq) {
-      if (!edge.canStage(partition, packet)) return false;
-      const lane = laneOf(partition);
-      spend(lane.credit, 1, chargeFor(limit, packet.bytes));
-      if (seq !== lane.lastSeq + 1 && lane.staged.length > 0) lane.inRow = false;
-      lane.lastSeq = seq;
-      lane.staged.push(packet);
-      lane.stagedSeqs.push(seq);
-      return true;
+    stage(partition, packets, first, seqs) {
+      const { credit, staged, stagedSeqs } = laneOf(partition);
+      spend(credit, packets.length, chargeOf(packets, 0, packets.length));
+      for (let i = 0; i < packets.length; i++) {
+        staged.push(packets[i] as Packet);
+        stagedSeqs.push(seqs ? (seqs[i] as number) : first + i);
+      }
     },
     flush(partition) {
-      const lane = lanes.get(partition.lane);
-      if (!lane || lane.staged.length === 0) return;
-      const { staged, stagedSeqs, inRow } = lane;
+      const lane = laneOf(partition);
+      const { staged, stagedSeqs } = lane;
+      if (staged.length === 0) return;
       lane.staged = [];
       lane.stagedSeqs = [];
-      lane.inRow = true;
       const bytes = chargeOf(staged, 0, staged.length);
-      const first = stagedSeqs[0] as number;
-      if (inRow) partition.ledger.forkRange(first, staged.length, 1);
-      else for (const seq of stagedSeqs) partition.ledger.fork(seq);
-      dispatch(lane, staged, first, inRow ? undefined : stagedSeqs, bytes);
+      dispatch(lane, staged, stagedSeqs[0] as number, stagedSeqs, bytes);
     },
     settled({ delivery, from: begin, to: end, outcome }) {
-      const { partition, packets } = delivery;
-      const lane = laneOf(partition);
-      settledIn(lane, delivery, begin, end);
-      grant(lane.credit, end - begin, chargeOf(packets, begin, end));
-      if (!delivery.seqs)
-        partition.ledger.settleRange(delivery.first + begin, end - begin, outcome);
-      else for (let i = begin; i < end; i++) partition.ledger.settle(seqOf(delivery, i), outcome);
+      const { partition, packets, first, seqs } = delivery;
+      const { credit, unsettled } = laneOf(partition);
+      markSettled(delivery, begin, end);
+      while (unsettled.peek()?.open === 0) unsettled.shift();
+      grant(credit, end - begin, chargeOf(packets, begin, end));
+      if (!seqs) partition.ledger.settleRange(first + begin, end - begin, outcome);
+      else for (let i = begin; i < end; i++) partition.ledger.settle(seqs[i] as number, outcome);
     },
     attached(now) {
       incarnation = now;
       for (const lane of lanes.values()) {
-        const again = [...lane.unsettled];
+        const again = [...lane.unsettled].filter((delivery) => delivery.open > 0);
         lane.unsettled.clear();
-        for (const [delivery, progress] of again) {
-          const [packets, seqs] = rest(delivery, progress);
-          const bytes = chargeOf(packets, 0, packets.length);
-          dispatch(lane, packets, seqs[0] as number, seqs, bytes);
+        for (const delivery of again) {
+          const [packets, seqs] = rest(delivery);
+          dispatch(lane, packets, seqs[0] as number, seqs, chargeOf(packets, 0, packets.length));
         }
       }
     },
   };
   return edge;
+}
+
+/** Invariant 2: what was settled on an edge, or was sent again since, cannot be settled on it. */
+function markSettled(delivery: Delivery, begin: number, end: number): void {
+  if (end - begin < delivery.packets.length) {
+    delivery.done ??= new Uint8Array(delivery.packets.length);
+    for (let i = begin; i < end; i++) {
+      assert(delivery.done[i] === 0, "a packet was settled twice on one edge");
+      delivery.done[i] = 1;
+    }
+  }
+  delivery.open -= end - begin;
+  assert(delivery.open >= 0, "a packet was settled twice on one edge");
+}
+
+/** What is left of a delivery, as packets with their sequence numbers; nothing is left of it then. */
+function rest(delivery: Delivery): [Packet[], number[]] {
+  const packets: Packet[] = [];
+  const seqs: number[] = [];
+  for (let i = 0; i < delivery.packets.length; i++) {
+    if (delivery.done?.[i]) continue;
+    packets.push(delivery.packets[i] as Packet);
+    seqs.push(seqOf(delivery, i));
+  }
+  delivery.open = 0;
+  return [packets, seqs];
 }

@@ -16,7 +16,7 @@ export type Outlet = {
   /** Sends one packet under the ledger's `seq`; false, and nothing done, without credit for it. */
   offer(partition: Partition, packet: Packet, seq: number): boolean;
   /** Lets out what was offered. Call it at the end of every turn. */
-  flush(partition: Partition): void;
+  flush(): void;
   settled(message: Settled): void;
   attached(message: Attached): void;
 };
@@ -27,12 +27,74 @@ export type OutletOptions = {
   readonly onUnrouted: (partition: Partition, ident: string, count: number) => boolean;
 };
 
+/**
+ * Packets of one partition that go to the same targets, one after the other. They share one array
+ * on all of those edges, and their credit is looked at once: `packetsLeft` and `bytesLeft` are
+ * what every target still has.
+ */
+type Run = {
+  readonly partition: Partition;
+  readonly targets: readonly Edge[];
+  /** The ident of its newest packet: the same ident needs no look-up. */
+  ident: string;
+  readonly packets: Packet[];
+  readonly first: number;
+  /** Made at the first number that is not one more than the one before it. */
+  seqs: number[] | undefined;
+  packetsLeft: number;
+  bytesLeft: number;
+  /** The most that one packet is charged on these edges. */
+  readonly limitBytes: number;
+};
+
 /** Runs of packets with the same targets go out as ranges from this length on. */
 const RANGE_MIN = 16;
 
 export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
   const edges = routes.map((route) => route.target);
   const lookup = createRouteTable(routes);
+  let run: Run | undefined;
+  /** The partition whose runs were staged on edges and have not gone out. */
+  let staged: Partition | undefined;
+
+  function beginRun(partition: Partition, ident: string, targets: readonly Edge[], first: number) {
+    let packetsLeft = Number.POSITIVE_INFINITY;
+    let bytesLeft = Number.POSITIVE_INFINITY;
+    let limitBytes = 0;
+    for (const edge of targets) {
+      const credit = edge.credit(partition);
+      packetsLeft = Math.min(packetsLeft, credit?.packets ?? 0);
+      bytesLeft = Math.min(bytesLeft, credit?.bytes ?? 0);
+      limitBytes = Math.max(limitBytes, credit?.limit.bytes ?? 0);
+    }
+    const left = { packetsLeft, bytesLeft, limitBytes };
+    run = { partition, targets, ident, packets: [], first, seqs: undefined, ...left };
+    return run;
+  }
+
+  /** Ends the run: its copies go into the ledger, its packets onto the edges or beside others. */
+  function endRun(last: boolean): void {
+    if (!run) return;
+    const { partition, targets, packets, first, seqs } = run;
+    run = undefined;
+    if (packets.length === 0) return;
+    const { ledger } = partition;
+    if (!seqs) ledger.forkRange(first, packets.length, targets.length);
+    else for (const seq of seqs) ledger.forkRange(seq, 1, targets.length);
+    const alone = last && staged === undefined;
+    for (const edge of targets) {
+      if (alone) edge.send(partition, packets, first, seqs);
+      else edge.stage(partition, packets, first, seqs);
+    }
+    if (!alone) staged = partition;
+  }
+
+  function flush(): void {
+    endRun(true);
+    if (!staged) return;
+    for (const edge of edges) edge.flush(staged);
+    staged = undefined;
+  }
 
   /** The end of the run of packets from `begin` on that share `targets`. */
   function runEnd(packets: readonly Packet[], begin: number, targets: readonly Edge[]): number {
@@ -48,28 +110,26 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
   }
 
   function sendRange(delivery: Delivery, begin: number, end: number, targets: readonly Edge[]) {
+    flush();
     const { partition, packets, first } = delivery;
     let last = end;
-    for (const edge of targets) {
-      edge.flush(partition);
-      last = begin + edge.fits(partition, packets, begin, last);
-    }
+    for (const edge of targets) last = begin + edge.fits(partition, packets, begin, last);
     if (last === begin) return begin;
     partition.ledger.forkRange(first + begin, last - begin, targets.length);
-    for (const edge of targets) edge.send(partition, packets, begin, last, first + begin);
+    const whole = begin === 0 && last === packets.length;
+    const part = whole ? packets : packets.slice(begin, last);
+    for (const edge of targets) edge.send(partition, part, first + begin);
     return last;
   }
 
-  /** All targets or none. */
   function offerTo(targets: readonly Edge[], partition: Partition, packet: Packet, seq: number) {
-    if (targets.length === 1) return (targets[0] as Edge).stage(partition, packet, seq);
-    for (const edge of targets) if (!edge.canStage(partition, packet)) return false;
-    for (const edge of targets) edge.stage(partition, packet, seq);
-    return true;
-  }
-
-  function flush(partition: Partition): void {
-    for (const edge of edges) edge.flush(partition);
+    if (staged && staged !== partition) flush();
+    let current = run;
+    if (!current || current.targets !== targets || current.partition !== partition) {
+      endRun(false);
+      current = beginRun(partition, packet.ident, targets, seq);
+    }
+    return addTo(current, packet, seq);
   }
 
   /** Sends `[begin, end)`, which share `targets`; answers how far it came. */
@@ -100,20 +160,45 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
         at = reached;
         if (reached < end) break;
       }
-      flush(delivery.partition);
+      flush();
       return at - delivery.taken;
     },
     offer(partition, packet, seq) {
+      if (run && run.ident === packet.ident && run.partition === partition) {
+        return addTo(run, packet, seq);
+      }
       const targets = lookup(packet.ident);
       if (targets.length === 0) return onUnrouted(partition, packet.ident, 1);
       return offerTo(targets, partition, packet, seq);
     },
     flush,
     settled(message) {
-      edges.find((edge) => edge.to === message.delivery.edge.to)?.settled(message);
+      for (const edge of edges) {
+        if (edge === message.delivery.edge) {
+          edge.settled(message);
+          return;
+        }
+      }
     },
     attached(message) {
       edges.find((edge) => edge.to === message.to)?.attached(message.incarnation);
     },
   };
+}
+
+/** Adds a packet to a run; false, and nothing done, when one of the targets has no credit for it. */
+function addTo(run: Run, packet: Packet, seq: number): boolean {
+  const charge = Math.min(packet.bytes, run.limitBytes);
+  if (run.packetsLeft < 1 || run.bytesLeft < charge) return false;
+  const { packets } = run;
+  if (run.seqs) run.seqs.push(seq);
+  else if (seq !== run.first + packets.length) {
+    run.seqs = packets.map((_, i) => run.first + i);
+    run.seqs.push(seq);
+  }
+  packets.push(packet);
+  run.ident = packet.ident;
+  run.packetsLeft--;
+  run.bytesLeft -= charge;
+  return true;
 }
