@@ -19,7 +19,7 @@ export async function command(
 ): Promise<string> {
   const started = Date.now();
   if (options.what !== undefined) progress(options.what);
-  const ticker = setInterval(() => void report(options, started), 3_000);
+  const ticker = setInterval(() => void report(options, started), 5_000);
   try {
     const child = Bun.spawn([...argv], {
       stdin: options.stdin ?? "ignore",
