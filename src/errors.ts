@@ -388,6 +388,68 @@ const table = {
     summary: "a value cannot be written in this format without loss",
     remedy: "look at the packet in the dead letters; choose another format or filter the column",
   },
+  // Streams: files, pipes, sockets, commands.
+  STREAM_UNREADABLE: {
+    kind: "retry",
+    summary: "the file, pipe or stream cannot be read now",
+    remedy: "check the path and its permissions; it is tried again by itself",
+  },
+  STREAM_UNWRITABLE: {
+    kind: "retry",
+    summary: "the file or stream cannot be written now",
+    remedy: "check the path, its permissions and the free space; it is tried again by itself",
+  },
+  STREAM_UNREACHABLE: {
+    kind: "retry",
+    summary: "the TCP peer cannot be reached, or ended the connection",
+    remedy: "check host and port, and that the peer runs; it is tried again by itself",
+  },
+  STREAM_LISTEN: {
+    kind: "retry",
+    summary: "the address to listen on cannot be taken",
+    remedy: "free the port, or name another one",
+  },
+  STREAM_COMMAND: {
+    kind: "retry",
+    summary: "the command cannot be started, or has failed",
+    remedy: "run it by hand to see why; it is started again by itself",
+  },
+  STREAM_TARGET_SHARED: {
+    kind: "fatal",
+    summary: "two outputs would write to the same file",
+    remedy: "give each output a file of its own",
+  },
+  STREAM_LINE_TOO_LONG: {
+    kind: "fatal",
+    summary: "a line is longer than the limit",
+    remedy: "raise lineBytesMax, or set onInvalid: bytes to take it in parts",
+  },
+  STREAM_LINE_TORN: {
+    kind: "fatal",
+    summary: "the stream broke off in the middle of a line",
+    remedy: "look at the sender; set onInvalid: bytes to take what there is",
+  },
+  STREAM_TEXT_INVALID: {
+    kind: "fatal",
+    summary: "a line is not valid UTF-8",
+    remedy: "mend the sender, or set onInvalid: bytes to take the line as bytes",
+  },
+  STREAM_JSON_INVALID: {
+    kind: "fatal",
+    summary: "a line is not valid JSON",
+    remedy: "mend the sender, or set onInvalid: bytes to take the line as bytes",
+  },
+  // The HTTP input.
+  HTTP_LISTEN: {
+    kind: "retry",
+    summary: "the HTTP input cannot listen on its address",
+    remedy: "free the port, or name another one",
+  },
+  HTTP_UNSAFE: {
+    kind: "fatal",
+    summary: "the HTTP input would take packets from other machines without a token",
+    remedy: "listen on 127.0.0.1, or set token",
+  },
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof table;

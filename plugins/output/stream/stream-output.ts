@@ -1,0 +1,95 @@
+import { DbusError, defineOutput, type Packet, toDbusError, type Verdict } from "#plugin";
+import { createFormat } from "#src/format/format.ts";
+import { openFileSink } from "./file-sink.ts";
+import { createLineEncoder, type LineEncoder } from "./line-encoder.ts";
+import type { Sink } from "./sink.ts";
+import { openStdoutSink } from "./stdout-sink.ts";
+import { fileOf, type StreamConfig, streamConfig } from "./stream-config.ts";
+import { openTcpSink } from "./tcp-sink.ts";
+
+/*
+ * Writes packets as lines, one JSON document each, to a file, to standard output or to a TCP peer.
+ * A batch is one write; a packet is done when its line is whole in the file and, with fsync: batch,
+ * on the disk.
+ */
+type State = { readonly sink: Sink; readonly encode: LineEncoder };
+
+export const streamOutput = defineOutput<StreamConfig, State>({
+  name: "StreamOutput",
+  summary: "Writes newline-delimited JSON to a file, standard output or a TCP peer.",
+  configSchema: streamConfig,
+  defaults: { retry: { times: 3, delayMs: 200, delayMsMax: 5000 } },
+  async open(context, config) {
+    const encode = createLineEncoder(
+      createFormat(config.format, { bigint: config.bigint, sourceName: context.name }),
+      config.lines,
+    );
+    if (config.stdout) return { sink: openStdoutSink(), encode };
+    if (config.connect) return { sink: openTcpSink(config.connect, context), encode };
+    const path = fileOf(config, context.stateDir, context.name);
+    const { fsync, rotate } = config;
+    const sink = await openFileSink({ path, fsync, rotate, log: context.log });
+    context.log.info("writing lines", { output: context.name, path });
+    return { sink, encode };
+  },
+  async write({ sink, encode }, packets) {
+    const verdicts: Verdict[] = packets.map(() => "done");
+    const lines = encodeAll(packets, encode, verdicts);
+    let first = 0;
+    try {
+      while (first < lines.length) {
+        const end = fitting(lines, first, sink.room());
+        if (end === first) {
+          await sink.rotate();
+          const room = Math.max(sink.room(), lines[first]?.bytes.length ?? 0);
+          const fits = fitting(lines, first, room);
+          await writeLines(sink, lines.slice(first, fits));
+          first = fits;
+        } else {
+          await writeLines(sink, lines.slice(first, end));
+          first = end;
+        }
+      }
+    } catch (thrown) {
+      // What was written before stays done, and is not written twice.
+      const error = toDbusError(thrown, "STREAM_UNWRITABLE");
+      if (first === 0) throw error;
+      for (const { index } of lines.slice(first)) verdicts[index] = { retryAfterMs: 0, error };
+    }
+    return verdicts.every((verdict) => verdict === "done") ? undefined : verdicts;
+  },
+  close: ({ sink }) => sink.close(),
+});
+
+type Line = { readonly index: number; readonly bytes: Buffer };
+
+/** The lines of those packets that have one; the others are refused for good, with the reason. */
+function encodeAll(packets: readonly Packet[], encode: LineEncoder, verdicts: Verdict[]): Line[] {
+  const lines: Line[] = [];
+  packets.forEach((packet, index) => {
+    try {
+      const line = encode(packet);
+      lines.push({ index, bytes: typeof line === "string" ? Buffer.from(line) : line });
+    } catch (error) {
+      if (!(error instanceof DbusError)) throw error;
+      verdicts[index] = { failed: error };
+    }
+  });
+  return lines;
+}
+
+/** How far the lines from `first` on fit into `room`. */
+function fitting(lines: readonly Line[], first: number, room: number): number {
+  let end = first;
+  for (let left = room; end < lines.length; end++) {
+    left -= lines[end]?.bytes.length ?? 0;
+    if (left < 0) break;
+  }
+  return end;
+}
+
+function writeLines(sink: Sink, lines: readonly Line[]): Promise<void> {
+  return sink.write(
+    lines.length === 1 ? lines[0]!.bytes : Buffer.concat(lines.map((line) => line.bytes)),
+  );
+}
