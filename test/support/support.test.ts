@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { seededRandom, waitFor } from "./index.ts";
+import { holdsFor, seededRandom, waitFor } from "./index.ts";
 
 test("waitFor returns what the condition answers at last", async () => {
   let asked = 0;
@@ -15,6 +15,15 @@ test("waitFor says what did not come, and the last error of the condition", asyn
     { what: "a connection", timeoutMs: 30 },
   );
   await expect(never).rejects.toThrow("waited 30 ms for a connection (last error: refused)");
+});
+
+test("holdsFor sees a condition that ends, and is content with one that lasts", async () => {
+  const started = performance.now();
+  await holdsFor(() => true, { ms: 30, what: "the sky is up" });
+  expect(performance.now() - started).toBeGreaterThanOrEqual(29);
+  let asked = 0;
+  const ends = holdsFor(() => ++asked < 3, { ms: 10_000, what: "calm" });
+  await expect(ends).rejects.toThrow(/no longer after \d+ ms: calm/);
 });
 
 test("the same seed gives the same values, another seed others", () => {

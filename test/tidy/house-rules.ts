@@ -38,8 +38,8 @@ export const houseRules: readonly Rule[] = [
   ),
   without(
     "waiting for time",
-    /\bBun\.sleep\(|\bsetTimeout\(|\bsetInterval\(|\bBun\.sleepSync\(/g,
-    "tests wait for conditions: waitFor of test/support",
+    /\bBun\.sleep(?:Sync)?\(|\bsetTimeout\(/g,
+    "wait for a condition, or that it holds: waitFor and holdsFor of test/support",
     testFile,
     // Its subject is the waiting itself.
     /^test\/support\//,
