@@ -33,7 +33,7 @@ function refusal(path: string, target: Import): string | undefined {
   const { from, path: to } = target;
   // Its subject is import statements, in strings.
   if (path === "test/tidy.test.ts") return undefined;
-  if (from.startsWith(".") && !/\.(ts|json)$/.test(from)) return "a path ends in .ts";
+  if (from.startsWith(".") && !/\.[a-z0-9]+$/.test(from)) return "a path names its extension";
   return to === undefined ? packageRefusal(path, from) : sourceRefusal(path, to, target.typeOnly);
 }
 
