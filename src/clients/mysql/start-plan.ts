@@ -57,7 +57,9 @@ export async function planStart(
   if (gtid !== "off" && facts.gtidOn && hasGtid(facts, position)) {
     const set = position.gtid ?? "";
     const reason =
-      facts.flavor === "mysql" ? await lostTransactions(connection, set, clock) : undefined;
+      facts.flavor === "mysql"
+        ? await lostTransactions(connection, set, clock)
+        : await purgedState(connection, set);
     if (reason) return { kind: "lost", reason };
     return { kind: "dump", start: { by: "gtid", set } };
   }
@@ -98,6 +100,33 @@ async function lostTransactions(
     if (attempt === 4) return `the server lacks transactions that were read from it: ${ahead}`;
     await sleep(clock, 500);
   }
+}
+
+/**
+ * MariaDB keeps no set of what was purged: it is the state at the head of its oldest file. What it
+ * lacks of ours it says itself, by an error 1236.
+ */
+async function purgedState(
+  connection: MysqlConnection,
+  state: string,
+): Promise<string | undefined> {
+  const [oldest] = await readBinlogFiles(connection);
+  const purged = oldest ? await mariadbGtidAt(connection, oldest.name, 4) : null;
+  const read = sequences(state);
+  const missing = [...sequences(purged ?? "")].filter(
+    ([domain, sequence]) => sequence > (read.get(domain) ?? -1n),
+  );
+  if (missing.length === 0) return undefined;
+  return `the server has purged transactions that were not read: up to ${oneLine(purged)}`;
+}
+
+/** The sequence number of each domain in `domain-server-sequence,...`. */
+function sequences(state: string): Map<string, bigint> {
+  const found = new Map<string, bigint>();
+  for (const [, domain, sequence] of state.matchAll(/(\d+)-\d+-(\d+)/g)) {
+    found.set(domain ?? "", BigInt(sequence ?? 0));
+  }
+  return found;
 }
 
 function lostFile(
