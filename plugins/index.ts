@@ -1,8 +1,15 @@
 import type { Plugin } from "#plugin";
 import { mockFilter } from "./filter/mock/mock-filter.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
+import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
 import { mockOutput } from "./output/mock/mock-output.ts";
 import { streamOutput } from "./output/stream/stream-output.ts";
 
 /** The plugins that dbus brings along: one line each, nothing is found by itself. */
-export const builtins: readonly Plugin[] = [mockInput, mockFilter, mockOutput, streamOutput];
+export const builtins: readonly Plugin[] = [
+  mockInput,
+  mysqlbinlogInput,
+  mockFilter,
+  mockOutput,
+  streamOutput,
+];

@@ -1,5 +1,6 @@
 import { type Clock, sleep } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
+import { parseMariadbPosition } from "./binlog/mariadb-gtid.ts";
 import type { MysqlPosition } from "./binlog/position.ts";
 import type { MysqlConnection } from "./connection.ts";
 import {
@@ -112,21 +113,12 @@ async function purgedState(
 ): Promise<string | undefined> {
   const [oldest] = await readBinlogFiles(connection);
   const purged = oldest ? await mariadbGtidAt(connection, oldest.name, 4) : null;
-  const read = sequences(state);
-  const missing = [...sequences(purged ?? "")].filter(
-    ([domain, sequence]) => sequence > (read.get(domain) ?? -1n),
+  const read = parseMariadbPosition(state);
+  const unread = [...parseMariadbPosition(purged ?? "")].some(
+    ([domain, { seq }]) => seq > (read.get(domain)?.seq ?? -1n),
   );
-  if (missing.length === 0) return undefined;
+  if (!unread) return undefined;
   return `the server has purged transactions that were not read: up to ${oneLine(purged)}`;
-}
-
-/** The sequence number of each domain in `domain-server-sequence,...`. */
-function sequences(state: string): Map<string, bigint> {
-  const found = new Map<string, bigint>();
-  for (const [, domain, sequence] of state.matchAll(/(\d+)-\d+-(\d+)/g)) {
-    found.set(domain ?? "", BigInt(sequence ?? 0));
-  }
-  return found;
 }
 
 function lostFile(
