@@ -1,5 +1,7 @@
 import type { Plugin } from "#plugin";
 import { mockFilter } from "./filter/mock/mock-filter.ts";
+import { mysqlbinlogFilter } from "./filter/mysqlbinlog/mysqlbinlog-filter.ts";
+import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
 import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
 import { mockOutput } from "./output/mock/mock-output.ts";
@@ -12,4 +14,6 @@ export const builtins: readonly Plugin[] = [
   mockFilter,
   mockOutput,
   streamOutput,
+  binlogFileInput,
+  mysqlbinlogFilter,
 ];

@@ -242,20 +242,29 @@ const mysqlJson: readonly string[] = [
   `CONCAT('[', REPEAT('1,', 40000), '2]')`,
 ];
 
+export type ZooOptions = {
+  /** Without the values of more than a thousand characters. */
+  readonly small?: boolean;
+};
+
 /** One table with a column of nearly every type, its values at their borders. */
-export function typeZoo(flavor: Flavor): readonly ZooColumn[] {
+export function typeZoo(flavor: Flavor, options: ZooOptions = {}): readonly ZooColumn[] {
   const json: ZooColumn = {
     name: "js",
     type: "json",
     ask: flavor === "mysql" ? "json" : "chars",
     values: flavor === "mysql" ? mysqlJson : jsonDocs,
   };
-  return [...ints, ...reals, ...decimals, ...temporals, ...texts, ...binaries, ...choices, json];
+  const zoo = [...ints, ...reals, ...decimals, ...temporals, ...texts, ...binaries, ...choices];
+  const all = [...zoo, json];
+  if (!options.small) return all;
+  const isSmall = (value: string) => !/REPEAT\(.*, \d{4,}\)/.test(value);
+  return all.map((column) => ({ ...column, values: column.values.filter(isSmall) }));
 }
 
 /** The statements that make the table `zoo` in the database `db` and fill it. */
-export function zooStatements(flavor: Flavor, db: string): string[] {
-  const columns = typeZoo(flavor);
+export function zooStatements(flavor: Flavor, db: string, options: ZooOptions = {}): string[] {
+  const columns = typeZoo(flavor, options);
   const count = Math.max(...columns.map((column) => column.values.length));
   const definitions = columns.map((column) => `\`${column.name}\` ${column.type}`).join(",\n");
   const rows = Array.from({ length: count }, (_, i) => {
@@ -268,7 +277,7 @@ export function zooStatements(flavor: Flavor, db: string): string[] {
     "SET NAMES utf8mb4",
     "SET time_zone = '+00:00'",
     "SET sql_mode = ''",
-    `CREATE TABLE zoo (id int primary key,\n${definitions}) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4`,
+    `CREATE TABLE zoo (id int primary key,\n${definitions}) ROW_FORMAT=DYNAMIC CHARSET=utf8mb4`,
     ...rows,
   ];
 }
