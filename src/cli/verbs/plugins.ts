@@ -1,9 +1,10 @@
 import { builtins } from "#plugins/index.ts";
 import { entryJsonSchema } from "../../config/entries.ts";
-import { type JsonSchema, typeText } from "../../config/json-schema.ts";
+import type { JsonSchema } from "../../config/json-schema.ts";
 import { meant } from "../../config/nearest.ts";
 import { DbusError } from "../../errors.ts";
 import type { Plugin } from "../../plugin/define.ts";
+import { fieldsOf } from "../plugin-fields.ts";
 import { tableText } from "../text.ts";
 import { show, usageError, type Verb } from "../verb.ts";
 
@@ -52,19 +53,12 @@ function pluginOf(name: string): Plugin {
 }
 
 export function fieldsText(plugin: Plugin, schema: JsonSchema): string {
-  const required = new Set(schema.required);
-  const rows = Object.entries(schema.properties ?? {}).map(([name, field]) => [
-    name,
-    typeText(field),
-    required.has(name) ? "required" : defaultText(field),
-    field.description ?? null,
+  const rows = fieldsOf(schema).map((field) => [
+    field.name,
+    field.type,
+    field.required ? "required" : field.fallback,
+    field.description,
   ]);
-  return `${plugin.name} (${plugin.kind}): ${plugin.summary}\n\n${tableText(
-    ["FIELD", "TYPE", "DEFAULT", "WHAT IT IS"],
-    rows,
-  )}`;
-}
-
-function defaultText(field: JsonSchema): string | null {
-  return field.default === undefined ? null : JSON.stringify(field.default);
+  const header = ["FIELD", "TYPE", "DEFAULT", "WHAT IT IS"];
+  return `${plugin.name} (${plugin.kind}): ${plugin.summary}\n\n${tableText(header, rows)}`;
 }

@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import type { Config, OutputEntry } from "../config/config.ts";
+import { printable } from "./text.ts";
+
+/**
+ * What a person wants to know at the start: what moves where, where to look, what to type next.
+ * `dbc` is the command as this machine knows it.
+ */
+export function bannerText(config: Config, adminUrl: string | null, dbc: string): string {
+  const name = (one: { readonly name: string; readonly plugin: { readonly name: string } }) =>
+    `${one.name} (${one.plugin.name})`;
+  const chain = [config.inputs, config.filters, config.outputs]
+    .filter((group) => group.length > 0)
+    .map((group) => group.map(name).join(", "))
+    .join(" -> ");
+  const admin = adminUrl === null ? "" : ` --admin ${new URL(adminUrl).host}`;
+  const option = adminUrl?.endsWith(":9876") ? "" : admin;
+  const written = config.outputs.flatMap((output) => {
+    const path = fileOf(output, config.state.dir);
+    return path === null ? [] : [path];
+  });
+  const lines = [
+    `dbus is running: ${chain}`,
+    ...written.map((path) => `  writes    ${path}`),
+    `  state     ${config.state.dir}`,
+    ...(adminUrl === null ? [] : [`  admin     ${adminUrl}/api/v1/stat`]),
+    ...(adminUrl === null ? [] : [`  try       ${dbc} status --watch${option}`]),
+    ...(written[0] === undefined ? [] : [`  or        tail -f ${written[0]}`]),
+    "  stop      Ctrl-C",
+  ];
+  return `\n${lines.map((line) => `${printable(line)}\n`).join("")}\n`;
+}
+
+/** The file that an output appends to, when it is one that does. */
+function fileOf(output: OutputEntry, stateDir: string): string | null {
+  const config = (output.config ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof config.file === "string") return config.file;
+  if (output.plugin.name !== "StreamOutput" || config.stdout || config.connect) return null;
+  return join(stateDir, output.name, `${output.name}.ndjson`);
+}

@@ -1,0 +1,27 @@
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "..", "..");
+
+/**
+ * `bun run build [FOLDER]`: one binary `dbus`, with the runtime, the plugins and the example inside,
+ * and the links `dbusd` and `dbc` to it.
+ */
+async function build(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const binary = join(folder, "dbus");
+  await Bun.build({
+    entrypoints: [join(root, "src/cli/dbus.ts")],
+    compile: { outfile: binary },
+    minify: { whitespace: true, syntax: true },
+    sourcemap: "inline",
+  });
+  for (const name of ["dbusd", "dbc"]) {
+    rmSync(join(folder, name), { force: true });
+    symlinkSync("dbus", join(folder, name));
+  }
+  const size = (Bun.file(binary).size / 1024 / 1024).toFixed(0);
+  process.stdout.write(`${binary} (${size} MiB), with the links dbusd and dbc beside it\n`);
+}
+
+await build(process.argv[2] ?? join(root, "dist"));

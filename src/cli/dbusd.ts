@@ -1,0 +1,128 @@
+import { stringify } from "yaml";
+import { builtins } from "#plugins/index.ts";
+import packageJson from "../../package.json" with { type: "json" };
+import { type Loaded, type LoadOptions, loadConfig } from "../config/load.ts";
+import { hasErrors, problemsText } from "../config/problem.ts";
+import { wholeJsonSchema } from "../config/whole-schema.ts";
+import { toDbusError } from "../errors.ts";
+import { createLog } from "../log-writer.ts";
+import { startDaemon } from "../main.ts";
+import { createRegistry } from "../plugin/registry.ts";
+import { bannerText } from "./banner.ts";
+import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
+import { exitCodeOf, exitCodes } from "./exit-code.ts";
+import { configOf } from "./from-to.ts";
+import { quickstart } from "./quickstart.ts";
+import { onSignals } from "./signals.ts";
+import { errorText, type Streams } from "./text.ts";
+
+export type DbusdIo = Streams & {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether a person is looking: then the start says where to look. */
+  readonly terminal: boolean;
+  /** How dbc is called here, for the commands that are suggested. */
+  readonly dbc: string;
+};
+
+/** Runs the daemon until it ends, and answers with the exit code. Never throws. */
+export async function runDbusd(argv: readonly string[], io: DbusdIo): Promise<number> {
+  try {
+    const options = parseOptions(argv);
+    return await act(options, io);
+  } catch (thrown) {
+    const error = toDbusError(thrown);
+    io.err(errorText("dbusd", error));
+    return exitCodeOf(error);
+  }
+}
+
+const registry = createRegistry(builtins);
+
+async function act(options: Options, io: DbusdIo): Promise<number> {
+  switch (options.action) {
+    case "help":
+      io.out(dbusdHelp);
+      return exitCodes.clean;
+    case "version":
+      io.out(`dbusd ${packageJson.version}\n`);
+      return exitCodes.clean;
+    case "schema":
+      io.out(`${JSON.stringify(wholeJsonSchema(registry), null, 2)}\n`);
+      return exitCodes.clean;
+    default:
+      return withConfig(options, io);
+  }
+}
+
+type Source = { readonly file: string; readonly load: LoadOptions };
+
+/** A file, two URLs, or the example that is built in. */
+async function sourceOf(options: Options, io: DbusdIo): Promise<Source> {
+  const { file, from, to, overrides } = options;
+  if (from !== undefined && to !== undefined) {
+    const { text, env } = configOf(from, to, io.env);
+    const load = { registry, overrides, text, env: { ...io.env, ...env } };
+    return { file: "(--from --to)", load };
+  }
+  if (file !== undefined) return { file, load: { registry, overrides, env: io.env } };
+  const { text, env } = await quickstart(overrides.stateDir, options.action === "run");
+  return {
+    file: "quickstart.yaml",
+    load: { registry, overrides, text, env: { ...env, ...io.env } },
+  };
+}
+
+async function withConfig(options: Options, io: DbusdIo): Promise<number> {
+  const { file, load } = await sourceOf(options, io);
+  const loaded = await loadConfig(file, load);
+  const { config, problems } = loaded;
+  io.err(problemsText(problems));
+  if (options.action === "print-config") return printConfig(loaded, load, io);
+  if (config === null || hasErrors(problems)) return exitCodes.usage;
+  if (options.action === "check") {
+    io.out(`${file}: it can be used\n`);
+    return exitCodes.clean;
+  }
+  if (options.from !== undefined && io.terminal) io.err(`\n${load.text ?? ""}\n`);
+  const { level, format } = config.log;
+  const log = createLog({ level, format, write: io.err });
+  const signals = onSignals(log, io.err);
+  try {
+    const daemon = await startDaemon(config, { log });
+    signals.ready((reason) => daemon.stop(reason));
+    if (io.terminal) io.err(bannerText(config, daemon.adminUrl, io.dbc));
+    else log.info("dbus is running", { admin: daemon.adminUrl, config: file });
+    const { exitCode, reason } = await daemon.done;
+    log.info(`ended: ${reason}`, { exitCode });
+    return exitCode;
+  } finally {
+    signals.off();
+  }
+}
+
+/** A file is shown as it is written; what stands for URLs is a file that can be saved. */
+function printConfig({ config }: Loaded, load: LoadOptions, io: DbusdIo): number {
+  if (config === null) return exitCodes.usage;
+  io.out(load.text ?? stringify(config.shown));
+  return exitCodes.clean;
+}
+
+export async function main(argv: readonly string[]): Promise<void> {
+  const compiled = import.meta.path.startsWith("/$bunfs/");
+  const code = await runDbusd(argv, {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    env: process.env,
+    terminal: process.stderr.isTTY === true,
+    dbc: compiled ? `${process.argv0} dbc` : "bun run dbc",
+  });
+  await Promise.all([process.stdout, process.stderr].map(flushed));
+  // A driver's forgotten timer must not keep a daemon alive that has ended.
+  process.exit(code);
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write("", () => resolve()));
+}
+
+if (import.meta.main) await main(process.argv.slice(2));

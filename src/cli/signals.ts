@@ -1,0 +1,51 @@
+import { toDbusError } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+export type Signals = {
+  /** Hands over what stops the daemon; a signal that came before is acted on now. */
+  ready(stop: (reason: string) => Promise<void>): void;
+  off(): void;
+};
+
+const numbers = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * The first SIGINT or SIGTERM stops in good order, the second ends the process at once with 128 and
+ * its number, as shells expect. A promise that a library forgot is logged and ends nothing: what is
+ * not acked is sent again. An exception that nobody caught leaves no known state: that ends it.
+ */
+export function onSignals(log: Log, err: (text: string) => void): Signals {
+  let stop: ((reason: string) => Promise<void>) | undefined;
+  let asked: string | undefined;
+  const onSignal = (signal: keyof typeof numbers) => {
+    if (asked !== undefined) {
+      err(`dbusd: ${signal} again: ends at once\n`);
+      process.exit(128 + numbers[signal]);
+    }
+    asked = signal;
+    void stop?.(signal);
+  };
+  const onRejection = (reason: unknown) => {
+    log.error("a promise was rejected and nobody heard", { error: toDbusError(reason) });
+  };
+  const onException = (error: unknown) => {
+    log.error("an exception that nobody caught", { error: toDbusError(error) });
+    process.exit(1);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  process.on("unhandledRejection", onRejection);
+  process.on("uncaughtException", onException);
+  return {
+    ready(given) {
+      stop = given;
+      if (asked !== undefined) void given(asked);
+    },
+    off() {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+      process.off("unhandledRejection", onRejection);
+      process.off("uncaughtException", onException);
+    },
+  };
+}
