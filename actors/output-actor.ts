@@ -1,11 +1,18 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
 import { backoffDelay } from "#src/actor/backoff.ts";
-import { createDeque, type Deque } from "#src/actor/deque.ts";
 import type { Clock, Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
+import {
+  type Batch,
+  type BatchQueue,
+  batchOf,
+  createBatchQueue,
+  eachPacket,
+  type Range,
+} from "#src/flow/batch.ts";
 import { type Attached, type Delivery, settle } from "#src/flow/delivery.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
@@ -26,16 +33,11 @@ export type OutputDeps = {
   readonly random: () => number;
 };
 
-/** `delivery.packets[from..to)`. */
-type Range = { readonly delivery: Delivery; readonly from: number; readonly to: number };
-type Batch = { readonly ranges: readonly Range[]; readonly packets: readonly Packet[] };
-
 type State = OutputDeps & {
   readonly context: OutputContext;
   readonly abort: AbortController;
-  /** What came in and is not in a batch yet; `Delivery.taken` says how far the first is. */
-  readonly queue: Deque<Delivery>;
-  queuedBytes: number;
+  /** What came in and is not in a batch yet. */
+  readonly queue: BatchQueue;
   /** The batch that is being written, or waits to be written again: nothing newer goes before it. */
   batch: Batch | undefined;
   attempts: number;
@@ -76,8 +78,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       ...deps,
       context,
       abort,
-      queue: createDeque<Delivery>(),
-      queuedBytes: 0,
+      queue: createBatchQueue(),
       batch: undefined,
       attempts: 0,
       timer: undefined,
@@ -132,21 +133,30 @@ async function close(state: State): Promise<void> {
 
 function enqueue(state: State, delivery: Delivery, self: Self<OutputMessage>): void {
   state.queue.push(delivery);
-  state.stats.queued += delivery.packets.length;
-  for (const packet of delivery.packets) state.queuedBytes += packet.bytes;
-  const { countMax, bytesMax, lingerMs } = state.entry.batch;
-  if (state.batch || state.writing) return;
-  if (state.stats.queued >= countMax || state.queuedBytes >= bytesMax || lingerMs === 0) {
-    state.timer?.cancel();
-    state.timer = undefined;
-    flush(state, self);
-  } else state.timer ??= self.after(lingerMs, { kind: "flush" });
+  state.stats.queued = state.queue.packets;
+  if (!state.batch && !state.writing) flushWhenDue(state, self);
+}
+
+/** Writes at once what fills a batch or need not linger, else when the linger time is over. */
+function flushWhenDue(state: State, self: Self<OutputMessage>): void {
+  if (!isDue(state)) {
+    state.timer ??= self.after(state.entry.batch.lingerMs, { kind: "flush" });
+    return;
+  }
+  state.timer?.cancel();
+  state.timer = undefined;
+  flush(state, self);
+}
+
+function isDue({ entry: { batch: policy }, queue }: State): boolean {
+  return policy.lingerMs === 0 || queue.isFull(policy);
 }
 
 /** Writes the batch at hand, or the next one of the queue. */
 function flush(state: State, self: Self<OutputMessage>): void {
   if (state.writing || !state.plugin) return;
-  state.batch ??= takeBatch(state);
+  state.batch ??= state.queue.take(state.entry.batch);
+  state.stats.queued = state.queue.packets;
   const { batch } = state;
   if (!batch) return;
   let answer: ReturnType<typeof state.entry.plugin.write>;
@@ -164,40 +174,6 @@ function flush(state: State, self: Self<OutputMessage>): void {
       (error) => ({ kind: "refused", error }),
     );
   } else conclude(state, answer, self);
-}
-
-/** The next batch from the front of the queue, within the policy's count and bytes. */
-function takeBatch(state: State): Batch | undefined {
-  const { countMax, bytesMax } = state.entry.batch;
-  const ranges: Range[] = [];
-  let count = 0;
-  let bytes = 0;
-  for (let delivery = state.queue.peek(); delivery; delivery = state.queue.peek()) {
-    const from = delivery.taken;
-    let to = from;
-    while (to < delivery.packets.length && count < countMax) {
-      const size = (delivery.packets[to] as Packet).bytes;
-      if (count > 0 && bytes + size > bytesMax) break;
-      bytes += size;
-      count++;
-      to++;
-    }
-    if (to > from) ranges.push({ delivery, from, to });
-    delivery.taken = to;
-    if (to < delivery.packets.length) break;
-    state.queue.shift();
-  }
-  state.queuedBytes -= bytes;
-  state.stats.queued -= count;
-  return count === 0 ? undefined : { ranges, packets: packetsOf(ranges) };
-}
-
-function packetsOf(ranges: readonly Range[]): readonly Packet[] {
-  const [only] = ranges;
-  if (ranges.length === 1 && only && only.from === 0 && only.to === only.delivery.packets.length) {
-    return only.delivery.packets;
-  }
-  return ranges.flatMap(({ delivery, from, to }) => delivery.packets.slice(from, to));
 }
 
 /** Acts on the verdicts: settles what is done, keeps what failed, holds on to what must go again. */
@@ -240,14 +216,6 @@ function conclude(
   });
   keepFailed(state, failed);
   finish(state, again.length > 0 ? { ranges: again, delayMs } : undefined, self);
-}
-
-/** Calls `act` with each packet of a batch as a range of one. */
-function eachPacket(batch: Batch, act: (range: Range, index: number) => void): void {
-  let index = 0;
-  for (const { delivery, from, to } of batch.ranges) {
-    for (let i = from; i < to; i++) act({ delivery, from: i, to: i + 1 }, index++);
-  }
 }
 
 /** Into the dead letters first, settled after: a full disk must not lose what the sink refused. */
@@ -296,16 +264,13 @@ function finish(
     state.batch = undefined;
     if (state.attempts > 0) state.stats.note = null;
     state.attempts = 0;
-    const { countMax, bytesMax, lingerMs } = state.entry.batch;
-    if (state.stats.queued === 0) return;
-    const full = state.stats.queued >= countMax || state.queuedBytes >= bytesMax;
-    if (full || lingerMs === 0) self.signal({ kind: "flush" });
-    else state.timer ??= self.after(lingerMs, { kind: "flush" });
+    if (state.queue.packets === 0) return;
+    if (isDue(state)) self.signal({ kind: "flush" });
+    else state.timer ??= self.after(state.entry.batch.lingerMs, { kind: "flush" });
     return;
   }
-  const packets = packetsOf(again.ranges);
-  state.batch = { ranges: again.ranges, packets };
-  state.stats.retried += packets.length;
+  state.batch = batchOf(again.ranges);
+  state.stats.retried += state.batch.packets.length;
   const delayMs = Math.max(again.delayMs, retryDelay(state));
   state.attempts++;
   state.timer?.cancel();

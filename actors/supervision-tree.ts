@@ -3,7 +3,7 @@ import { defaultBackoff } from "#src/actor/backoff.ts";
 import type { ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
 import type { AdminPort } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
-import type { Config } from "#src/config/config.ts";
+import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
 import type { Log } from "#src/log.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
@@ -102,8 +102,17 @@ function upstreamOf(name: string, { wiring }: TreeDeps) {
   ];
 }
 
-function output({ entry, stats }: OutputNode, deps: TreeDeps): WorkerSpec {
+/** A batch that credit can never fill would always wait for its linger time. */
+function fillable(entry: OutputEntry, { edge, window }: BusConfig): OutputEntry {
+  const countMax = Math.min(entry.batch.countMax, edge.packets, window.packets);
+  const bytesMax = Math.min(entry.batch.bytesMax, edge.bytes, window.bytes);
+  return { ...entry, batch: { ...entry.batch, countMax, bytesMax } };
+}
+
+function output(node: OutputNode, deps: TreeDeps): WorkerSpec {
   const { state, clock, config, random } = deps;
+  const { stats } = node;
+  const entry = fillable(node.entry, config.bus);
   const log = deps.log.with({ output: entry.name });
   const upstream = upstreamOf(entry.name, deps);
   const stateDir = config.state.dir;
