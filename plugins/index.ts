@@ -4,16 +4,18 @@ import { mysqlbinlogFilter } from "./filter/mysqlbinlog/mysqlbinlog-filter.ts";
 import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
 import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
+import { kafkaOutput } from "./output/kafka/kafka-output.ts";
 import { mockOutput } from "./output/mock/mock-output.ts";
 import { streamOutput } from "./output/stream/stream-output.ts";
 
 /** The plugins that dbus brings along: one line each, nothing is found by itself. */
 export const builtins: readonly Plugin[] = [
+  binlogFileInput,
   mockInput,
   mysqlbinlogInput,
   mockFilter,
+  mysqlbinlogFilter,
+  kafkaOutput,
   mockOutput,
   streamOutput,
-  binlogFileInput,
-  mysqlbinlogFilter,
 ];
