@@ -89,7 +89,9 @@ const table = {
   MYSQL_ACCESS_DENIED: {
     kind: "fatal",
     summary: "the MySQL server refuses user and password",
-    remedy: "mend user and password, or the account: ALTER USER ... IDENTIFIED BY ...",
+    remedy:
+      "mend user and password, or the account: ALTER USER ... IDENTIFIED BY ...; " +
+      "a server that demands TLS may refuse plain text with the same words: set tls",
   },
   MYSQL_GRANT: {
     kind: "fatal",
