@@ -49,7 +49,7 @@ function sourceOf(from: string, env: Env): End {
     const entry = { name: "binlog", plugin: "BinlogFileInput", files: [from] };
     return { ...none, entry, rows: true };
   }
-  return { ...none, entry: { name: "file", plugin: "StreamInput", file: from } };
+  return { ...none, entry: { name: "lines", plugin: "StreamInput", file: from } };
 }
 
 function sinkOf(to: string, rows: boolean, env: Env): End {
