@@ -21,64 +21,55 @@ export function decimalReader(
   precision: number,
   scale: number,
 ): (b: Uint8Array, p: number) => string {
-  const whole = precision - scale;
-  const headBytes = bytesOfDigits[whole % 9]!;
-  const wholeGroups = Math.floor(whole / 9);
-  const fractionGroups = Math.floor(scale / 9);
-  const tailDigits = scale % 9;
-  const tailBytes = bytesOfDigits[tailDigits]!;
-
+  const whole = groupsOf(precision - scale, true);
+  const fraction = groupsOf(scale, false);
   return (b, p) => {
     const negative = (b[p]! & 0x80) === 0;
     const mask = negative ? 0xff : 0;
-    let flip = mask ^ 0x80;
+    // The first bit is put right in whatever group comes first.
+    let first = 0x80;
     let at = p;
-    const group = (bytes: number): number => {
-      let value = 0;
-      for (let i = 0; i < bytes; i++) {
-        value = value * 256 + (b[at++]! ^ flip);
-        flip = mask;
-      }
-      return value;
-    };
     let digits = "";
     let zero = true;
-    if (headBytes > 0) {
-      const head = group(headBytes);
-      if (head !== 0) {
-        digits = String(head);
-        zero = false;
-      }
+    for (let i = 0; i < whole.length; i++) {
+      const { bytes } = whole[i]!;
+      const value = bigEndian(b, at, bytes, mask, first);
+      first = 0;
+      at += bytes;
+      if (digits !== "") digits += padded(value, 9);
+      else if (value !== 0) digits = String(value);
     }
-    for (let i = 0; i < wholeGroups; i++) {
-      const value = group(4);
-      if (zero && value === 0) continue;
-      digits += zero ? String(value) : nineDigits(value);
-      zero = false;
-    }
-    if (zero) digits = "0";
-    if (scale > 0) {
-      digits += ".";
-      for (let i = 0; i < fractionGroups; i++) {
-        const value = group(4);
-        if (value !== 0) zero = false;
-        digits += nineDigits(value);
-      }
-      if (tailBytes > 0) {
-        const value = group(tailBytes);
-        if (value !== 0) zero = false;
-        digits += padded(value, tailDigits);
-      }
+    if (digits === "") digits = "0";
+    else zero = false;
+    if (scale > 0) digits += ".";
+    for (let i = 0; i < fraction.length; i++) {
+      const { bytes, size } = fraction[i]!;
+      const value = bigEndian(b, at, bytes, mask, first);
+      first = 0;
+      at += bytes;
+      if (value !== 0) zero = false;
+      digits += padded(value, size);
     }
     return negative && !zero ? `-${digits}` : digits;
   };
 }
 
-const twoDigits = Array.from({ length: 100 }, (_, i) => String(i).padStart(2, "0"));
-
-function nineDigits(value: number): string {
-  return padded(value, 9);
+/** Digits and bytes of each group of a part; the incomplete one stands first or last. */
+function groupsOf(digits: number, incompleteFirst: boolean) {
+  const groups = Array.from({ length: Math.floor(digits / 9) }, () => ({ size: 9, bytes: 4 }));
+  const size = digits % 9;
+  if (size === 0) return groups;
+  const incomplete = { size, bytes: bytesOfDigits[size]! as number };
+  return incompleteFirst ? [incomplete, ...groups] : [...groups, incomplete];
 }
+
+function bigEndian(b: Uint8Array, at: number, bytes: number, mask: number, first: number): number {
+  let value = b[at]! ^ mask ^ first;
+  for (let i = 1; i < bytes; i++) value = value * 256 + (b[at + i]! ^ mask);
+  return value;
+}
+
+const twoDigits = Array.from({ length: 100 }, (_, i) => String(i).padStart(2, "0"));
 
 function padded(value: number, digits: number): string {
   return digits === 2 && value < 100 ? twoDigits[value]! : String(value).padStart(digits, "0");

@@ -103,10 +103,10 @@ function binlogFileReader(file: FileHandle, options: FileReaderOptions): BinlogF
     return "read";
   }
 
+  /** What is left goes to the front, so that as much as possible is read at once. */
   function makeRoom(need: number): void {
-    if (need <= buffer.length - start) return;
     // One large event must not hold its buffer for the rest of the file.
-    const fits = need <= buffer.length && buffer.length <= 4 * chunk;
+    const fits = need <= buffer.length && (buffer.length === chunk || need > chunk);
     const next = fits ? buffer : Buffer.allocUnsafe(Math.max(need, chunk));
     buffer.copy(next, 0, start, end);
     buffer = next;

@@ -207,8 +207,18 @@ function shortTag(c: Cursor): string {
   return c.bytes.latin1Slice(at, at + length);
 }
 
+/** A server writes the same one again and again. */
+const lastUuid = { bytes: new Uint8Array(16), text: "00000000-0000-0000-0000-000000000000" };
+
 export function uuidText(b: Uint8Array, at: number): string {
-  const hex = Buffer.from(b.subarray(at, at + 16)).toString("hex");
-  const cuts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];
-  return `${cuts.join("-")}-${hex.slice(20)}`;
+  const { bytes } = lastUuid;
+  let same = true;
+  for (let i = 0; i < 16 && same; i++) same = bytes[i] === b[at + i];
+  if (!same) {
+    bytes.set(b.subarray(at, at + 16));
+    const hex = Buffer.from(bytes).toString("hex");
+    const cuts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)];
+    lastUuid.text = `${cuts.join("-")}-${hex.slice(20)}`;
+  }
+  return lastUuid.text;
 }

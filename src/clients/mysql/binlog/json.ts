@@ -1,4 +1,4 @@
-import { corrupt, double, int64, uint16, uint32, uint64 } from "./bytes.ts";
+import { copyOf, corrupt, double, int64, uint16, uint32, uint64 } from "./bytes.ts";
 import { readUtf8 } from "./charset.ts";
 import { columnType } from "./column-type.ts";
 import { decimalBytes, decimalReader } from "./decimal.ts";
@@ -142,15 +142,36 @@ function readObject(doc: Doc, at: number, depth: number, large: boolean): string
     const name = at + number(b, key, large);
     const length = uint16(b, key + width);
     charge(doc, name, length);
-    text +=
-      i === 0
-        ? quote(readUtf8(b, name, name + length))
-        : `,${quote(readUtf8(b, name, name + length))}`;
-    text += `:${readEntry(doc, at, value, depth, large)}`;
+    if (i > 0) text += ",";
+    text += keyText(b, name, length);
+    text += readEntry(doc, at, value, depth, large);
     key += width + 2;
     value += width + 1;
   }
   return `${text}}`;
+}
+
+/** Keys, quoted and with their colon: the documents of a column mostly have the same ones. */
+const keys: { bytes: Uint8Array; text: string }[] = [];
+const keysMax = 1024;
+const keyBytesMax = 32;
+
+function keyText(b: Buffer, at: number, length: number): string {
+  if (length > keyBytesMax) return `${quote(readUtf8(b, at, at + length))}:`;
+  let hash = length;
+  for (let i = 0; i < length; i++) hash = (hash * 31 + b[at + i]!) | 0;
+  const slot = hash & (keysMax - 1);
+  const known = keys[slot];
+  if (known !== undefined && isSame(known.bytes, b, at, length)) return known.text;
+  const text = `${quote(readUtf8(b, at, at + length))}:`;
+  keys[slot] = { bytes: copyOf(b, at, at + length), text };
+  return text;
+}
+
+function isSame(bytes: Uint8Array, b: Buffer, at: number, length: number): boolean {
+  if (bytes.length !== length) return false;
+  for (let i = 0; i < length; i++) if (bytes[i] !== b[at + i]) return false;
+  return true;
 }
 
 function readArray(doc: Doc, at: number, depth: number, large: boolean): string {

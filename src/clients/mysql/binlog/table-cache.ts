@@ -19,12 +19,11 @@ export function createTableCache(): TableCache {
   const entries = new Map<number, Entry>();
   return {
     put(c) {
-      const body = c.bytes.subarray(c.at, c.end);
-      const tableId = body.length < 6 ? -1 : uint48(body, 0);
-      const known = entries.get(tableId);
-      if (known?.bytes.equals(body)) return known.map;
+      const { bytes, at, end } = c;
+      const known = end - at < 6 ? undefined : entries.get(uint48(bytes, at));
+      if (known?.bytes.compare(bytes, at, end) === 0) return known.map;
       const map = parseTableMap(c);
-      entries.set(map.tableId, { bytes: Buffer.from(body), map });
+      entries.set(map.tableId, { bytes: Buffer.from(bytes.subarray(at, end)), map });
       return map;
     },
     get: (tableId) => entries.get(tableId)?.map,
