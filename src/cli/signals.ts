@@ -10,6 +10,12 @@ export type Signals = {
 const numbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
+ * One Ctrl-C may arrive twice: the terminal gives it to the whole process group, and `bun run`
+ * hands on the one that it got itself. A person needs longer than this for a second one.
+ */
+const SAME_SIGNAL_MS = 500;
+
+/**
  * The first SIGINT or SIGTERM stops in good order, the second ends the process at once with 128 and
  * its number, as shells expect. A promise that a library forgot is logged and ends nothing: what is
  * not acked is sent again. An exception that nobody caught leaves no known state: that ends it.
@@ -17,12 +23,15 @@ const numbers = { SIGINT: 2, SIGTERM: 15 } as const;
 export function onSignals(log: Log, err: (text: string) => void): Signals {
   let stop: ((reason: string) => Promise<void>) | undefined;
   let asked: string | undefined;
+  let askedAt = 0;
   const onSignal = (signal: keyof typeof numbers) => {
     if (asked !== undefined) {
+      if (performance.now() - askedAt < SAME_SIGNAL_MS) return;
       err(`dbusd: ${signal} again: ends at once\n`);
       process.exit(128 + numbers[signal]);
     }
     asked = signal;
+    askedAt = performance.now();
     void stop?.(signal);
   };
   const onRejection = (reason: unknown) => {
