@@ -10,7 +10,8 @@ import { systemClock } from "#src/clock.ts";
 import type { DbusError } from "#src/errors.ts";
 import { silentLog } from "#src/log.ts";
 import { type KafkaPeer, kafkaPeer } from "../support/kafka-peer.ts";
-import { type KafkaWitness, kafkaWitness, type TopicRecord } from "../support/kafka-topic.ts";
+import { readTopic } from "../support/kafka-read.ts";
+import type { TopicRecord } from "../support/kafka-topic.ts";
 
 /** What a suite needs: how a producer is made, and a real broker on an address of its own. */
 export type ProducerContract = {
@@ -50,28 +51,20 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 const codes = (results: readonly PartitionResult[]) =>
   results.map((result) => result.map((error) => error?.code ?? null));
 
-async function read(witness: KafkaWitness, topic: string): Promise<TopicRecord[]> {
-  const records: TopicRecord[] = [];
-  await witness.readAll(topic, (record) => records.push(record));
-  return records;
-}
-
 /** Runs `use` with a connected producer and a witness, and closes both whatever happens. */
 async function withProducer(
   { create, bootstrap }: ProducerContract,
   more: Partial<KafkaProducerOptions>,
-  use: (producer: KafkaProducer, witness: KafkaWitness, peer: KafkaPeer) => Promise<void>,
+  use: (producer: KafkaProducer, peer: KafkaPeer) => Promise<void>,
 ): Promise<void> {
   const producer = create({ ...producerOptions(bootstrap), ...more });
-  const witness = await kafkaWitness(bootstrap);
   const peer = await kafkaPeer(bootstrap);
   try {
     await producer.connect();
-    await use(producer, witness, peer);
+    await use(producer, peer);
   } finally {
     await producer.close();
     await peer.close();
-    await witness.close();
   }
 }
 
@@ -83,8 +76,8 @@ export const producerContract: readonly Case[] = [
     "writes key, value, headers and timestamp as they are, into the partition that was said",
     async (contract) => {
       const topic = newTopicName("write");
-      await withProducer(contract, {}, async (producer, witness) => {
-        await witness.createTopic(topic, 3);
+      await withProducer(contract, {}, async (producer, peer) => {
+        await peer.createTopic(topic, 3);
         expect(await producer.partitionCount(topic)).toBe(3);
         const bytes = new Uint8Array([0, 255, 10]);
         const results = await producer.produce([
@@ -96,7 +89,9 @@ export const producerContract: readonly Case[] = [
           },
         ]);
         expect(codes(results)).toEqual([[null], [null, null]]);
-        const found = (await read(witness, topic)).toSorted((a, b) => b.partition - a.partition);
+        const found = (await readTopic(contract.bootstrap, topic)).toSorted(
+          (a, b) => b.partition - a.partition,
+        );
         expect(found.map(({ partition, offset }) => [partition, offset])).toEqual([
           [2, 0n],
           [0, 0n],
@@ -115,8 +110,8 @@ export const producerContract: readonly Case[] = [
     "keeps the order of each partition over many batches, large ones cut into several",
     async (contract) => {
       const topic = newTopicName("order");
-      await withProducer(contract, { batchBytesMax: 20_000 }, async (producer, witness) => {
-        await witness.createTopic(topic, 2);
+      await withProducer(contract, { batchBytesMax: 20_000 }, async (producer, peer) => {
+        await peer.createTopic(topic, 2);
         for (let round = 0; round < 5; round++) {
           const batches = [0, 1].map((partition) => ({
             topic,
@@ -129,7 +124,7 @@ export const producerContract: readonly Case[] = [
             expect(result.every((error) => error === null)).toBe(true);
           }
         }
-        const found = await read(witness, topic);
+        const found = await readTopic(contract.bootstrap, topic);
         for (const partition of [0, 1]) {
           const values = found.filter((record) => record.partition === partition);
           expect(values.map(({ value }) => Number.parseInt(`${value}`, 10))).toEqual(
@@ -143,12 +138,12 @@ export const producerContract: readonly Case[] = [
     "refuses a record above recordBytesMax and writes those around it",
     async (contract) => {
       const topic = newTopicName("oversize");
-      await withProducer(contract, { recordBytesMax: 5000 }, async (producer, witness) => {
-        await witness.createTopic(topic);
+      await withProducer(contract, { recordBytesMax: 5000 }, async (producer, peer) => {
+        await peer.createTopic(topic, 1);
         const records = [recordOf("a", "1"), recordOf("a", "2".repeat(6000)), recordOf("a", "3")];
         const results = await producer.produce([{ topic, partition: 0, records }]);
         expect(codes(results)).toEqual([[null, "KAFKA_RECORD_TOO_LARGE", null]]);
-        const values = (await read(witness, topic)).map(({ value }) => `${value}`);
+        const values = (await readTopic(contract.bootstrap, topic)).map(({ value }) => `${value}`);
         expect(values).toEqual(["1", "3"]);
       });
     },
@@ -158,8 +153,8 @@ export const producerContract: readonly Case[] = [
     async (contract) => {
       const topic = newTopicName("split");
       const limits = { batchBytesMax: 5_000_000, recordBytesMax: 5_000_000 };
-      await withProducer(contract, limits, async (producer, witness) => {
-        await witness.createTopic(topic);
+      await withProducer(contract, limits, async (producer, peer) => {
+        await peer.createTopic(topic, 1);
         const records = Array.from({ length: 12 }, (_, i) => {
           return recordOf(`${i}`, `${i} ${"x".repeat(i === 5 ? 1_500_000 : 300_000)}`);
         });
@@ -169,7 +164,7 @@ export const producerContract: readonly Case[] = [
             ?.map((code, i) => (code ? [i, code] : null))
             .filter(Boolean),
         ).toEqual([[5, "KAFKA_RECORD_TOO_LARGE"]]);
-        const found = await read(witness, topic);
+        const found = await readTopic(contract.bootstrap, topic);
         expect(found.map(({ key }) => Number(`${key}`))).toEqual([
           0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11,
         ]);
@@ -181,13 +176,13 @@ export const producerContract: readonly Case[] = [
     async (contract) => {
       for (const compression of ["gzip", "none"] as const) {
         const topic = newTopicName(compression);
-        await withProducer(contract, { compression }, async (producer, witness) => {
-          await witness.createTopic(topic);
+        await withProducer(contract, { compression }, async (producer, peer) => {
+          await peer.createTopic(topic, 1);
           const records = Array.from({ length: 50 }, (_, i) => recordOf(`${i}`, "x".repeat(1000)));
           expect(codes(await producer.produce([{ topic, partition: 0, records }]))[0]).toEqual(
             Array(50).fill(null),
           );
-          expect((await read(witness, topic)).map(({ key }) => `${key}`)).toEqual(
+          expect((await readTopic(contract.bootstrap, topic)).map(({ key }) => `${key}`)).toEqual(
             records.map(({ key }) => `${key}`),
           );
         });
@@ -198,13 +193,13 @@ export const producerContract: readonly Case[] = [
     "says KAFKA_TOPIC_MISSING, and never lets the broker make a topic by itself",
     async (contract) => {
       const topic = newTopicName("missing");
-      await withProducer(contract, {}, async (producer, witness) => {
+      await withProducer(contract, {}, async (producer, peer) => {
         expect(await codeOf(producer.partitionCount(topic))).toBe("KAFKA_TOPIC_MISSING");
         const records = [recordOf("k", "v"), recordOf("k", "w")];
         const results = await producer.produce([{ topic, partition: 0, records }]);
         expect(codes(results)).toEqual([["KAFKA_TOPIC_MISSING", "KAFKA_TOPIC_MISSING"]]);
         expect(await codeOf(producer.partitionCount(topic))).toBe("KAFKA_TOPIC_MISSING");
-        await witness.createTopic(topic, 2);
+        await peer.createTopic(topic, 2);
         expect(await producer.partitionCount(topic)).toBe(2);
         expect(codes(await producer.produce([{ topic, partition: 1, records }]))).toEqual([
           [null, null],
@@ -216,8 +211,8 @@ export const producerContract: readonly Case[] = [
     "a partition that is not there is an error of its batch alone",
     async (contract) => {
       const topic = newTopicName("partition");
-      await withProducer(contract, {}, async (producer, witness) => {
-        await witness.createTopic(topic, 1);
+      await withProducer(contract, {}, async (producer, peer) => {
+        await peer.createTopic(topic, 1);
         const results = await producer.produce([
           { topic, partition: 7, records: [recordOf("k", "v")] },
           { topic, partition: 0, records: [recordOf("k", "v")] },
@@ -255,15 +250,15 @@ export const producerContract: readonly Case[] = [
     "acks leader writes as well, without sequence numbers",
     async (contract) => {
       const topic = newTopicName("leader");
-      await withProducer(contract, { acks: "leader" }, async (producer, witness) => {
-        await witness.createTopic(topic);
+      await withProducer(contract, { acks: "leader" }, async (producer, peer) => {
+        await peer.createTopic(topic, 1);
         const records = [recordOf("k", "v")];
         for (let i = 0; i < 3; i++) {
           expect(codes(await producer.produce([{ topic, partition: 0, records }]))).toEqual([
             [null],
           ]);
         }
-        expect(await read(witness, topic)).toHaveLength(3);
+        expect(await readTopic(contract.bootstrap, topic)).toHaveLength(3);
       });
     },
   ],
@@ -271,12 +266,14 @@ export const producerContract: readonly Case[] = [
     "a compacted topic refuses the record without a key, not those around it",
     async (contract) => {
       const topic = newTopicName("compacted");
-      await withProducer(contract, {}, async (producer, witness, peer) => {
+      await withProducer(contract, {}, async (producer, peer) => {
         await peer.createTopic(topic, 1, { "cleanup.policy": "compact" });
         const records = [recordOf("a", "1"), recordOf(null, "2"), recordOf("a", "3")];
         const results = await producer.produce([{ topic, partition: 0, records }]);
         expect(codes(results)).toEqual([[null, "KAFKA_RECORD_REJECTED", null]]);
-        expect((await read(witness, topic)).map(({ value }) => `${value}`)).toEqual(["1", "3"]);
+        expect((await readTopic(contract.bootstrap, topic)).map(({ value }) => `${value}`)).toEqual(
+          ["1", "3"],
+        );
       });
     },
   ],
@@ -323,7 +320,7 @@ export const producerContract: readonly Case[] = [
     "keys land where the Java client's would, whichever driver writes them",
     async (contract) => {
       const topic = newTopicName("keys");
-      await withProducer(contract, {}, async (producer, witness, peer) => {
+      await withProducer(contract, {}, async (producer, peer) => {
         await peer.createTopic(topic, 7);
         await peer.createTopic(`${topic}-peer`, 7);
         const keys = Array.from({ length: 100 }, (_, i) => `{"id":${i}}`);
@@ -337,7 +334,10 @@ export const producerContract: readonly Case[] = [
         );
         await peer.produceByKey(`${topic}-peer`, keys);
         const place = (record: TopicRecord) => `${record.partition} ${record.key}`;
-        const [ours, peers] = [await read(witness, topic), await read(witness, `${topic}-peer`)];
+        const [ours, peers] = [
+          await readTopic(contract.bootstrap, topic),
+          await readTopic(contract.bootstrap, `${topic}-peer`),
+        ];
         expect(ours.map(place).toSorted()).toEqual(peers.map(place).toSorted());
       });
     },

@@ -62,6 +62,12 @@ export const kafkaOutputSchema = z.strictObject({
     .describe(
       "whether records carry dbus-id (the same for a record sent twice), dbus-ident and content-type",
     ),
+  timestamps: z
+    .enum(["written", "source"])
+    .default("written")
+    .describe(
+      "timestamp of a row's record: when it was written, or when the source logged it. Kafka deletes by it: with source, an old row can be gone at once, and a broker forgets after a day which batches it has",
+    ),
   mode: z
     .enum(["async", "sync", "dryrun"])
     .default("async")

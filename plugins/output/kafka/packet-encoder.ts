@@ -54,8 +54,9 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   }
 
   function timestamp({ payload }: Packet): number {
-    if (payload.kind === "row") return payload.ts * 1000;
-    return (payload.kind === "bytes" ? payload.timestamp : undefined) ?? wall();
+    if (payload.kind === "bytes") return payload.timestamp ?? wall();
+    if (payload.kind === "row" && config.timestamps === "source") return payload.ts * 1000;
+    return wall();
   }
 
   return {

@@ -16,7 +16,12 @@ export type Writer = {
   kept: Map<Packet, Encoded>;
 };
 
-type Encoded = { readonly topic: string; readonly records: readonly PlacedRecord[] };
+type Encoded = {
+  readonly topic: string;
+  /** How many the topic had when the records were placed. */
+  readonly partitions: number;
+  readonly records: readonly PlacedRecord[];
+};
 
 /** The records for one partition, and for each the index of the packet that it comes from. */
 type Slot = {
@@ -70,8 +75,9 @@ export async function writePackets(
   for (const slot of slots.values()) {
     if (!blame(slot, results[at++] as PartitionResult, errors)) clean = false;
   }
-  if (writer.kept.size > 0) writer.kept = new Map();
-  return clean ? undefined : verdictsOf(writer, packets, encoded, errors);
+  const before = writer.kept;
+  if (before.size > 0) writer.kept = new Map();
+  return clean ? undefined : verdictsOf(writer, packets, encoded, errors, before);
 }
 
 /** Undefined when a topic is not known yet, which is rare: the usual case does not wait. */
@@ -98,7 +104,9 @@ function encodeAll(
 
 function encodeOne(writer: Writer, packet: Packet, topic: string, partitions: number): Encoded {
   const kept = writer.kept.size > 0 ? writer.kept.get(packet) : undefined;
-  return kept ?? { topic, records: writer.encoder.encode(packet, partitions) };
+  // A topic that was deleted may come back with other partitions.
+  if (kept?.partitions === partitions) return kept;
+  return { topic, partitions, records: writer.encoder.encode(packet, partitions) };
 }
 
 async function encodeUnknown(
@@ -174,6 +182,7 @@ function verdictsOf(
   packets: readonly Packet[],
   encoded: readonly (Encoded | undefined)[],
   errors: readonly (DbusError | undefined)[],
+  keptBefore: ReadonlyMap<Packet, Encoded>,
 ): readonly Verdict[] {
   const waiting = new Map<string, DbusError>();
   return packets.map((packet, i) => {
@@ -185,9 +194,10 @@ function verdictsOf(
     if (!error) return "done";
     if (!refusals.has(error.code)) {
       for (const place of places) waiting.set(place, error);
-      // A topic that was deleted may come back with other partitions.
-      if (one && error.code === "KAFKA_TOPIC_MISSING") writer.topics.forget(one.topic);
-      else if (one) writer.kept.set(packet, one);
+      // A broker that has just come back does not know its topics yet, so they are kept then too.
+      const kept = one ?? keptBefore.get(packet);
+      if (kept) writer.kept.set(packet, kept);
+      if (kept && error.code === "KAFKA_TOPIC_MISSING") writer.topics.forget(kept.topic);
     }
     return verdictOf(error);
   });

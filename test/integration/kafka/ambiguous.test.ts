@@ -4,7 +4,7 @@ import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/k
 import { newTopicName, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
-import { kafkaWitness } from "../../support/kafka-topic.ts";
+import { readTopic } from "../../support/kafka-read.ts";
 import { type ReplyThief, replyThief } from "../../support/reply-thief.ts";
 
 const services = await useStarted("kafka behind a proxy", async () => {
@@ -28,21 +28,17 @@ type Around = {
 async function withTopic(thief: ReplyThief, use: (around: Around) => Promise<void>): Promise<void> {
   const bootstrap = `127.0.0.1:${thief.port}`;
   const producer = createKafkajsProducer(producerOptions(bootstrap));
-  const witness = await kafkaWitness(bootstrap);
+  const peer = await kafkaPeer(bootstrap);
   const topic = newTopicName("ambiguous");
   try {
-    await witness.createTopic(topic);
+    await peer.createTopic(topic, 1);
     await producer.connect();
     await producer.partitionCount(topic);
-    const read = async () => {
-      const values: string[] = [];
-      await witness.readAll(topic, ({ value }) => values.push(`${value}`));
-      return values;
-    };
+    const read = async () => (await readTopic(bootstrap, topic)).map(({ value }) => `${value}`);
     await use({ thief, producer, topic, bootstrap, read });
   } finally {
     await producer.close();
-    await witness.close();
+    await peer.close();
   }
 }
 
@@ -72,6 +68,8 @@ services.test("nor when the answer is lost several times over", ({ thief }) =>
   withTopic(thief, async (around) => {
     const batch = records("1", "2", "3");
     for (let i = 0; i < 4; i++) {
+      // Connects again, so that what is stolen is the answer to the batch.
+      await around.producer.partitionCount(around.topic);
       thief.steal();
       expect(await send(around, batch)).toContain("KAFKA_REQUEST_FAILED");
     }

@@ -2,9 +2,9 @@ import { expect } from "bun:test";
 import { kafkaOutput } from "#plugins/output/kafka/kafka-output.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
-import { kafkaWitness, type TopicRecord } from "../../support/kafka-topic.ts";
+import { readTopic } from "../../support/kafka-read.ts";
+import { kafkaWitness } from "../../support/kafka-topic.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
-import { waitFor } from "../../support/wait-for.ts";
 
 const services = await useStarted("kafka of its own", () => startKafka());
 
@@ -37,15 +37,8 @@ services.test(
     await output.close();
     expect(refused.size).toBe(0);
     expect(retries).toBeGreaterThan(0);
-    // A broker that has just come back has no consumer groups for a while.
-    const records = await waitFor(
-      async () => {
-        const read: TopicRecord[] = [];
-        await witness.readAll("cdc.killed.t", (record) => read.push(record));
-        return read;
-      },
-      { what: "the topic to be readable", timeoutMs: 30_000, intervalMs: 200 },
-    );
+    await witness.close();
+    const records = await readTopic(kafka.bootstrap, "cdc.killed.t");
     const seen = new Set<number>();
     const last = new Map<string, number>();
     let duplicates = 0;
@@ -58,7 +51,6 @@ services.test(
       last.set(`${key}`, Math.max(number, before));
       seen.add(number);
     }
-    await witness.close();
     expect(seen.size).toBe(packets.length);
     // The batch in flight was repeated under its own numbers, so nothing stands there twice.
     expect(duplicates).toBe(0);

@@ -5,20 +5,12 @@ import type { DbusError } from "#src/errors.ts";
 import { useServices } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
-import { kafkaWitness, type TopicRecord } from "../../support/kafka-topic.ts";
+import { readTopic } from "../../support/kafka-read.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
 
 const services = await useServices("kafka");
 
 const newDb = () => `db${crypto.randomUUID().slice(0, 8)}`;
-
-async function readAll(bootstrap: string, topic: string): Promise<TopicRecord[]> {
-  const witness = await kafkaWitness(bootstrap);
-  const records: TopicRecord[] = [];
-  await witness.readAll(topic, (record) => records.push(record));
-  await witness.close();
-  return records;
-}
 
 services.test(
   "rows arrive keyed, in order, with their headers, in a topic that was made for them",
@@ -26,13 +18,14 @@ services.test(
     const brokers = kafka.bootstrap.split(",");
     const table = noteTable(newDb(), "orders");
     const createTopics = { partitions: 4, replicationFactor: 1 };
-    const output = await driveOutput(kafkaOutput, { brokers, createTopics });
+    const config = { brokers, createTopics, timestamps: "source" };
+    const output = await driveOutput(kafkaOutput, config);
     const packets = Array.from({ length: 1000 }, (_, i) => {
       return notePacket(table, "I", { after: [i % 50, `note ${i}`] }, i);
     });
     expect((await output.deliver(packets)).refused.size).toBe(0);
     await output.close();
-    const records = await readAll(kafka.bootstrap, `cdc.${table.db}.orders`);
+    const records = await readTopic(kafka.bootstrap, `cdc.${table.db}.orders`);
     expect(records).toHaveLength(1000);
     const last = new Map<string, number>();
     for (const { key, value, headers, partition, timestamp } of records) {
@@ -63,7 +56,7 @@ services.test(
       notePacket(table, "D", { before: [2, "a"] }),
     ]);
     await output.close();
-    const records = await readAll(kafka.bootstrap, `cdc.${table.db}.t`);
+    const records = await readTopic(kafka.bootstrap, `cdc.${table.db}.t`);
     const seen = records.map(({ key, value }) => [`${key}`, value && JSON.parse(`${value}`).op]);
     expect(seen).toEqual([
       ['{"id":1}', "c"],
@@ -90,7 +83,7 @@ services.test(
     await output.close();
     expect([...refused.keys()]).toEqual([1]);
     expect((refused.get(1) as DbusError).code).toBe("KAFKA_RECORD_TOO_LARGE");
-    const records = await readAll(kafka.bootstrap, `cdc.${table.db}.t`);
+    const records = await readTopic(kafka.bootstrap, `cdc.${table.db}.t`);
     expect(records.map(({ key }) => `${key}`)).toEqual(['{"id":0}', '{"id":2}']);
   },
 );
@@ -112,7 +105,7 @@ services.test(
     await peer.close();
     await output.deliver(packets);
     await output.close();
-    expect(await readAll(kafka.bootstrap, `cdc.${table.db}.t`)).toHaveLength(1);
+    expect(await readTopic(kafka.bootstrap, `cdc.${table.db}.t`)).toHaveLength(1);
   },
 );
 
@@ -130,7 +123,7 @@ services.test(
     const sync = await driveOutput(kafkaOutput, { brokers, mode: "sync" });
     await sync.deliver(packets);
     await sync.close();
-    const records = await readAll(kafka.bootstrap, `cdc.${table.db}.t`);
+    const records = await readTopic(kafka.bootstrap, `cdc.${table.db}.t`);
     expect(records.map(({ key }) => JSON.parse(`${key}`).id)).toEqual([...packets.keys()]);
   },
 );
@@ -150,7 +143,7 @@ services.test("qos LossTolerant arrives too, and is said aloud", async ({ kafka 
   await output.deliver([notePacket(table, "I", { after: [1, "a"] })]);
   await output.close();
   expect(warnings.join()).toContain("LossTolerant");
-  expect(await readAll(kafka.bootstrap, `cdc.${table.db}.t`)).toHaveLength(1);
+  expect(await readTopic(kafka.bootstrap, `cdc.${table.db}.t`)).toHaveLength(1);
 });
 
 services.test(
