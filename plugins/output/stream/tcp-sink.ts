@@ -40,6 +40,7 @@ export function openTcpSink(options: TcpSinkOptions, context: OutputContext): Si
       target.on("error", onError);
       target.on("close", onClose);
       context.signal.addEventListener("abort", onAbort, { once: true });
+      if (context.signal.aborted) return fail("stopped");
       begin(() => {
         settle();
         resolve();
@@ -69,7 +70,6 @@ export function openTcpSink(options: TcpSinkOptions, context: OutputContext): Si
 
   return {
     async write(lines) {
-      if (context.signal.aborted) throw unreachable("stopped");
       try {
         const target = await connected();
         await step(target, (done) => target.write(lines, (error) => (error ? undefined : done())));
