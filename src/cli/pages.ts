@@ -36,8 +36,10 @@ function pluginPage(plugin: Plugin, samples: readonly Sample[]): Page {
 
 # ${plugin.name}
 
-${plugin.summary} It is an ${plugin.kind}; what every ${plugin.kind} has beside these fields is on
-[the list of plugins](README.md#every-${plugin.kind}).
+${plugin.summary.replace(/\.?$/, ".")}
+
+It is an ${plugin.kind}; what every ${plugin.kind} has beside these fields is on [the list of
+plugins](README.md#every-${plugin.kind}).
 
 ## Fields
 
@@ -80,8 +82,7 @@ ${parts.join("\n")}`;
 }
 
 function fieldTable(fields: readonly Field[]): string {
-  const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
-  const code = (text: string) => `\`${cell(text)}\``;
+  const code = (text: string) => `\`${text.replaceAll("|", "\\|").replaceAll("\n", " ")}\``;
   const rows = fields.map((field) => {
     const fallback = field.required ? "required" : field.fallback ? code(field.fallback) : "";
     const secret = field.secret ? " Never shown." : "";
@@ -89,6 +90,11 @@ function fieldTable(fields: readonly Field[]): string {
     return `| ${code(field.name)} | ${cell(field.type)} | ${fallback} | ${about} |`;
   });
   return `| Field | Type | Default | What it is |\n| --- | --- | --- | --- |\n${rows.join("\n")}`;
+}
+
+/** Text that stands in a table: nothing in it is markup. */
+function cell(text: string): string {
+  return text.replaceAll("\n", " ").replace(/[|<*]/g, "\\$&");
 }
 
 const kindText = {
@@ -100,7 +106,8 @@ const kindText = {
 
 function errorsText(): string {
   const rows = Object.entries(errorTable).map(
-    ([code, { kind, summary, remedy }]) => `| \`${code}\` | ${kind} | ${summary} | ${remedy} |`,
+    ([code, { kind, summary, remedy }]) =>
+      `| \`${code}\` | ${kind} | ${cell(summary)} | ${cell(remedy)} |`,
   );
   const kindsText = Object.entries(kindText).map(([kind, text]) => `- **${kind}**: ${text}.`);
   return `${made}
