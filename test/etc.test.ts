@@ -1,0 +1,121 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadConfig } from "#src/config/load.ts";
+import { waitFor } from "./support/index.ts";
+import { registry, type SampleDaemon, startSample } from "./support/sample-daemon.ts";
+
+const folder = join(import.meta.dir, "../etc");
+const samples = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+/** The repository's folder: paths in samples start there. */
+const inRepo = (name: string) => join("etc", name);
+
+/** What the samples that need servers are given; no server is there. */
+const env = { MYSQL_PASSWORD: "a", MARIADB_PASSWORD: "b" };
+
+/** What must come true on the real daemon, sample by sample. */
+const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = {
+  "quickstart.yaml": async (sample) => {
+    await finished(sample, "shop");
+    for (const table of ["customers", "orders", "payments"]) {
+      expect(await tablesOf(sample, table)).toEqual([table]);
+    }
+  },
+  "mock.yaml": async (sample) => {
+    await came(sample, "sink", 1000);
+    const [sieve] = sample.daemon.admin.stat().filters;
+    expect(sieve?.dropped).toBeGreaterThan(30);
+    expect(sieve?.failed).toBe(sample.daemon.admin.stat().deadLetters);
+  },
+  "fanout.yaml": async (sample) => {
+    for (const name of ["fast", "slow", "flaky", "archive"]) await came(sample, name, 2000);
+    expect((await sample.lines("archive")).length).toBeGreaterThanOrEqual(2000);
+    expect(sample.output("flaky").retried).toBeGreaterThan(0);
+    expect(sample.daemon.admin.stat().deadLetters).toBe(0);
+  },
+  "dispatch.yaml": async (sample) => {
+    await finished(sample, "binlog");
+    expect(await tablesOf(sample, "payments")).toEqual(["payments"]);
+    expect(await tablesOf(sample, "shop")).toEqual(["customers", "orders"]);
+    const outputs = sample.daemon.admin.stat().outputs.map(({ packets }) => packets);
+    expect(outputs.reduce((sum, count) => sum + count)).toBe(sample.input("binlog").packets);
+  },
+  "batcher.yaml": async (sample) => {
+    for (const name of ["bulky", "prompt", "picky"]) await came(sample, name, 2000);
+    expect(sample.output("picky").failed).toBe(sample.daemon.admin.stat().deadLetters);
+  },
+  "complex.yaml": async (sample) => {
+    await finished(sample, "shop");
+    await came(sample, "dashboard", 500);
+    const orders = await sample.lines("audit");
+    expect(orders.length).toBeGreaterThan(0);
+    const lake = await sample.lines("lake");
+    const ofOrders = lake.filter((line) => tableOf(line) === "orders");
+    // Once by shop.* and once by the fork's second copy.
+    expect(ofOrders.length).toBe(2 * orders.length);
+  },
+};
+
+/** Those that need servers run in test/integration/samples.test.ts. */
+const withServers = ["canal.yaml", "canal_many.yaml"];
+
+describe("etc", () => {
+  test("every sample is run by a test", () => {
+    expect([...Object.keys(runs), ...withServers].sort()).toEqual(samples.toSorted());
+  });
+
+  for (const name of samples) {
+    test(`${name} can be used as it is, without a warning`, async () => {
+      const { config, problems } = await loadConfig(inRepo(name), { registry, env });
+      expect(problems).toEqual([]);
+      expect(config).not.toBeNull();
+    });
+
+    test(`${name} names its schema and says what it shows`, () => {
+      const [schema = "", ...lines] = readFileSync(join(folder, name), "utf8").split("\n");
+      expect(schema).toBe("# yaml-language-server: $schema=schema.json");
+      const head = lines.slice(
+        0,
+        lines.findIndex((line) => !line.startsWith("#")),
+      );
+      expect(head.length).toBeGreaterThanOrEqual(3);
+      expect(lines.filter((line) => line.length > 110)).toEqual([]);
+    });
+  }
+
+  for (const [name, run] of Object.entries(runs)) {
+    test(`${name} runs on the real daemon and ends in order`, async () => {
+      const sample = await startSample(inRepo(name));
+      try {
+        await run(sample);
+        expect(sample.daemon.admin.stat().unrouted.packets).toBe(0);
+        expect(sample.log.entries.filter(({ level }) => level === "error")).toEqual([]);
+      } finally {
+        expect(await sample.end()).toBe(0);
+      }
+    }, 30_000);
+  }
+});
+
+/** Waits until an output has that many packets. */
+function came(sample: SampleDaemon, output: string, packets: number): Promise<unknown> {
+  const what = `${packets} packets at ${output}`;
+  return waitFor(() => sample.output(output).packets >= packets, { what });
+}
+
+/** Waits until an input has read its source to the end, and all of it is settled. */
+function finished(sample: SampleDaemon, input: string): Promise<unknown> {
+  const settled = () => {
+    const { state, inFlight, packets } = sample.input(input);
+    return state === "finished" && inFlight === 0 && packets > 0;
+  };
+  return waitFor(settled, { what: `the end of ${input}` });
+}
+
+async function tablesOf(sample: SampleDaemon, output: string): Promise<readonly unknown[]> {
+  return [...new Set((await sample.lines(output)).map(tableOf))].sort();
+}
+
+function tableOf(line: unknown): unknown {
+  return (line as { tbl?: unknown } | null)?.tbl;
+}
