@@ -89,18 +89,21 @@ function binlogFileReader(file: FileHandle, options: FileReaderOptions): BinlogF
   async function fill(): Promise<"read" | "end" | "partial"> {
     const need = wanted();
     // A size is believed only as far as the file has so many bytes: else nothing is allocated.
-    const { size } = await reading(path, () => file.stat());
-    if (pos + need > size) return atEnd(size);
+    if (need > chunk && pos + need > (await sizeOf())) return atEnd(await sizeOf());
     makeRoom(need);
     while (end - start < need) {
       const at = pos + end - start;
       const { bytesRead } = await reading(path, () =>
         file.read(buffer, end, buffer.length - end, at),
       );
-      if (bytesRead === 0) return atEnd(size);
+      if (bytesRead === 0) return atEnd(await sizeOf());
       end += bytesRead;
     }
     return "read";
+  }
+
+  async function sizeOf(): Promise<number> {
+    return (await reading(path, () => file.stat())).size;
   }
 
   /** What is left goes to the front, so that as much as possible is read at once. */
