@@ -32,6 +32,8 @@ export type KafkaOptions = {
   readonly brokers?: 1 | 3;
   /** More server.properties; they win over the ones given here. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Further listeners of a single broker: the port of each security protocol, e.g. SASL_SSL. */
+  readonly listeners?: Readonly<Record<string, number>>;
   /** Heap of each broker in MiB; 512 unless told. */
   readonly heapMb?: number;
 };
@@ -87,7 +89,8 @@ async function startNode(at: NodeStart): Promise<ServerProcess> {
   await mkdir(home);
   await command(["cp", "-a", at.template, join(home, "data")]);
   await rename(join(home, "data"), at.node.id);
-  const properties = { ...propertiesOf(at.node, at.nodes, home), ...at.options.properties };
+  const own = propertiesOf(at.node, at.nodes, home);
+  const properties = { ...own, ...listenersOf(own, at.options), ...at.options.properties };
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
   await Bun.write(join(home, "server.properties"), lines.join(""));
   const heap = `${at.options.heapMb ?? 512}m`;
@@ -134,6 +137,26 @@ function propertiesOf(
     "broker.heartbeat.interval.ms": "1000",
     // A stop must not wait long for a controller that is being stopped as well.
     "controlled.shutdown.max.retries": "1",
+  };
+}
+
+function listenersOf(
+  own: Readonly<Record<string, string>>,
+  { listeners = {} }: KafkaOptions,
+): Readonly<Record<string, string>> {
+  const added = (name: string, item: (protocol: string, port: number) => string) =>
+    [
+      own[name],
+      ...Object.entries(listeners).map(([protocol, port]) => item(protocol, port)),
+    ].join();
+  return {
+    listeners: added("listeners", (protocol, port) => `${protocol}://127.0.0.1:${port}`),
+    "advertised.listeners": added("advertised.listeners", (protocol, port) => {
+      return `${protocol}://127.0.0.1:${port}`;
+    }),
+    "listener.security.protocol.map": added("listener.security.protocol.map", (protocol) => {
+      return `${protocol}:${protocol}`;
+    }),
   };
 }
 

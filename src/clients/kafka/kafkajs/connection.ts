@@ -59,7 +59,7 @@ export async function openConnection(
     connection.setVersions(versions);
     connection.setSupportAuthenticationProtocol(versions[saslAuthenticate] !== undefined);
     await Promise.race([connection.authenticate(), closed]);
-    return brokerConnection(name, connection, versions);
+    return brokerConnection(name, connection, versions, options);
   } catch (error) {
     connection.socket?.destroy();
     throw connectError(error, name, options);
@@ -136,6 +136,7 @@ function brokerConnection(
   name: string,
   connection: Connection,
   versions: Versions,
+  options: KafkaConnectionOptions,
 ): BrokerConnection {
   function version(apiKey: number, newest: number): number {
     const range = versions[apiKey];
@@ -161,7 +162,7 @@ function brokerConnection(
         });
       } catch (error) {
         drop();
-        throw requestError(error, name);
+        throw requestError(error, name, options);
       }
     },
     async send({ apiKey, apiVersion, apiName, body, decode }) {
@@ -177,7 +178,7 @@ function brokerConnection(
         });
       } catch (error) {
         drop();
-        throw requestError(error, name);
+        throw requestError(error, name, options);
       }
     },
     drop,

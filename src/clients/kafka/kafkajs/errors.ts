@@ -7,6 +7,13 @@ type Thrown = { readonly name?: string; readonly message?: string; readonly code
 const tlsCodes =
   /CERT|^ERR_SSL|^ERR_TLS|^EPROTO$|UNABLE_TO_(GET|VERIFY|DECRYPT)|CRL_|^HOSTNAME_MISMATCH|^INVALID_CA/;
 
+/** Of the protocol, with what each adds to a refused login. */
+const saslCodes: ReadonlyMap<unknown, string> = new Map([
+  [33, ": it has no such mechanism"],
+  [34, ": its listener knows no logins"],
+  [58, ""],
+]);
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -21,14 +28,10 @@ export function connectError(
   const { name, code } = thrown as Thrown;
   const message = messageOf(thrown);
   const cause = { cause: thrown };
-  if (name === "KafkaJSSASLAuthenticationError" || code === 58 || code === 33) {
+  if (name === "KafkaJSSASLAuthenticationError" || saslCodes.has(code)) {
     const { mechanism = "", username = "" } = options.sasl ?? {};
     const text = `broker ${broker} refused the ${mechanism} login of user ${username}`;
-    return new DbusError(
-      "KAFKA_AUTH",
-      code === 33 ? `${text}: it has no such mechanism` : text,
-      cause,
-    );
+    return new DbusError("KAFKA_AUTH", `${text}${saslCodes.get(code) ?? ""}`, cause);
   }
   if (options.tls && (tlsCodes.test(String(code)) || /\b(certificate|ssl|tls)\b/i.test(message))) {
     return new DbusError("KAFKA_TLS", `broker ${broker}: ${message}`, cause);
@@ -46,9 +49,17 @@ function closedHint({ tls, sasl }: Pick<KafkaConnectionOptions, "tls" | "sasl">)
 }
 
 /** Names what went wrong with a request: nobody knows whether the broker has acted on it. */
-export function requestError(thrown: unknown, broker: string): DbusError {
+export function requestError(
+  thrown: unknown,
+  broker: string,
+  options: Pick<KafkaConnectionOptions, "sasl">,
+): DbusError {
   if (thrown instanceof DbusError) return thrown;
-  return new DbusError("KAFKA_REQUEST_FAILED", `broker ${broker}: ${messageOf(thrown)}`, {
+  const message = messageOf(thrown);
+  // A listener that asks for a login answers the first question, and hangs up at the second.
+  const hint =
+    !options.sasl && /clos/i.test(message) ? "; if it always does, it asks for SASL" : "";
+  return new DbusError("KAFKA_REQUEST_FAILED", `broker ${broker}: ${message}${hint}`, {
     cause: thrown,
   });
 }

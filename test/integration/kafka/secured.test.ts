@@ -1,0 +1,123 @@
+import { expect } from "bun:test";
+import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import type { KafkaProducerOptions, KafkaSasl } from "#src/clients/kafka/port.ts";
+import type { DbusError } from "#src/errors.ts";
+import type { Log, LogFields } from "#src/log.ts";
+import { producerOptions, recordOf } from "../../contract/kafka-producer.ts";
+import { useStarted } from "../../services/index.ts";
+import { type SecuredKafka, startSecuredKafka } from "../../support/kafka-secured.ts";
+
+const services = await useStarted("kafka with logins and TLS", () => startSecuredKafka());
+const topic = "allowed-1";
+
+type More = Partial<Pick<KafkaProducerOptions, "tls" | "sasl" | "log">>;
+
+/** Writes one record; resolves to the code of what stood in the way, or "written". */
+async function attempt(broker: string, more: More): Promise<{ code: string; message: string }> {
+  const options = { ...producerOptions(broker), connectTimeoutMs: 3_000, ...more };
+  const producer = createKafkajsProducer(options);
+  try {
+    await producer.connect();
+    await producer.createTopic({ topic, partitions: 1, replicationFactor: 1 });
+    const [result] = await producer.produce([
+      { topic, partition: 0, records: [recordOf("k", "v")] },
+    ]);
+    return result?.[0] ?? { code: "written", message: "" };
+  } catch (error) {
+    return error as DbusError;
+  } finally {
+    await producer.close();
+  }
+}
+
+const alice = (
+  { password }: SecuredKafka,
+  mechanism: KafkaSasl["mechanism"] = "plain",
+): KafkaSasl => ({ mechanism, username: "alice", password });
+
+for (const mechanism of ["plain", "scram-sha-256", "scram-sha-512"] as const) {
+  services.test(
+    `${mechanism} logs in with the right password, and only with that`,
+    async (kafka) => {
+      const sasl = alice(kafka, mechanism);
+      expect((await attempt(kafka.sasl, { sasl })).code).toBe("written");
+      const wrong = await attempt(kafka.sasl, { sasl: { ...sasl, password: "guess-51c9" } });
+      expect(wrong.code).toBe("KAFKA_AUTH");
+      expect(wrong.message).toContain("alice");
+    },
+  );
+}
+
+services.test("over TLS too, and the certificate is verified by default (S5)", async (kafka) => {
+  const { ca } = kafka;
+  const sasl = alice(kafka, "scram-sha-512");
+  expect((await attempt(kafka.saslTls, { sasl, tls: { ca, verify: true } })).code).toBe("written");
+  expect((await attempt(kafka.tls, { tls: { ca, verify: true } })).code).toBe("written");
+  const unknown = await attempt(kafka.tls, { tls: { verify: true } });
+  expect(unknown.code).toBe("KAFKA_TLS");
+  expect(unknown.message).toContain("self signed");
+  const elsewhere = kafka.tls.replace("127.0.0.1", "localhost");
+  expect((await attempt(elsewhere, { tls: { ca, verify: true } })).code).toBe("KAFKA_TLS");
+  expect((await attempt(kafka.tls, { tls: { verify: false } })).code).toBe("written");
+});
+
+services.test(
+  "the wrong kind of listener is said to be one, it is never waited for",
+  async (kafka) => {
+    const sasl = alice(kafka);
+    const tls = { ca: kafka.ca, verify: true };
+    expect(await attempt(kafka.tls, {})).toMatchObject({
+      code: "KAFKA_UNREACHABLE",
+      message: expect.stringContaining("TLS"),
+    });
+    expect((await attempt(kafka.bootstrap, { tls })).code).toBe("KAFKA_TLS");
+    expect(await attempt(kafka.bootstrap, { sasl })).toMatchObject({
+      code: "KAFKA_AUTH",
+      message: expect.stringContaining("no logins"),
+    });
+    expect(await attempt(kafka.sasl, {})).toMatchObject({
+      code: "KAFKA_REQUEST_FAILED",
+      message: expect.stringContaining("SASL"),
+    });
+  },
+);
+
+services.test(
+  "a topic that the user may not touch is KAFKA_TOPIC_DENIED (fault 33)",
+  async (kafka) => {
+    const options = { ...producerOptions(kafka.sasl), sasl: alice(kafka) };
+    const producer = createKafkajsProducer(options);
+    await producer.connect();
+    const create = { topic: "forbidden", partitions: 1, replicationFactor: 1 };
+    const codeOf = (promise: Promise<unknown>) =>
+      promise.then(
+        () => "none",
+        (error: DbusError) => error.code,
+      );
+    expect(await codeOf(producer.createTopic(create))).toBe("KAFKA_TOPIC_DENIED");
+    expect(await codeOf(producer.partitionCount("forbidden"))).toBe("KAFKA_TOPIC_DENIED");
+    const records = [recordOf("k", "v")];
+    const [result] = await producer.produce([{ topic: "forbidden", partition: 0, records }]);
+    expect(result?.[0]?.code).toBe("KAFKA_TOPIC_DENIED");
+    await producer.close();
+  },
+);
+
+services.test("no password is in any message or log line (S4)", async (kafka) => {
+  const lines: string[] = [];
+  const keep = (text: string, fields?: LogFields) => {
+    lines.push(`${text} ${JSON.stringify(fields)}`);
+  };
+  const log: Log = { debug: keep, info: keep, warn: keep, error: keep, with: () => log };
+  const guess = "guess-8812aa";
+  const seen = [
+    await attempt(kafka.sasl, { log, sasl: alice(kafka) }),
+    await attempt(kafka.sasl, { log, sasl: { ...alice(kafka), password: guess } }),
+    await attempt(kafka.sasl, { log, sasl: { ...alice(kafka, "scram-sha-256"), password: guess } }),
+    await attempt(kafka.bootstrap, { log, sasl: alice(kafka) }),
+  ];
+  const said = JSON.stringify(seen) + seen.map((error) => Bun.inspect(error)).join() + lines.join();
+  expect(said).toContain("alice");
+  expect(said).not.toContain(guess);
+  expect(said).not.toContain(kafka.password);
+});
