@@ -26,7 +26,8 @@ import { ownServerId } from "./server-id.ts";
  */
 export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
   name: "MysqlbinlogInput",
-  summary: "Rows inserted, updated and deleted on a MySQL or MariaDB server, from its binlog",
+  summary:
+    "Reads the rows that a MySQL or MariaDB server inserts, updates and deletes, from its binlog.",
   configSchema: mysqlbinlogConfigSchema,
   positionSchema: mysqlPositionSchema,
   resources: (config) => [resourceOf(config)],

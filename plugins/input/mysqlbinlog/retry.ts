@@ -39,13 +39,13 @@ export function createRetries(random: () => number = Math.random): Retries {
   return {
     next(error, place) {
       if (error.code === "MYSQL_SERVER_ID_CLASH") return backoff(waits.clash);
-      if (error.kind === "retry") return backoff(waits.quick);
-      if (ranOnce && healedByPeople.has(error.code)) return backoff(waits.slow);
-      if (onceAgain.has(error.code) && lookedTwiceAt !== place) {
+      if (onceAgain.has(error.code)) {
+        if (lookedTwiceAt === place) return undefined;
         lookedTwiceAt = place;
         return backoff(waits.quick);
       }
-      return undefined;
+      if (error.kind === "retry") return backoff(waits.quick);
+      return ranOnce && healedByPeople.has(error.code) ? backoff(waits.slow) : undefined;
     },
     ran(ms) {
       ranOnce = true;

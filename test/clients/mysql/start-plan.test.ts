@@ -1,0 +1,80 @@
+import { describe, expect, test } from "bun:test";
+import type { MysqlPosition } from "#src/clients/mysql/binlog/position.ts";
+import type { MysqlConnection, MysqlRow } from "#src/clients/mysql/connection.ts";
+import type { ServerFacts } from "#src/clients/mysql/server-facts.ts";
+import { planStart } from "#src/clients/mysql/start-plan.ts";
+import { systemClock } from "#src/clock.ts";
+
+const facts: ServerFacts = {
+  ...{ flavor: "mysql", version: "9.7.0", lineage: "u1", serverId: 1, binlogOn: true },
+  ...{ format: "ROW", rowImage: "FULL", rowMetadata: "FULL", rowValueOptions: "" },
+  ...{ gtidOn: true, account: "'u'@'h'" },
+};
+const mariadb: ServerFacts = { ...facts, flavor: "mariadb" };
+const files = [
+  { Log_name: "b.000005", File_size: "1000" },
+  { Log_name: "b.000006", File_size: "500" },
+];
+
+type Answers = { purged?: string; ahead?: string; oldest?: string };
+
+function planOn(server: ServerFacts, at: Partial<MysqlPosition>, answers: Answers = {}) {
+  const query = async (sql: string): Promise<MysqlRow[]> => {
+    if (sql === "SHOW BINARY LOGS") return files;
+    if (sql.includes("GTID_SUBTRACT")) {
+      return [{ purged: answers.purged ?? "", ahead: answers.ahead ?? "" }];
+    }
+    return [{ gtid: answers.oldest ?? null }];
+  };
+  const connection: MysqlConnection = {
+    ...{ where: "h:1", open: true, query, close() {} },
+    takeSocket: () => {
+      throw new Error("not in this test");
+    },
+  };
+  const position: MysqlPosition = {
+    ...{ lineage: "u1", file: "b.000006", pos: 100, gtid: null, txn: null, rows: 0 },
+    ...at,
+  };
+  return planStart(connection, server, position, "auto", systemClock);
+}
+
+describe("where to start", () => {
+  test("by GTID where both sides have one, else by file and offset", async () => {
+    const byGtid = await planOn(facts, { gtid: "u1:1-5", lineage: "another" });
+    expect(byGtid).toEqual({ kind: "dump", start: { by: "gtid", set: "u1:1-5" } });
+    const byFile = { kind: "dump", start: { by: "file", file: "b.000006", pos: 100 } } as const;
+    expect(await planOn(facts, { gtid: null })).toEqual(byFile);
+    expect(await planOn({ ...facts, gtidOn: false }, { gtid: "u1:1-5" })).toEqual(byFile);
+    // MariaDB would begin with its first file for an empty state.
+    expect(await planOn(mariadb, { gtid: "" })).toEqual(byFile);
+  });
+
+  test("a file that is gone, one of another server, an offset beyond the end are lost", async () => {
+    const reason = async (at: Partial<MysqlPosition>) => {
+      const plan = await planOn(facts, at);
+      return plan.kind === "lost" ? plan.reason : "not lost";
+    };
+    expect(await reason({ file: "b.000004" })).toContain("b.000005");
+    expect(await reason({ pos: 501 })).toContain("ends at 500");
+    expect(await reason({ pos: 500 })).toBe("not lost");
+    expect(await reason({ lineage: "another" })).toContain("another");
+    expect(await reason({ lineage: "" })).toBe("not lost");
+  });
+
+  test("purged and missing transactions are lost", async () => {
+    expect(await planOn(facts, { gtid: "u1:1-5" }, { purged: "u1:6" })).toMatchObject({
+      kind: "lost",
+      reason: expect.stringContaining("u1:6"),
+    });
+    const state = { gtid: "0-1-5,1-1-9" };
+    expect((await planOn(mariadb, state, { oldest: "0-1-6" })).kind).toBe("lost");
+    expect((await planOn(mariadb, state, { oldest: "2-1-1" })).kind).toBe("lost");
+    expect((await planOn(mariadb, state, { oldest: "0-1-5" })).kind).toBe("dump");
+  });
+
+  test("a position that is only a set needs a server that has sets", async () => {
+    const plan = planOn({ ...facts, gtidOn: false }, { file: "", gtid: "u1:1-5" });
+    await expect(plan).rejects.toMatchObject({ code: "MYSQL_GTID_OFF" });
+  });
+});
