@@ -45,7 +45,9 @@ export function float(b: Uint8Array, p: number): number {
   for (let i = 0; i < 4; i++) scratch[i] = b[p + i]!;
   const wide = asFloat[0]!;
   if (Math.abs(wide) < 16_777_216 && Number.isInteger(wide)) return wide;
-  for (let digits = 6; digits < 9; digits++) {
+  // Six digits survive in any float but the smallest, so that fewer are found among the six.
+  const least = Math.abs(wide) < 1.2e-38 ? 1 : 6;
+  for (let digits = least; digits < 9; digits++) {
     const short = Number(wide.toPrecision(digits));
     if (Math.fround(short) === wide) return short;
   }
