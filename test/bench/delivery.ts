@@ -14,6 +14,8 @@ export type Delivery = {
 
 export type Expected = {
   readonly mysqlPort: number;
+  /** The dumps that were there before the program. */
+  readonly dumpsBefore: ReadonlySet<number>;
   readonly topic: string;
   readonly rows: number;
   /** The row's number in one record's value; throws when it is not an inserted row. */
@@ -22,6 +24,16 @@ export type Expected = {
 
 const pollMs = 10;
 const secondsMax = 600;
+
+/** The dumps that the server lists now: those of programs that ended stay for a while. */
+export async function dumpsOf(port: number): Promise<ReadonlySet<number>> {
+  const db = await connect(port);
+  try {
+    return new Set(await listDumps(db));
+  } finally {
+    await db.end();
+  }
+}
 
 /**
  * Waits until the rows can be read from Kafka, then stops the program and checks that each row is
@@ -33,7 +45,7 @@ export async function awaitDelivery(
   witness: KafkaWitness,
   expected: Expected,
 ): Promise<Delivery> {
-  const dumpedAt = await firstDump(program, expected.mysqlPort);
+  const dumpedAt = await firstDump(program, expected);
   let told = performance.now();
   for (;;) {
     const readable = await witness.readable(expected.topic);
@@ -59,21 +71,30 @@ export async function awaitDelivery(
   };
 }
 
-/** The time at which the server first lists somebody who reads its binlog. */
-async function firstDump(program: Measured, port: number): Promise<number> {
-  const db = await mysql.createConnection({ host: "127.0.0.1", port, user: "root", password: "" });
+/** The time at which the server first lists a new reader of its binlog. */
+async function firstDump(program: Measured, { mysqlPort, dumpsBefore }: Expected): Promise<number> {
+  const db = await connect(mysqlPort);
   try {
     for (;;) {
-      const [threads] = await db.query<mysql.RowDataPacket[]>("SHOW PROCESSLIST");
-      if (threads.some((thread) => String(thread.Command).startsWith("Binlog Dump"))) {
-        return performance.now();
-      }
+      const dumps = await listDumps(db);
+      if (dumps.some((id) => !dumpsBefore.has(id))) return performance.now();
       if (!program.running) throw new Error(`ended with ${await program.exited} before it read`);
       await Bun.sleep(pollMs);
     }
   } finally {
     await db.end();
   }
+}
+
+function connect(port: number): Promise<mysql.Connection> {
+  return mysql.createConnection({ host: "127.0.0.1", port, user: "root", password: "" });
+}
+
+async function listDumps(db: mysql.Connection): Promise<number[]> {
+  const [threads] = await db.query<mysql.RowDataPacket[]>("SHOW PROCESSLIST");
+  return threads
+    .filter((thread) => String(thread.Command).startsWith("Binlog Dump"))
+    .map((thread) => Number(thread.Id));
 }
 
 async function verify(witness: KafkaWitness, expected: Expected): Promise<void> {

@@ -4,7 +4,7 @@ import { runDir } from "../services/run-dir.ts";
 import { type KafkaWitness, kafkaWitness } from "../support/kafka-topic.ts";
 import { type Bench, type BenchOptions, say } from "./bench.ts";
 import { dbus } from "./dbus.ts";
-import { awaitDelivery, type Delivery } from "./delivery.ts";
+import { awaitDelivery, type Delivery, dumpsOf } from "./delivery.ts";
 import type { Mover } from "./mover.ts";
 import { fillOrders, workloadOf } from "./orders.ts";
 import { debezium, debeziumLibs } from "./peers/debezium.ts";
@@ -50,10 +50,11 @@ async function through(mover: Mover, at: Servers, rows: number): Promise<Deliver
   const topic = mover.topicOf("orders");
   await witness.createTopic(topic);
   const dir = await runDir(mover.name);
+  const dumpsBefore = await dumpsOf(mysqlPort);
   const program = await mover.start({ mysqlPort, bootstrap, table: "orders", dir });
   try {
     const idOf = (value: Buffer) => mover.column(value, "id");
-    return await awaitDelivery(program, witness, { mysqlPort, topic, rows, idOf });
+    return await awaitDelivery(program, witness, { mysqlPort, dumpsBefore, topic, rows, idOf });
   } finally {
     await program.stop();
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Ends, repeatsByRun } from "./crash-rounds.ts";
+import { type Ends, type Killed, repeatsByRun, repeatsMax } from "./crash-rounds.ts";
 
 const record = (at: string, offset: number, name: string) => ({
   ...{ at, offset: BigInt(offset), name },
@@ -26,4 +26,14 @@ test("a repeat within one run counts for that run, and no repeat is none", () =>
   expect(repeatsByRun([record("t/0", 0, "a"), record("t/0", 1, "b")], [ends(1, 0)])).toEqual([
     0, 0,
   ]);
+});
+
+test("what a run may repeat is its window and what came after the last checkpoint", () => {
+  const killed = (written: number, covered: number): Killed => ({
+    ...{ ends: ends(0, 0), written, covered },
+  });
+  const kills = [killed(1_000, 900), killed(5, 0), killed(500, 50), killed(500, 300)];
+  // The second run wrote nearly nothing and the third was not through with its repeats when its
+  // last checkpoint was due: both leave what the first one left, or all that they wrote themselves.
+  expect(repeatsMax(kills, [0, 0, 120, 200], 64)).toEqual([164, 164, 500, 264]);
 });

@@ -6,14 +6,13 @@ import { waitFor } from "./wait-for.ts";
 /** Where every partition ended, by `topic/partition`. */
 export type Ends = ReadonlyMap<string, bigint>;
 
-/** What one killed run left behind. */
+/** What one killed run did, as Kafka saw it. */
 export type Killed = {
   readonly ends: Ends;
-  /**
-   * How many records the next run may write again: what was in flight, and what had been acked
-   * since the last moment at which a checkpoint must have been on disk.
-   */
-  readonly duplicatesMax: number;
+  /** Records that it wrote. */
+  readonly written: number;
+  /** Records that it had written when the last checkpoint was due that must be on disk. */
+  readonly covered: number;
 };
 
 export type CrashOptions = {
@@ -21,22 +20,15 @@ export type CrashOptions = {
   readonly topics: readonly string[];
   readonly random: Random;
   readonly start: () => Promise<DaemonProcess>;
-  /** `bus.window.packets` of the config. */
-  readonly windowPackets: number;
   /** `bus.checkpointIntervalMs`, and the time a commit may take on a busy machine. */
   readonly checkpointMs: number;
 };
 
 type Sample = { readonly at: number; readonly records: number };
 
-/**
- * Kills the daemon at random moments, one after the other. The bound of each kill follows
- * delivery.md 4.4 and is computed from the config and from what Kafka itself saw arrive, so a
- * checkpoint that comes late or a window that is not kept breaks it.
- */
-export function crashRounds(options: CrashOptions) {
+/** Kills the daemon at random moments, one after the other. */
+export function crashRounds(options: CrashOptions): { killOnce(): Promise<Killed> } {
   const { witness, topics, random } = options;
-  let duplicatesMax = 0;
 
   const records = async () => {
     const counts = await Promise.all(topics.map((topic) => witness.readable(topic)));
@@ -68,13 +60,11 @@ export function crashRounds(options: CrashOptions) {
     await daemon.exited;
     const after = await settledRecords(records);
     const covered = recordsAt(samples, killedAt - options.checkpointMs) ?? before;
-    // A run that was killed before it had passed the end of the one before it leaves that one's
-    // repeats to the next; one that had passed it and committed that, only what came after.
-    const passed = covered - before > 0 && covered - before >= duplicatesMax;
-    duplicatesMax = passed
-      ? options.windowPackets + after - covered
-      : Math.max(duplicatesMax, after - before);
-    return { ends: await endsOf(witness, topics), duplicatesMax };
+    return {
+      ends: await endsOf(witness, topics),
+      written: after - before,
+      covered: covered - before,
+    };
   }
   return { killOnce };
 }
@@ -134,4 +124,23 @@ export function repeatsByRun(
     met.add(name);
   }
   return repeats;
+}
+
+/**
+ * How many records the run after each kill may write again, by delivery.md 4.4: what was in flight
+ * and what had been acked since the last durable checkpoint. A run that was killed before it was
+ * through with its own repeats leaves those of the run before it to the next. `repeats` are those
+ * of the killed runs themselves, as they were counted.
+ */
+export function repeatsMax(
+  kills: readonly Killed[],
+  repeats: readonly number[],
+  windowPackets: number,
+): number[] {
+  let bound = 0;
+  return kills.map(({ written, covered }, run) => {
+    const passed = covered > 0 && covered >= (repeats[run] ?? 0);
+    bound = passed ? windowPackets + written - covered : Math.max(bound, written);
+    return bound;
+  });
 }
