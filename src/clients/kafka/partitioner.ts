@@ -8,6 +8,13 @@ const encoder = new TextEncoder();
 function keyBytes(key: Uint8Array | string): Uint8Array {
   if (typeof key !== "string") return key;
   if (key.length * 3 > scratch.length) return encoder.encode(key);
+  let length = 0;
+  while (length < key.length) {
+    const unit = key.charCodeAt(length);
+    if (unit > 127) break;
+    scratch[length++] = unit;
+  }
+  if (length === key.length) return scratch.subarray(0, length);
   return scratch.subarray(0, encoder.encodeInto(key, scratch).written);
 }
 

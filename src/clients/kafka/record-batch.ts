@@ -47,7 +47,7 @@ export type RecordBatchWriter = {
   reset(): void;
 };
 
-const text = new TextEncoder();
+const shortText = 64;
 
 export function recordBatchWriter(
   compression: Compression,
@@ -84,19 +84,36 @@ export function recordBatchWriter(
       at += value.length;
       return;
     }
-    // Nearly all text is ASCII, so its length is tried as the number of its bytes.
+    if (value.length > shortText || !shortAscii(value)) longText(value);
+  }
+
+  /** Keys and headers: a loop costs less than a call into the encoder. False writes nothing. */
+  function shortAscii(value: string): boolean {
     const start = at;
     varint(value.length);
-    const { written } = text.encodeInto(value, buffer.subarray(at));
-    if (written === value.length) {
-      at += written;
-      return;
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit > 127) {
+        at = start;
+        return false;
+      }
+      buffer[at++] = unit;
     }
+    return true;
+  }
+
+  /** Nearly all text is ASCII, so its length is tried as the number of its bytes. */
+  function longText(value: string): void {
+    const start = at;
+    varint(value.length);
     const body = at;
-    at = start;
-    varint(written);
-    // A length of another size has moved the place of the text, or written over its head.
-    if (at !== body) text.encodeInto(value, buffer.subarray(at));
+    const written = buffer.write(value, at);
+    if (written !== value.length) {
+      at = start;
+      varint(written);
+      // A length of another size has moved the place of the text, or written over its head.
+      if (at !== body) buffer.write(value, at);
+    }
     at += written;
   }
 
