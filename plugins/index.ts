@@ -4,6 +4,7 @@ import { mysqlbinlogFilter } from "./filter/mysqlbinlog/mysqlbinlog-filter.ts";
 import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
 import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
+import { streamInput } from "./input/stream/stream-input.ts";
 import { kafkaOutput } from "./output/kafka/kafka-output.ts";
 import { mockOutput } from "./output/mock/mock-output.ts";
 import { streamOutput } from "./output/stream/stream-output.ts";
@@ -13,6 +14,7 @@ export const builtins: readonly Plugin[] = [
   binlogFileInput,
   mockInput,
   mysqlbinlogInput,
+  streamInput,
   mockFilter,
   mysqlbinlogFilter,
   kafkaOutput,
