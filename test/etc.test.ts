@@ -54,6 +54,15 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
     // Once by shop.* and once by the fork's second copy.
     expect(ofOrders.length).toBe(2 * orders.length);
   },
+  "stream.yaml": async (sample) => {
+    await finished(sample, "log");
+    await finished(sample, "notes");
+    const written = textOf(join(sample.stateDir, "lines"));
+    expect(written.filter((line) => line.startsWith("line ")).length).toBe(10_000);
+    const notes = readFileSync(join(folder, "stream.yaml"), "utf8").split("\n").slice(0, -1);
+    expect(written.filter((line) => !line.startsWith("line "))).toEqual(notes);
+    expect(sample.output("unreadable").packets).toBe(0);
+  },
 };
 
 /** Those that need servers run in test/integration/samples.test.ts. */
@@ -114,6 +123,14 @@ function finished(sample: SampleDaemon, input: string): Promise<unknown> {
 
 async function tablesOf(sample: SampleDaemon, output: string): Promise<readonly unknown[]> {
   return [...new Set((await sample.lines(output)).map(tableOf))].sort();
+}
+
+/** The lines of all files of a folder, the rotated ones first. */
+function textOf(path: string): readonly string[] {
+  const names = readdirSync(path).sort();
+  const [current = "", ...rotated] = names;
+  const files = [...rotated, current].map((name) => readFileSync(join(path, name), "utf8"));
+  return files.join("").split("\n").slice(0, -1);
 }
 
 function tableOf(line: unknown): unknown {
