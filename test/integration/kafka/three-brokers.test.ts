@@ -5,6 +5,7 @@ import type { KafkaRecord } from "#src/clients/kafka/port.ts";
 import { producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
+import { waitFor } from "../../support/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { readTopic } from "../../support/kafka-read.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
@@ -58,14 +59,14 @@ services.test(
       const [result = []] = await producer.produce([{ topic, partition: 0, records }]);
       return result.map((error) => error?.code ?? null);
     };
-    const until = async (records: readonly KafkaRecord[], code: string | null) => {
-      for (let i = 0; i < 200; i++) {
-        const codes = await produce(records);
-        if (codes[0] === code) return codes;
-        await Bun.sleep(100);
-      }
-      throw new Error(`it never came to ${code}`);
-    };
+    const until = (records: readonly KafkaRecord[], code: string | null) =>
+      waitFor(
+        async () => {
+          const codes = await produce(records);
+          return codes[0] === code && codes;
+        },
+        { what: `the records to be ${code ?? "written"}`, timeoutMs: 30_000, intervalMs: 100 },
+      );
     expect(await until([recordOf("k", "0")], null)).toEqual([null]);
     kafka.brokers[2]?.kill("SIGKILL");
     const waiting = [recordOf("k", "1"), recordOf("k", "2")];
