@@ -5,8 +5,8 @@ import { type Group, groups, sections } from "./schema.ts";
 
 /**
  * The JSON Schema of a whole configuration, every builtin plugin's fields in it: editors complete
- * and check with it. A scalar may be a reference such as `${PORT}` wherever a number or a boolean
- * is wanted, and an entry whose plugin is a file may have any fields.
+ * and check with it. A reference such as `${PORT}` may stand for any scalar, and an entry whose
+ * plugin is a file may have any fields.
  */
 export function wholeJsonSchema(registry: Registry): JsonSchema {
   const properties: Record<string, JsonSchema> = {};
@@ -60,10 +60,11 @@ function entrySchema(group: Group, registry: Registry): JsonSchema {
 
 const reference = { type: "string", pattern: "\\$\\{" } as const;
 
-/** Lets a reference stand where a number or boolean is wanted. */
+/** Lets a reference stand where a number, a boolean or a text of some shape is wanted. */
 function withReferences(schema: JsonSchema): JsonSchema {
-  const scalar = ["number", "integer", "boolean"].includes(String(schema.type));
-  if (scalar && schema.enum === undefined && schema.const === undefined) {
+  const shaped = schema.pattern !== undefined || schema.enum !== undefined;
+  const text = schema.type === "string" && shaped;
+  if (text || ["number", "integer", "boolean"].includes(String(schema.type))) {
     const { description, default: fallback, ...rest } = schema;
     return {
       ...(description === undefined ? {} : { description }),

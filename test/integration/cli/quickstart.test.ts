@@ -134,6 +134,38 @@ outputs: [{name: lines, plugin: StreamOutput, match: pass}]
   }, 60_000);
 });
 
+test.each(forms)(
+  "a user's TypeScript file is a plugin, %s",
+  async (_, dbusdArgv) => {
+    const folder = newFolder();
+    const plugin = `import { defineFilter, type Packet } from "#plugin";
+import { z } from "zod";
+export const shout = defineFilter({
+  name: "Shout",
+  summary: "Makes texts louder.",
+  configSchema: z.strictObject({ times: z.int().min(1).default(1) }),
+  open: (_context, config) => config,
+  apply({ times }: { times: number }, packet: Packet, { ident }) {
+    const text = \`\${packet.payload.kind}\${"!".repeat(times)}\`;
+    return { ...packet, ident, payload: { kind: "text", text } };
+  },
+});
+`;
+    const config = `inputs: [{name: made, plugin: MockInput, count: 3}]
+filters: [{name: shout, plugin: ./shout.ts, match: made, times: 2}]
+outputs: [{name: lines, plugin: StreamOutput, match: shout, lines: raw}]
+bus: {onFinished: exit}
+`;
+    writeFileSync(join(folder, "shout.ts"), plugin);
+    writeFileSync(join(folder, "c.yaml"), config);
+    const dbusd = startCommand([...dbusdArgv, "c.yaml", ...anyPort], { cwd: folder });
+    expect([await dbusd.ended(), dbusd.err().includes('"error"')]).toEqual([0, false]);
+    const lines = readFileSync(join(folder, "data/lines/lines.ndjson"), "utf8");
+    expect(lines).toBe("bytes!!\n".repeat(3));
+  },
+  30_000,
+);
+
 test("rows go to standard output, and nothing else does", async () => {
   const folder = newFolder();
   const from = join(import.meta.dir, "..", "..", "..", "etc/quickstart/shop.binlog");
