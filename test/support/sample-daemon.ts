@@ -33,8 +33,16 @@ export async function startSample(
   file: string,
   { env = {}, edit = (text) => text }: SampleOptions = {},
 ): Promise<SampleDaemon> {
+  return startText(edit(await readFile(file, "utf8")), file, env);
+}
+
+/** The same with a configuration that a test has made up; JSON is YAML. */
+export async function startText(
+  text: string,
+  file = "test.yaml",
+  env: Readonly<Record<string, string>> = {},
+): Promise<SampleDaemon> {
   const stateDir = await mkdtemp(join(tmpdir(), "dbus-sample-"));
-  const text = edit(await readFile(file, "utf8"));
   const admin = { host: "127.0.0.1", port: 0 };
   const config = await requireConfig(file, { registry, env, text, overrides: { stateDir, admin } });
   const log = recordedLog();
