@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { MysqlConnection } from "#src/clients/mysql/connection.ts";
 import type { Json } from "#src/flow/position.ts";
 import { type MysqlService, startMysql, useStarted } from "../services/index.ts";
+import { cuttingProxy } from "../support/cutting-proxy.ts";
 import { clientAt, freshDatabase } from "../support/mysql-client.ts";
 import { runInput } from "../support/mysql-input.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -263,6 +264,84 @@ describe("faults", () => {
     await input.stop();
     client.close();
   });
+
+  onBoth("a stream that is cut after any byte repeats and loses no row", async (at) => {
+    const { client, db } = await tableOn(at);
+    const from = await clientAt(at);
+    const files = await from.query("SHOW BINARY LOGS");
+    const start = {
+      file: String(files.at(-1)?.Log_name),
+      pos: Number(files.at(-1)?.File_size),
+    };
+    await client.query("BEGIN");
+    for (let n = 0; n < 20; n++) await client.query(`INSERT INTO ${db}.a VALUES (${n})`);
+    await client.query("COMMIT");
+    for (let n = 20; n < 30; n++) await client.query(`INSERT INTO ${db}.a VALUES (${n})`);
+    const all = Array.from({ length: 30 }, (_, n) => n);
+    const cuts = Array.from({ length: 60 }, (_, n) => n * 71);
+    for (let first = 0; first < cuts.length; first += 12) {
+      const lots = cuts.slice(first, first + 12).map(async (bytes) => {
+        const proxy = await cuttingProxy(at.port, { connection: 2, bytes });
+        const input = await runInput(
+          { host: "127.0.0.1", port: proxy.port },
+          { databases: [db], start },
+        );
+        const rows = await input.rowsReach(30);
+        await input.stop();
+        proxy.close();
+        return [bytes, proxy.cuts(), rows.map((row) => row.after?.[0])];
+      });
+      for (const [bytes, cut, ids] of await Promise.all(lots)) {
+        expect([bytes, cut, ids]).toEqual([bytes, 1, all]);
+      }
+    }
+    client.close();
+    from.close();
+  });
+
+  onBoth("a server that gives up on a slow reader is read on when there is room", async (at) => {
+    const { client, db } = await tableOn(at);
+    await client.query(`CREATE TABLE ${db}.big (id INT PRIMARY KEY, t LONGTEXT)`);
+    const [old] = await client.query("SELECT @@GLOBAL.net_write_timeout AS seconds");
+    await client.query("SET GLOBAL net_write_timeout = 1");
+    const input = await runInput(at, { databases: [db] }, { credit: 3 });
+    await input.streaming();
+    for (let n = 0; n < 30; n++) {
+      await client.query(`INSERT INTO ${db}.big VALUES (${n}, REPEAT('x', 1048576))`);
+    }
+    await waitFor(async () => (await client.query(streams)).length === 0, {
+      what: "the server to give up",
+      timeoutMs: 20_000,
+    });
+    input.grant(1_000);
+    const rows = await input.rowsReach(30);
+    expect(rows.map((row) => row.after?.[0])).toEqual(Array.from({ length: 30 }, (_, n) => n));
+    await input.stop();
+    await client.query(`SET GLOBAL net_write_timeout = ${old?.seconds}`);
+    client.close();
+  });
+
+  onBoth(
+    "an event above the server's max_allowed_packet arrives, or ends it loudly",
+    async (at) => {
+      const { client, db } = await tableOn(at);
+      await client.query(`CREATE TABLE ${db}.big (id INT PRIMARY KEY, t LONGTEXT)`);
+      const [old] = await client.query("SELECT @@GLOBAL.max_allowed_packet AS bytes");
+      await client.query("SET GLOBAL max_allowed_packet = 1048576");
+      try {
+        const input = await runInput(at, { databases: [db] });
+        await input.streaming();
+        await client.query(`INSERT INTO ${db}.big VALUES (1, REPEAT('x', 4194304))`);
+        await waitFor(() => input.ended || input.packets.length === 1, { what: "row or error" });
+        expect(input.ended?.error?.code ?? "arrived").toMatch(/^(arrived|MYSQL_EVENT_TOO_LARGE)$/);
+        expect(input.gaps).toEqual([]);
+        await input.stop();
+      } finally {
+        await client.query(`SET GLOBAL max_allowed_packet = ${old?.bytes}`);
+        client.close();
+      }
+    },
+  );
 
   onBoth("the server id is drawn once and kept in the state folder", async (at) => {
     const { client, db } = await tableOn(at);
