@@ -49,8 +49,8 @@ type Config = z.infer<typeof configSchema>;
 
 /** So often, in milliseconds, timers and sockets get their turn however fast the bus is. */
 const YIELD_MS = 5;
-/** And after so many batches at the latest, which asks the clock seldom enough to cost nothing. */
-const CLOCK_EVERY = 32;
+/** The clock is asked after so many packets: seldom enough for tiny batches to cost nothing. */
+const CLOCK_EVERY = 1024;
 
 export const mockInput = defineInput<Config, Config>({
   name: "MockInput",
@@ -99,17 +99,19 @@ async function runFree(
 ): Promise<void> {
   const { clock, signal } = context;
   let turn = clock.now();
-  let turns = 0;
+  let made = 0;
   for (let n = from; n < end && !signal.aborted; ) {
     const size = Math.min(batch, end - n);
     const packets = new Array<Packet>(size);
     for (let i = 0; i < size; i++) packets[i] = make(n++);
     const wait = context.emitBatch(packets);
     if (wait) await wait;
-    if (++turns % CLOCK_EVERY === 0 && clock.now() - turn >= YIELD_MS) {
-      await macrotask();
-      turn = clock.now();
-    }
+    made += size;
+    if (made < CLOCK_EVERY) continue;
+    made = 0;
+    if (clock.now() - turn < YIELD_MS) continue;
+    await macrotask();
+    turn = clock.now();
   }
 }
 
