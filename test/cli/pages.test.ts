@@ -4,7 +4,12 @@ import { join } from "node:path";
 import { builtins } from "#plugins/index.ts";
 import { currentPages, samples } from "#src/cli/docs.ts";
 import { pagesOf } from "#src/cli/pages.ts";
+import { loadConfig } from "#src/config/load.ts";
+import { problemsText } from "#src/config/problem.ts";
 import { errorTable } from "#src/errors.ts";
+import { metricsText } from "#src/metrics.ts";
+import { createRegistry } from "#src/plugin/registry.ts";
+import { fakeStat, fakeTree } from "../api/fake-port.ts";
 import { fakeInput } from "../config/fake-plugins.ts";
 
 const root = join(import.meta.dir, "..", "..");
@@ -47,4 +52,20 @@ test("every sample names the schema that editors complete with", () => {
       "# yaml-language-server: $schema=schema.json",
     ]);
   }
+});
+
+test("the configuration in the documentation is one that can be used", async () => {
+  const text = readFileSync(join(root, "docs/configuration.md"), "utf8");
+  const yaml = /```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
+  const secret = yaml.replace("${file:/run/secrets/mysql}", "${PASSWORD:-x}");
+  const options = { registry: createRegistry(builtins), text: secret, env: {} };
+  expect(problemsText((await loadConfig("docs.yaml", options)).problems)).toBe("");
+});
+
+test("the metrics that the documentation names are there", async () => {
+  const text = readFileSync(join(root, "docs/operations.md"), "utf8");
+  const metrics = await metricsText(fakeStat, fakeTree);
+  const named = [...text.matchAll(/`(dbus_\w+)`/g)].map(([, name]) => name ?? "");
+  expect(named.length).toBeGreaterThan(8);
+  for (const name of named) expect(metrics).toContain(`# TYPE ${name} `);
 });
