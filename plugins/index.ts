@@ -2,6 +2,7 @@ import type { Plugin } from "#plugin";
 import { mockFilter } from "./filter/mock/mock-filter.ts";
 import { mysqlbinlogFilter } from "./filter/mysqlbinlog/mysqlbinlog-filter.ts";
 import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
+import { httpInput } from "./input/http/http-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
 import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
 import { streamInput } from "./input/stream/stream-input.ts";
@@ -12,6 +13,7 @@ import { streamOutput } from "./output/stream/stream-output.ts";
 /** The plugins that dbus brings along: one line each, nothing is found by itself. */
 export const builtins: readonly Plugin[] = [
   binlogFileInput,
+  httpInput,
   mockInput,
   mysqlbinlogInput,
   streamInput,

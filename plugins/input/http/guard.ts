@@ -1,0 +1,41 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { HttpConfig } from "./http-config.ts";
+import { problem } from "./problem.ts";
+
+/** What a request must have before anything of its body is read; the answer if it has not. */
+export function createGuard(config: HttpConfig): (request: Request) => Response | undefined {
+  const expected = config.token === undefined ? undefined : digest(config.token);
+  const local = isLoopback(config.host);
+  return (request) => {
+    const url = new URL(request.url);
+    // A page of another site must not post here through somebody's browser (S3).
+    if (request.headers.has("origin")) return problem(403, "requests of web pages are refused");
+    if (local && !isLoopback(url.hostname)) {
+      return problem(421, "the Host header names another host than this one");
+    }
+    if (url.pathname !== config.path) return problem(404, `there is nothing but ${config.path}`);
+    if (request.method !== "POST") {
+      return problem(405, "packets are sent by POST", { headers: { allow: "POST" } });
+    }
+    if (expected && !authorized(request, expected)) {
+      const headers = { "www-authenticate": "Bearer" };
+      return problem(401, "send Authorization: Bearer with the token", { headers });
+    }
+    return undefined;
+  };
+}
+
+function authorized(request: Request, expected: Buffer): boolean {
+  const [scheme, token] = (request.headers.get("authorization") ?? "").split(" ");
+  // Digests have one length, so the comparison takes the same time whatever was sent.
+  return timingSafeEqual(digest(token ?? ""), expected) && scheme?.toLowerCase() === "bearer";
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase().replace(/^\[|\]$/g, "");
+  return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
+}

@@ -1,0 +1,194 @@
+import {
+  DbusError,
+  defineInput,
+  type InputContext,
+  type Packet,
+  type Settlement,
+  sleep,
+} from "#plugin";
+import { type Parsed, parseJson, parseNdjson } from "./body.ts";
+import { createGuard, isLoopback } from "./guard.ts";
+import { type HttpConfig, httpConfig } from "./http-config.ts";
+import { problem } from "./problem.ts";
+import { readBody } from "./read-body.ts";
+
+/*
+ * Takes JSON by POST: one value, a list of values, or one value a line (application/x-ndjson). Each
+ * value is a packet. 202 is answered when the outputs have acked all of them, never before: whoever
+ * gets another answer, or none, sends them again.
+ */
+export const httpInput = defineInput<HttpConfig, HttpConfig>({
+  name: "HttpInput",
+  summary: "Takes JSON by HTTP POST and answers 202 once the outputs have it.",
+  configSchema: httpConfig,
+  open(_, config) {
+    if (!isLoopback(config.host) && config.token === undefined && !config.allowAnonymous) {
+      throw new DbusError("HTTP_UNSAFE", `${config.host} can be reached from other machines`, {
+        remedy: "listen on 127.0.0.1, set token, or say allowAnonymous: true",
+      });
+    }
+    return config;
+  },
+  async run(config, context) {
+    const server = listen(config, createDesk(config, context), context);
+    const { host } = config;
+    context.log.info("listening for packets", { input: context.name, host, port: server.port });
+    context.reportState(`listening on ${host}:${server.port}`);
+    try {
+      await aborted(context.signal);
+      // New connections are refused from here on; requests in progress come to their end.
+      void server.stop(false);
+      const deadline = context.clock.now() + config.drainMs;
+      while (server.pendingRequests > 0 && context.clock.now() < deadline) {
+        await sleep(context.clock, DRAIN_POLL_MS);
+      }
+    } finally {
+      context.reportState(null);
+      await server.stop(true);
+    }
+  },
+});
+
+/** A little above the limit, so that the answer to a body that is too large is our own. */
+const BUN_LIMIT = 2 ** 31 - 1;
+const IDLE_SECONDS = 60;
+const DRAIN_POLL_MS = 5;
+
+type Answer = (request: Request, client: string) => Promise<Response>;
+
+function listen(config: HttpConfig, answer: Answer, { log }: InputContext) {
+  try {
+    return Bun.serve({
+      hostname: config.host,
+      port: config.port,
+      maxRequestBodySize: BUN_LIMIT,
+      idleTimeout: IDLE_SECONDS,
+      fetch(request, server) {
+        // How long a request may wait is decided by its own deadlines.
+        server.timeout(request, 0);
+        return answer(request, server.requestIP(request)?.address ?? "");
+      },
+      error(error) {
+        log.error("a request failed", { error });
+        return problem(500, "the request failed; the packets may be sent again");
+      },
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DbusError("HTTP_LISTEN", `${config.host}:${config.port}: ${why}`, { cause: error });
+  }
+}
+
+/** Counts the requests in progress and answers them. */
+function createDesk(config: HttpConfig, context: InputContext): Answer {
+  const guard = createGuard(config);
+  const clients = new Map<string, number>();
+  let requests = 0;
+  let reserved = 0;
+  let count = Number(context.resume() ?? 0);
+
+  const busy = (why: string) =>
+    problem(429, why, { headers: { "retry-after": String(config.retryAfterSeconds) } });
+  const closing = () =>
+    problem(503, "the input is stopping", { headers: { connection: "close", "retry-after": "5" } });
+
+  async function admitted(request: Request): Promise<Response> {
+    const parse = parserOf(request);
+    if (!parse) return problem(415, "send application/json or application/x-ndjson, uncompressed");
+    const declared = request.headers.get("content-length");
+    const bytes = declared === null ? config.bodyBytesMax : Number(declared);
+    if (bytes > config.bodyBytesMax) return tooLarge();
+    // What others are sending right now counts as if it were in the window already.
+    if (!context.hasCredit(1, reserved + bytes)) return busy("the outputs are behind");
+    reserved += bytes;
+    try {
+      return await received(request, parse);
+    } finally {
+      reserved -= bytes;
+    }
+  }
+
+  function tooLarge(): Response {
+    const detail = `a body may have ${config.bodyBytesMax} bytes`;
+    return problem(413, detail, { headers: { connection: "close" } });
+  }
+
+  async function received(request: Request, parse: (body: Buffer) => Parsed): Promise<Response> {
+    const { bodyBytesMax, bodyTimeoutMs, packetsMax } = config;
+    const body = await readBody(request, bodyBytesMax, bodyTimeoutMs, context.clock);
+    if ("status" in body) {
+      if (body.status === 413) return tooLarge();
+      return problem(body.status, "the body did not arrive", { headers: { connection: "close" } });
+    }
+    const parsed = parse(body.bytes);
+    if (!("documents" in parsed)) {
+      const { detail, ...fields } = parsed;
+      return problem(400, detail, { fields });
+    }
+    const { documents } = parsed;
+    if (documents.length > packetsMax) {
+      return problem(413, `a request may bring ${packetsMax} packets, not ${documents.length}`);
+    }
+    return documents.length === 0 ? accepted(0, "delivered") : deliver(documents);
+  }
+
+  async function deliver(documents: readonly string[]): Promise<Response> {
+    if (context.signal.aborted) return closing();
+    const packets = documents.map((json): Packet => {
+      const payload = { kind: "document", json } as const;
+      return { ident: context.ident, payload, position: ++count, bytes: Buffer.byteLength(json) };
+    });
+    const stop = new AbortController();
+    const late = sleep(context.clock, config.ackTimeoutMs, stop.signal).then(() => "late" as const);
+    const delivered = context.deliver(packets).catch(() => "stopped" as const);
+    const outcome = await Promise.race([delivered, late]);
+    stop.abort();
+    if (outcome === "stopped") return closing();
+    if (outcome === "late")
+      return problem(504, "the outputs have not acked in time; send it again");
+    return accepted(documents.length, outcome);
+  }
+
+  async function answer(request: Request, client: string): Promise<Response> {
+    const refused = guard(request);
+    if (refused) return refused;
+    if (context.signal.aborted) return closing();
+    const own = clients.get(client) ?? 0;
+    if (requests >= config.requestsMax) return busy("too many requests in progress");
+    if (own >= config.clientRequestsMax) return busy("too many requests of this client");
+    requests++;
+    clients.set(client, own + 1);
+    try {
+      return await admitted(request);
+    } finally {
+      requests--;
+      const left = (clients.get(client) ?? 1) - 1;
+      if (left > 0) clients.set(client, left);
+      else clients.delete(client);
+    }
+  }
+
+  return answer;
+}
+
+function parserOf(request: Request): ((body: Buffer) => Parsed) | undefined {
+  const encoding = request.headers.get("content-encoding");
+  if (encoding !== null && encoding !== "identity") return undefined;
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type === "application/json") return parseJson;
+  const lines = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+  return type !== undefined && lines.includes(type) ? parseNdjson : undefined;
+}
+
+/** What the outputs refused for good is kept in the dead letters: it is in custody too. */
+function accepted(count: number, how: Settlement): Response {
+  const deadLettered = how === "deadlettered" ? { deadLettered: true } : {};
+  return Response.json({ accepted: count, ...deadLettered }, { status: 202 });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

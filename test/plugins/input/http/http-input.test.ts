@@ -1,0 +1,278 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { httpInput } from "#plugins/input/http/http-input.ts";
+import { inputPluginContract, start } from "../../../contract/input-plugin.ts";
+import {
+  type FakeInput,
+  type FakeInputOptions,
+  fakeInputContext,
+} from "../../../support/fake-context.ts";
+import { waitFor } from "../../../support/wait-for.ts";
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+const portOf = (bus: FakeInput) =>
+  waitFor(() => Number(/:(\d+)$/.exec(bus.states.at(-1) ?? "")?.[1]), { what: "the port" });
+
+async function serve(config: object = {}, options: FakeInputOptions = {}) {
+  const bus = fakeInputContext(options);
+  const parsed = httpInput.configSchema.parse({ port: 0, drainMs: 1000, ...config });
+  const running = await start(httpInput, parsed, bus);
+  stops.push(running.stop);
+  const port = await portOf(bus);
+  const url = `http://127.0.0.1:${port}/`;
+  const post = (body: BodyInit, headers: Record<string, string> = {}, path = "") =>
+    fetch(url + path, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/json", ...headers },
+    });
+  return { bus, url, port, post, ...running };
+}
+const documents = (bus: FakeInput) =>
+  bus.packets.map(({ payload }) => (payload.kind === "document" ? payload.json : payload.kind));
+const lines = { "content-type": "application/x-ndjson" };
+
+describe("contract", () =>
+  inputPluginContract(httpInput, {
+    config: () => ({ port: 0 }),
+    feed: async (bus) => {
+      const url = `http://127.0.0.1:${await portOf(bus)}/`;
+      const headers = { "content-type": "application/json" };
+      void fetch(url, { method: "POST", body: "[1,2]", headers }).catch(() => {});
+    },
+  }));
+
+test.each([
+  ['{"n":18446744073709551615, "d": 1.10}', {}, ['{"n":18446744073709551615, "d": 1.10}']],
+  [' [1, {"a": [2]} ,"x"]\n', {}, ["1", '{"a": [2]}', '"x"']],
+  ['{"a":1}\n\n{"a":2}\r\n3', lines, ['{"a":1}', '{"a":2}', "3"]],
+  ["\ufeff[true]", {}, ["true"]],
+  ["[]", {}, []],
+  ["\n", lines, []],
+])("%p becomes packets that keep every digit", async (body, headers, expected) => {
+  const { bus, post } = await serve();
+  const response = await post(body, headers);
+  expect(response.status).toBe(202);
+  expect(await response.json()).toEqual({ accepted: expected.length });
+  expect(documents(bus)).toEqual(expected);
+});
+
+test("202 is answered when the outputs have acked, and not before (fault 96)", async () => {
+  const { bus, post } = await serve({}, { holdDeliveries: true });
+  let answered = false;
+  const response = post("[1,2]").then((found) => {
+    answered = true;
+    return found;
+  });
+  await waitFor(() => bus.pendingDeliveries === 2, { what: "the packets to arrive" });
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve));
+  expect(answered).toBe(false);
+  bus.settle("deadlettered");
+  expect((await response).status).toBe(202);
+  expect(await (await response).json()).toEqual({ accepted: 2, deadLettered: true });
+});
+
+test("outputs that never ack give 504, never 202", async () => {
+  const { post } = await serve({ ackTimeoutMs: 20 }, { holdDeliveries: true });
+  expect((await post("1")).status).toBe(504);
+});
+
+test.each([
+  ['{"a":1,\n "b" 2}', {}, { line: 2, column: 6 }],
+  ["[1,\n2,\n{]", {}, { line: 3, column: 2, index: 2 }],
+  ['{"a":1}\n{"a":}\n', lines, { line: 2, column: 6, index: 1 }],
+  ["", {}, { line: 1, column: 1 }],
+  [
+    new Uint8Array([0x22, 0x61, 0x0a, 0x62, 0xff, 0x22]),
+    {},
+    { detail: "not valid UTF-8", line: 2, column: 2 },
+  ],
+])(
+  "bad JSON is answered with its place, and nothing of it is taken",
+  async (body, headers, place) => {
+    const { bus, post } = await serve();
+    const response = await post(body, headers);
+    expect(response.status).toBe(400);
+    expect(response.headers.get("content-type")).toBe("application/problem+json");
+    expect(await response.json()).toMatchObject({ status: 400, ...place });
+    expect(bus.packets).toEqual([]);
+  },
+);
+
+test("what is no JSON by its type, or is compressed, is 415", async () => {
+  const { bus, post, url } = await serve();
+  expect((await post("1", { "content-type": "text/plain" })).status).toBe(415);
+  expect((await post("1", { "content-encoding": "gzip" })).status).toBe(415);
+  expect((await fetch(url, { method: "POST" })).status).toBe(415);
+  expect((await post("1", { "content-type": "application/json; charset=utf-8" })).status).toBe(202);
+  expect(bus.packets).toHaveLength(1);
+});
+
+test("other paths and methods are told where to go", async () => {
+  const { post, url } = await serve({ path: "/packets" });
+  expect((await post("1", {}, "packets")).status).toBe(202);
+  expect((await post("1", {}, "packets/")).status).toBe(404);
+  expect((await post("1")).status).toBe(404);
+  const get = await fetch(`${url}packets`);
+  expect([get.status, get.headers.get("allow")]).toEqual([405, "POST"]);
+});
+
+test("too large is 413, declared or chunked, to the byte", async () => {
+  const { bus, post } = await serve({ bodyBytesMax: 1000, packetsMax: 5 });
+  const body = (size: number) => `"${"x".repeat(size - 2)}"`;
+  const chunked = (text: string) =>
+    new ReadableStream({
+      start(controller) {
+        for (const part of text.match(/.{1,100}/gs) ?? []) controller.enqueue(Buffer.from(part));
+        controller.close();
+      },
+    });
+  expect((await post(body(1000))).status).toBe(202);
+  expect((await post(body(1001))).status).toBe(413);
+  expect((await post(chunked(body(1000)))).status).toBe(202);
+  expect((await post(chunked(body(1001)))).status).toBe(413);
+  expect((await post("[1,2,3,4,5]")).status).toBe(202);
+  expect((await post("[1,2,3,4,5,6]")).status).toBe(413);
+  expect(bus.packets).toHaveLength(7);
+});
+
+test("without credit it is 429 with a time to wait, before the body is read", async () => {
+  const { bus, post, port } = await serve({ retryAfterSeconds: 7 });
+  bus.withhold();
+  const response = await post("1");
+  expect([response.status, response.headers.get("retry-after")]).toEqual([429, "7"]);
+  // This body never comes, and the answer does all the same.
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.write(
+    "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n",
+  );
+  const answer = await new Promise<string>((resolve) =>
+    socket.once("data", (data) => resolve(String(data))),
+  );
+  expect(answer).toStartWith("HTTP/1.1 429");
+  socket.destroy();
+  bus.grant(1);
+  expect((await post("1")).status).toBe(202);
+});
+
+test("bodies that are still on their way count against the credit of the others", async () => {
+  const asked: number[] = [];
+  const { bus, port, post } = await serve({ bodyBytesMax: 5000 });
+  const { hasCredit } = bus.context;
+  Object.assign(bus.context, {
+    hasCredit(packets: number, bytes: number) {
+      asked.push(bytes);
+      return hasCredit(packets, bytes);
+    },
+  });
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.write(
+    "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n1",
+  );
+  await waitFor(() => asked.length === 1, { what: "the first request" });
+  await post("1");
+  expect(asked).toEqual([4000, 4001]);
+  socket.destroy();
+  await waitFor(
+    async () => {
+      await post("1");
+      return asked.at(-1) === 1;
+    },
+    { what: "the reserve to be given back" },
+  );
+});
+
+test("a body that does not come in time is 408", async () => {
+  const { port } = await serve({ bodyTimeoutMs: 30 });
+  const socket = connect({ host: "127.0.0.1", port });
+  socket.write(
+    "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n[1,",
+  );
+  const answer = await new Promise<string>((resolve) =>
+    socket.once("data", (data) => resolve(String(data))),
+  );
+  expect(answer).toStartWith("HTTP/1.1 408");
+  socket.destroy();
+});
+
+test("requests in progress are bounded, for all and for each client", async () => {
+  const { bus, post } = await serve(
+    { requestsMax: 10, clientRequestsMax: 3 },
+    { holdDeliveries: true },
+  );
+  const held = [post("1"), post("2"), post("3")];
+  await waitFor(() => bus.pendingDeliveries === 3, { what: "three requests" });
+  expect((await post("4")).status).toBe(429);
+  bus.settle();
+  for (const response of held) expect((await response).status).toBe(202);
+  const next = post("5");
+  await waitFor(() => bus.pendingDeliveries === 1, { what: "room again" });
+  bus.settle();
+  expect((await next).status).toBe(202);
+});
+
+test("a token is asked for when there is one, and never told", async () => {
+  const token = "correct-horse-battery";
+  const { post, bus } = await serve({ token });
+  const wrong = [
+    "",
+    "Bearer",
+    `Bearer ${token}x`,
+    `Basic ${token}`,
+    token,
+    `Bearer ${token.slice(0, -1)}`,
+  ];
+  for (const authorization of wrong) {
+    const response = await post("1", { authorization });
+    expect(response.status).toBe(401);
+    expect(await response.text()).not.toContain("horse");
+  }
+  expect((await post("1", {}, `?token=${token}`)).status).toBe(401);
+  expect(bus.packets).toEqual([]);
+  expect((await post("1", { authorization: `Bearer ${token}` })).status).toBe(202);
+});
+
+test("web pages and foreign host names are turned away (S3)", async () => {
+  const { post, bus, port } = await serve();
+  expect((await post("1", { origin: "http://evil.example" })).status).toBe(403);
+  expect((await post("1", { host: `evil.example:${port}` })).status).toBe(421);
+  expect(bus.packets).toEqual([]);
+});
+
+test("beyond this machine it wants a token, or to be told that none is meant (S17)", () => {
+  const { context } = fakeInputContext();
+  const open = (config: object) => () =>
+    httpInput.open(context, httpInput.configSchema.parse(config));
+  for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.org"]) {
+    expect(open({ host })).toThrow(expect.objectContaining({ code: "HTTP_UNSAFE", kind: "fatal" }));
+    expect(open({ host, token: "x".repeat(16) })).not.toThrow();
+    expect(open({ host, allowAnonymous: true })).not.toThrow();
+  }
+  for (const host of ["localhost", "127.0.0.9", "::1"]) expect(open({ host })).not.toThrow();
+});
+
+test("a port that is taken is an error to try again", async () => {
+  const { port } = await serve();
+  const { context } = fakeInputContext();
+  const config = httpInput.configSchema.parse({ port });
+  await expect(httpInput.run(config, context)).rejects.toMatchObject({
+    code: "HTTP_LISTEN",
+    kind: "retry",
+  });
+});
+
+test("a stop lets requests in progress end, and refuses new ones", async () => {
+  const { bus, post, stop } = await serve({ drainMs: 5000 }, { holdDeliveries: true });
+  const held = post("1");
+  await waitFor(() => bus.pendingDeliveries === 1, { what: "the request" });
+  // As the bus does it: what is admitted already is still settled after the abort.
+  const { deliver } = bus.context;
+  void deliver;
+  const stopping = stop();
+  expect((await held).status).toBe(503);
+  await stopping;
+  await expect(post("2")).rejects.toThrow();
+});
