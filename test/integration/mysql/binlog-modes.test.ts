@@ -4,7 +4,7 @@ import { JsonText } from "#src/flow/packet.ts";
 import { useStarted } from "../../services/index.ts";
 import { readBinlog } from "../../support/binlog-rows.ts";
 import { same, spell } from "../../support/golden.ts";
-import { startRecording } from "../../support/recording-server.ts";
+import { type RecordingServer, startRecording } from "../../support/recording-server.ts";
 import { askSql, typeZoo, zooStatements } from "../../support/type-zoo.ts";
 
 function shown(rows: readonly RowChange[]): string[] {
@@ -16,9 +16,18 @@ function shown(rows: readonly RowChange[]): string[] {
   });
 }
 
-for (const flavor of ["mysql", "mariadb"] as const) {
-  const own = await useStarted(flavor, () => startRecording(flavor));
+const mysql = await useStarted("mysql", () => startRecording("mysql"));
+const mariadb = await useStarted("mariadb", () => startRecording("mariadb"));
 
+/** From here on the binlog of the server carries the names. */
+async function withNames(server: RecordingServer): Promise<void> {
+  await server.db.query("SET GLOBAL binlog_row_metadata = FULL");
+}
+
+for (const [flavor, own] of [
+  ["mysql", mysql],
+  ["mariadb", mariadb],
+] as const) {
   own.test(`${flavor}: without names in the binlog they come from the schema`, async (server) => {
     const path = await server.record(zooStatements(flavor, "zoo_plain"));
     const schema = await server.schemas("zoo_plain");
@@ -142,11 +151,33 @@ for (const flavor of ["mysql", "mariadb"] as const) {
   });
 }
 
-const mysql = await useStarted("mysql", () =>
-  startRecording("mysql", ["--binlog-row-metadata=FULL"]),
+mariadb.test(
+  "types of MariaDB alone stop with a code, or are left out with their table",
+  async (server) => {
+    const types = ["uuid", "inet6", "inet4", "varchar(50) COMPRESSED", "point", "blob COMPRESSED"];
+    for (const [i, type] of types.entries()) {
+      const value = ["UUID()", "'::1'", "'1.2.3.4'", "'abc'", "POINT(1, 2)", "'abc'"][i];
+      const path = await server.record([
+        "CREATE DATABASE IF NOT EXISTS alone",
+        `CREATE TABLE alone.t${i} (a int unsigned, b ${type}, c varchar(9) CHARSET latin1)`,
+        `INSERT INTO alone.t${i} VALUES (7, ${value}, 'é'), (8, NULL, NULL)`,
+        "CREATE TABLE IF NOT EXISTS alone.other (a int)",
+        "INSERT INTO alone.other VALUES (3)",
+      ]);
+      const schema = await server.schemas("alone");
+      await expect(readBinlog(path, { flavor: "mariadb", schema })).rejects.toMatchObject({
+        code: "BINLOG_TYPE_UNSUPPORTED",
+        place: { path: expect.anything() },
+      });
+      const filter = (_: string, table: string) => table === "other";
+      const others = await readBinlog(path, { flavor: "mariadb", schema, filter });
+      expect(shown(others)).toEqual(["I other 3"]);
+    }
+  },
 );
 
 mysql.test("compressed transactions have the same rows as plain ones", async (server) => {
+  await withNames(server);
   const work = [
     "INSERT INTO t VALUES (1, 'a'), (2, 'b')",
     "UPDATE t SET s = REPEAT(s, 100)",
@@ -170,6 +201,7 @@ mysql.test("compressed transactions have the same rows as plain ones", async (se
 });
 
 mysql.test("GTIDs with a tag are read as the server shows them", async (server) => {
+  await withNames(server);
   const path = await server.record([
     "CREATE DATABASE tags",
     "USE tags",
@@ -187,6 +219,7 @@ mysql.test("GTIDs with a tag are read as the server shows them", async (server) 
 mysql.test(
   "what is logged as a statement or as a difference stops with its code",
   async (server) => {
+    await withNames(server);
     const statement = await server.record([
       "CREATE DATABASE odd",
       "USE odd",
@@ -222,11 +255,8 @@ mysql.test(
   },
 );
 
-const mariadb = await useStarted("mariadb", () =>
-  startRecording("mariadb", ["--binlog-row-metadata=FULL"]),
-);
-
 mariadb.test("MariaDB's compressed events have the same rows as plain ones", async (server) => {
+  await withNames(server);
   const work = [
     "INSERT INTO t VALUES (1, REPEAT('a', 2000)), (2, REPEAT('é', 3000))",
     "UPDATE t SET s = REPEAT('b', 4000)",

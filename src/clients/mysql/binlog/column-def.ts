@@ -125,6 +125,17 @@ const wireTypes: Readonly<Record<string, readonly number[]>> = {
   json: [t.json],
 };
 
+const unreadable =
+  /^(?:uuid|inet4|inet6|vector|geometry|geomcollection|geometrycollection|(?:multi)?(?:point|linestring|polygon))\b/i;
+
+/**
+ * Types of `information_schema` that cannot be read yet. MariaDB logs a UUID or an address as if
+ * it were BINARY, though in an order of bytes of its own: only the schema tells them apart.
+ */
+export function cannotBeRead(sqlType: string): boolean {
+  return unreadable.test(sqlType) || /\bcompressed\b/i.test(sqlType);
+}
+
 /**
  * Whether a column that `information_schema` describes as `sqlType` is logged as this. What can
  * be compared is: a table that was altered since then is recognised by it, if by anything.

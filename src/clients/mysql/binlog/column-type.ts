@@ -106,6 +106,8 @@ export function isCharacter(type: number): boolean {
     type === t.blob ||
     type === t.tinyBlob ||
     type === t.mediumBlob ||
-    type === t.longBlob
+    type === t.longBlob ||
+    type === t.mariadbVarcharCompressed ||
+    type === t.mariadbBlobCompressed
   );
 }

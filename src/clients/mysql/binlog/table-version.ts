@@ -3,7 +3,14 @@ import type { Column, Table } from "#src/flow/packet.ts";
 import { readUtf8, textReader } from "./charset.ts";
 import { charsetOfCollation } from "./collation.ts";
 import { columnCodec } from "./column-codec.ts";
-import { fits, kindOf, parseMembers, spellType, type WireColumn } from "./column-def.ts";
+import {
+  cannotBeRead,
+  fits,
+  kindOf,
+  parseMembers,
+  spellType,
+  type WireColumn,
+} from "./column-def.ts";
 import { isCharacter, columnType as t } from "./column-type.ts";
 import type { ColumnCodec } from "./row-codec.ts";
 import type { SchemaColumn, TableSchema } from "./schema-lookup.ts";
@@ -50,19 +57,21 @@ function resolve(
   const nullable = isNullable(map, i);
   const name = map.metadata.names?.[i] ?? schema?.name ?? "";
   const wire = wireColumn(map, i, schema);
+  const known = schema === undefined || !cannotBeRead(schema.type);
+  const codec = known ? codecOf(map, name, wire) : undefined;
+  if (codec === undefined) throw unsupported(map, name, schema?.type ?? typeName(wire.type));
   if (schema !== undefined) {
     const same = schema.nullable === nullable && fits(schema.type, schema.charset, wire);
     if (!same) throw mismatch(map, schema, wire);
   }
-  const traits = {
-    unsigned: wire.unsigned,
-    text: wire.charset === "binary" ? undefined : readerOf(map, name, wire),
-    members: wire.members,
-  };
-  const codec = columnCodec(wire.type, wire.meta, traits);
-  if (codec === undefined) throw unsupported(map, name, schema?.type ?? typeName(wire.type));
   const type = schema?.type ?? spellType(wire);
   return { column: { name, kind: kindOf(wire), type, nullable }, codec };
+}
+
+function codecOf(map: TableMap, name: string, wire: WireColumn): ColumnCodec | undefined {
+  const text = wire.charset === "binary" ? undefined : readerOf(map, name, wire);
+  const { unsigned, members } = wire;
+  return columnCodec(wire.type, wire.meta, { unsigned, text, members });
 }
 
 /** What the map says wins: it is as of the row, the schema is as of now. */
