@@ -23,7 +23,11 @@ async function serve(config: object = {}, options: FakeInputOptions = {}) {
   stops.push(running.stop);
   const port = await portOf(bus);
   const url = `http://127.0.0.1:${port}/`;
-  const post = (body: BodyInit, headers: Record<string, string> = {}, path = "") =>
+  const post = (
+    body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+    headers: Record<string, string> = {},
+    path = "",
+  ) =>
     fetch(url + path, {
       method: "POST",
       body,
