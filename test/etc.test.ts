@@ -63,6 +63,22 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
     expect(written.filter((line) => !line.startsWith("line "))).toEqual(notes);
     expect(sample.output("unreadable").packets).toBe(0);
   },
+  "inputs.yaml": async (sample) => {
+    const { note } = await waitFor(() => listening(sample, "posted"), { what: "the HTTP input" });
+    const url = `http://${note?.replace("listening on ", "")}/events`;
+    const headers = { "content-type": "application/json" };
+    const body = '[{"n": 1}, {"n": 2.50}]';
+    const answer = await fetch(url, { method: "POST", headers, body });
+    expect([answer.status, await answer.json()]).toEqual([202, { accepted: 2 }]);
+    // Answered, so written.
+    const posted = readFileSync(
+      join(sample.stateDir, "posted-events/posted-events.ndjson"),
+      "utf8",
+    );
+    expect(posted).toBe('{"n": 1}\n{"n": 2.50}\n');
+    await finished(sample, "lines");
+    await came(sample, "everything", sample.input("lines").packets + 100);
+  },
 };
 
 /** Those that need servers run in test/integration/samples.test.ts. */
@@ -94,7 +110,9 @@ describe("etc", () => {
 
   for (const [name, run] of Object.entries(runs)) {
     test(`${name} runs on the real daemon and ends in order`, async () => {
-      const sample = await startSample(inRepo(name));
+      // Any free port, since the one of the sample may be taken on this machine.
+      const edit = (text: string) => text.replace("port: 9877", "port: 0");
+      const sample = await startSample(inRepo(name), { edit });
       try {
         await run(sample);
         expect(sample.daemon.admin.stat().unrouted.packets).toBe(0);
@@ -105,6 +123,11 @@ describe("etc", () => {
     }, 30_000);
   }
 });
+
+function listening(sample: SampleDaemon, input: string) {
+  const status = sample.input(input);
+  return status.note?.startsWith("listening") ? status : undefined;
+}
 
 /** Waits until an output has that many packets. */
 function came(sample: SampleDaemon, output: string, packets: number): Promise<unknown> {
