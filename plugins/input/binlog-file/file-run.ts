@@ -1,6 +1,6 @@
 import { DbusError, type InputContext, type Json, type Packet, sleep, toDbusError } from "#plugin";
 import { type BinlogDecoder, createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import { type BinlogEvent, eventsOf } from "#src/clients/mysql/binlog/event.ts";
+import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
 import { type BinlogFileReader, openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
 import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
@@ -129,6 +129,7 @@ async function readFile(reading: Reading, file: BinlogFile): Promise<void> {
   try {
     await readEvents(reading, file, reader, decoder);
   } catch (thrown) {
+    if (reading.context.signal.aborted) return;
     // How far an event got that failed is not known, but its last row is.
     await emit(reading);
     throw inFile(thrown, file, reader.pos());
@@ -151,15 +152,18 @@ async function readEvents(
       if (event.kind === "format_description") enter(reading, file, reader, event);
       // A file may have another name here than there: positions speak of the files that are here.
       if (event.kind === "rotate") reading.expected = event.file;
-      else await take(reading, event);
+      else {
+        const taking = take(reading, event);
+        if (taking) await taking;
+      }
       continue;
     }
     const filled = await reader.fill();
+    await handOver(reading);
     if (filled === "read") {
       await turn(reading);
       continue;
     }
-    await handOver(reading);
     if (context.signal.aborted) return;
     const next = await followed(reading, file);
     if (next !== undefined) {
@@ -206,22 +210,36 @@ function enter(
   } else if (resume.pos > reader.pos()) reader.jump(resume.pos);
 }
 
-async function take(reading: Reading, event: BinlogEvent): Promise<void> {
-  const { rows } = reading;
+/** Waits only when it must: a promise for each event would cost more than the event. */
+function take(reading: Reading, event: BinlogEvent): Promise<void> | undefined {
+  const { rows, batch } = reading;
   if (rows === undefined) throw new DbusError("BINLOG_CORRUPT", "it has no format description");
-  for (const inner of eventsOf(event)) {
-    for (const packet of rows.push(inner)) {
-      reading.batch.push(packet);
-      if (reading.batch.length >= batchMax) await emit(reading);
-    }
+  if (event.kind === "transaction_payload") return takeAll(reading, rows, event.events);
+  for (const packet of rows.push(event)) batch.push(packet);
+  return batch.length >= batchMax ? emit(reading) : undefined;
+}
+
+/** A whole transaction can be large: its rows go out while it is read. */
+async function takeAll(
+  reading: Reading,
+  rows: RowStream,
+  events: Iterable<BinlogEvent>,
+): Promise<void> {
+  for (const event of events) {
+    for (const packet of rows.push(event)) reading.batch.push(packet);
+    if (reading.batch.length >= batchMax) await emit(reading);
   }
 }
 
 async function emit(reading: Reading): Promise<void> {
-  const { batch, context } = reading;
-  if (batch.length === 0) return;
-  reading.batch = [];
-  await context.emitBatch(batch);
+  const { context } = reading;
+  // At most so many a call: an event can hold more rows than the bus has room for.
+  while (reading.batch.length > 0) {
+    const rest = reading.batch.length > batchMax ? reading.batch.splice(batchMax) : [];
+    const batch = reading.batch;
+    reading.batch = rest;
+    await context.emitBatch(batch);
+  }
 }
 
 /** Nothing more is there: what was read goes out, and the checkpoint may follow. */
