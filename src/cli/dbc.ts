@@ -5,6 +5,7 @@ import { meant } from "../config/nearest.ts";
 import { DbusError, toDbusError } from "../errors.ts";
 import { createClient } from "./client.ts";
 import { exitCodeOf, exitCodes, exitCodesText } from "./exit-code.ts";
+import { STANDARD_ERROR, STANDARD_OUTPUT, writeWhole } from "./stdio.ts";
 import { errorText, type Streams } from "./text.ts";
 import type { Values, Verb } from "./verb.ts";
 import { checkpointVerb } from "./verbs/checkpoint.ts";
@@ -148,8 +149,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   withoutProxy(argv, process.env);
   process.exitCode = await runDbc(argv, {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: (text) => writeWhole(STANDARD_OUTPUT, text),
+    err: (text) => writeWhole(STANDARD_ERROR, text),
     env: process.env,
     terminal: process.stdout.isTTY === true,
     signal: abort.signal,

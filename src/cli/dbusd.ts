@@ -14,12 +14,15 @@ import { exitCodeOf, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
 import { quickstart } from "./quickstart.ts";
 import { onSignals } from "./signals.ts";
+import { STANDARD_ERROR, STANDARD_OUTPUT, writeWhole } from "./stdio.ts";
 import { errorText, type Streams } from "./text.ts";
 
 export type DbusdIo = Streams & {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether a person is looking: then the start says where to look. */
   readonly terminal: boolean;
+  /** Takes the log's lines; standard error unless told. */
+  readonly log?: (line: string) => void;
   /** How dbc is called here, for the commands that are suggested. */
   readonly dbc: string;
 };
@@ -85,7 +88,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   }
   if (options.from !== undefined && io.terminal) io.err(`\n${load.text ?? ""}\n`);
   const { level, format } = config.log;
-  const log = createLog({ level, format, write: io.err });
+  const log = createLog({ level, format, ...(io.log ? { write: io.log } : {}) });
   const signals = onSignals(log, io.err);
   try {
     const daemon = await startDaemon(config, { log });
@@ -110,19 +113,14 @@ function printConfig({ config }: Loaded, load: LoadOptions, io: DbusdIo): number
 export async function main(argv: readonly string[]): Promise<void> {
   const compiled = import.meta.path.startsWith("/$bunfs/");
   const code = await runDbusd(argv, {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: (text) => writeWhole(STANDARD_OUTPUT, text),
+    err: (text) => writeWhole(STANDARD_ERROR, text),
     env: process.env,
     terminal: process.stderr.isTTY === true,
     dbc: compiled ? `${process.argv0} dbc` : "bun run dbc",
   });
-  await Promise.all([process.stdout, process.stderr].map(flushed));
   // A driver's forgotten timer must not keep a daemon alive that has ended.
   process.exit(code);
-}
-
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => void stream.write("", () => resolve()));
 }
 
 if (import.meta.main) await main(process.argv.slice(2));

@@ -24,6 +24,9 @@ async function dbusd(argv: readonly string[], env: Record<string, string> = {}) 
     err: (text) => {
       err += text;
     },
+    log: (line) => {
+      err += line;
+    },
     env,
     terminal: false,
     dbc: "dbc",

@@ -178,6 +178,17 @@ test("rows go to standard output, and nothing else does", async () => {
   for (const line of lines) expect(JSON.parse(line)).toHaveProperty("dml");
 }, 30_000);
 
+test.each(forms)(
+  "what is larger than a pipe holds comes out whole, %s",
+  async (_, dbusdArgv) => {
+    const dbusd = startCommand([...dbusdArgv, "--schema"], { cwd: newFolder() });
+    expect(await dbusd.ended()).toBe(0);
+    expect(dbusd.out().length).toBeGreaterThan(65_536);
+    expect(() => JSON.parse(dbusd.out())).not.toThrow();
+  },
+  30_000,
+);
+
 test("a second one on the same data folder refuses to start, and says why", async () => {
   const folder = newFolder();
   const first = startCommand([...dbusdCommand, ...anyPort], { cwd: folder });
