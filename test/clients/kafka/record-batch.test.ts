@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { crc32c } from "#src/clients/kafka/crc32c.ts";
 import type { Compression, Content, KafkaRecord } from "#src/clients/kafka/port.ts";
-import { recordBatchWriter } from "#src/clients/kafka/record-batch.ts";
+import { requestWriter } from "#src/clients/kafka/record-batch.ts";
 
 const stamp = { producerId: 77n, epoch: 3, sequence: 41 };
 const huge = Number.POSITIVE_INFINITY;
@@ -87,7 +87,7 @@ describe("record batch", () => {
     const compression = fc.constantFrom<Compression>("none", "gzip", "zstd");
     fc.assert(
       fc.property(fc.array(any, { minLength: 1, maxLength: 20 }), compression, (records, codec) => {
-        const batch = recordBatchWriter(codec, huge).encode(records, 0, stamp, huge);
+        const batch = requestWriter(codec, huge).batch(records, 0, stamp, huge);
         expect(batch.written).toBe(records.length);
         const read = readBatch(batch.bytes);
         expect(read).toEqual({
@@ -107,11 +107,11 @@ describe("record batch", () => {
 
   test("a batch ends before the record that would make it too large, but has one at least", () => {
     const records = Array.from({ length: 10 }, (_, i) => record(`${i}`.repeat(100)));
-    const writer = recordBatchWriter("none", huge);
-    const first = writer.encode(records, 0, stamp, 500);
+    const writer = requestWriter("none", huge);
+    const first = writer.batch(records, 0, stamp, 500);
     expect(first.bytes.length).toBeLessThanOrEqual(500);
     expect(first).toMatchObject({ written: 4, end: 4, oversize: [] });
-    const second = writer.encode(records, first.end, stamp, 1);
+    const second = writer.batch(records, first.end, stamp, 1);
     expect(second).toMatchObject({ written: 1, end: 5 });
     expect(readBatch(first.bytes).records[3]?.value).toBe("3".repeat(100));
     expect(readBatch(second.bytes).records[0]?.value).toBe("4".repeat(100));
@@ -119,21 +119,40 @@ describe("record batch", () => {
 
   test("a record above its limit is left out and named, those around it go", () => {
     const records = [record("a"), record("b".repeat(2000)), record("c")];
-    const batch = recordBatchWriter("none", 1000).encode(records, 0, stamp, huge);
+    const batch = requestWriter("none", 1000).batch(records, 0, stamp, huge);
     expect(batch).toMatchObject({ written: 2, end: 3, oversize: [1] });
     expect(readBatch(batch.bytes).records.map(({ value }) => value)).toEqual(["a", "c"]);
   });
 
   test("when no record fits nothing is written", () => {
-    const batch = recordBatchWriter("none", 10).encode([record("b".repeat(99))], 0, stamp, huge);
+    const batch = requestWriter("none", 10).batch([record("b".repeat(99))], 0, stamp, huge);
     expect(batch).toMatchObject({ written: 0, end: 1, oversize: [0] });
     expect(batch.bytes.length).toBe(0);
   });
 
+  test("what is written around the batches stays in its place", () => {
+    const writer = requestWriter("none", huge);
+    writer.int16(7);
+    writer.string("é");
+    const at = writer.position();
+    writer.int32(0);
+    const { bytes } = writer.batch([record("x".repeat(1_000_000))], 0, stamp, huge);
+    writer.patchInt32(at, bytes.length);
+    const mark = writer.position();
+    writer.int32(99);
+    writer.rewind(mark);
+    const whole = writer.bytes();
+    expect([...whole.subarray(0, 6)]).toEqual([0, 7, 0, 2, 0xc3, 0xa9]);
+    expect(whole.readInt32BE(6)).toBe(bytes.length);
+    expect(readBatch(whole.subarray(10)).records).toHaveLength(1);
+    writer.reset();
+    expect(writer.bytes().length).toBe(0);
+  });
+
   test("batches of one request stay whole when the buffer grows under them", () => {
-    const writer = recordBatchWriter("none", huge);
-    const small = writer.encode([record("small")], 0, stamp, huge);
-    writer.encode([record("x".repeat(3_000_000))], 0, stamp, huge);
+    const writer = requestWriter("none", huge);
+    const small = writer.batch([record("small")], 0, stamp, huge);
+    writer.batch([record("x".repeat(3_000_000))], 0, stamp, huge);
     expect(readBatch(small.bytes).records[0]?.value).toBe("small");
   });
 });

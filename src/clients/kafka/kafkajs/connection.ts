@@ -23,6 +23,8 @@ export type BrokerConnection = {
   ): Promise<Decoded>;
   /** Makes a request with a body that is encoded already. */
   send<Decoded>(request: RawRequest<Decoded>): Promise<Decoded>;
+  /** Makes a request that is whole already, but for its correlation id. */
+  sendFrame<Decoded extends Throttled>(request: FramedRequest<Decoded>): Promise<Decoded>;
   /** Gives the connection up at once; what is on its way fails. */
   drop(): void;
 };
@@ -33,6 +35,17 @@ export type RawRequest<Decoded> = {
   readonly apiName: string;
   readonly body: Buffer;
   decode(data: Buffer): Decoded | Promise<Decoded>;
+};
+
+type Throttled = { readonly clientSideThrottleTime: number };
+
+export type FramedRequest<Decoded> = {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly apiName: string;
+  /** The bytes to send, which must stay as they are until the answer is there. */
+  frame(correlationId: number): Buffer;
+  decode(data: Buffer): Decoded;
 };
 
 const saslAuthenticate = 36;
@@ -181,6 +194,35 @@ function brokerConnection(
         throw requestError(error, name, options);
       }
     },
+    async sendFrame(request) {
+      try {
+        await connection.authenticate();
+        const { payload } = await pushFrame(connection, request);
+        const answer = request.decode(payload);
+        connection.requestQueue.maybeThrottle(answer.clientSideThrottleTime);
+        return answer;
+      } catch (error) {
+        drop();
+        throw requestError(error, name, options);
+      }
+    },
     drop,
   };
+}
+
+/** What `Connection.send` of kafkajs does, without its three copies of the request. */
+function pushFrame<Decoded>(
+  connection: Connection,
+  { apiKey, apiVersion, apiName, frame }: FramedRequest<Decoded>,
+): Promise<{ readonly payload: Buffer }> {
+  connection.failIfNotConnected();
+  const correlationId = connection.nextCorrelationId();
+  return new Promise((resolve, reject) => {
+    connection.requestQueue.push({
+      entry: { apiKey, apiName, apiVersion, correlationId, resolve, reject },
+      expectResponse: true,
+      requestTimeout: null,
+      sendRequest: () => void connection.socket?.write(frame(correlationId)),
+    });
+  });
 }

@@ -39,6 +39,20 @@ declare module "kafkajs/src/network/connection" {
     readonly pending: readonly unknown[];
     throttledUntil: number;
     scheduleCheckPendingRequests(): void;
+    maybeThrottle(clientSideThrottleTime: number): void;
+    push(request: {
+      entry: {
+        apiKey: number;
+        apiName: string;
+        apiVersion: number;
+        correlationId: number;
+        resolve: (answer: { readonly payload: Buffer }) => void;
+        reject: (error: Error) => void;
+      };
+      expectResponse: boolean;
+      requestTimeout: number | null;
+      sendRequest: () => void;
+    }): void;
   };
 
   type WireRequest = {
@@ -58,6 +72,8 @@ declare module "kafkajs/src/network/connection" {
     setVersions(versions: import("kafkajs/src/protocol/requests").Versions): void;
     setSupportAuthenticationProtocol(supported: boolean): void;
     authenticate(): Promise<void>;
+    failIfNotConnected(): void;
+    nextCorrelationId(): number;
     rejectRequests(error: Error): void;
     send<Decoded, Parsed>(call: {
       request: WireRequest;

@@ -7,7 +7,7 @@ import {
 } from "../partition-sequence.ts";
 import type { KafkaProducerOptions, KafkaRecord } from "../port.ts";
 import { duplicateSequence, mayBeKept, noError, protocolError } from "../protocol-errors.ts";
-import { type EncodedBatch, recordBatchWriter } from "../record-batch.ts";
+import { type EncodedBatch, requestWriter } from "../record-batch.ts";
 import type { Cluster } from "./cluster.ts";
 import type { BrokerConnection } from "./connection.ts";
 import {
@@ -22,6 +22,7 @@ import {
   produceKey,
   produceRequest,
   produceVersion,
+  writeProduce,
 } from "./produce-request.ts";
 import type { ProducerIdentity } from "./producer-identity.ts";
 
@@ -53,7 +54,7 @@ const sequenceLost = [45, 47, 59];
 
 export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
   const { cluster, identity, options } = parts;
-  const writer = recordBatchWriter(options.compression, options.recordBytesMax);
+  const writer = requestWriter(options.compression, options.recordBytesMax);
   /** What a topic's broker takes in one batch, where it was found to be less than configured. */
   const learned = new Map<string, number>();
 
@@ -72,42 +73,45 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
     const taken = repeated > 0 ? records.slice(0, job.from + repeated) : records;
     const bytesMax = Math.min(job.bytesMax, learned.get(topic) ?? options.batchBytesMax);
     const limit = repeated > 0 ? Number.POSITIVE_INFINITY : bytesMax;
-    const encoded = writer.encode(taken, job.from, stamp, limit);
+    const encoded = writer.batch(taken, job.from, stamp, limit);
     refuseOversize(job, encoded.oversize, options.recordBytesMax);
     if (encoded.written > 0) return { job, sequence, encoded, sent: sentRecords(job, encoded.end) };
     settleUpTo(job, encoded.end);
     return undefined;
   }
 
-  function encodeAll(jobs: readonly ProduceJob[]): Share[] {
-    writer.reset();
-    const shares: Share[] = [];
-    let bytes = 0;
-    for (const job of jobs) {
-      if (bytes > requestBytesMax) break;
-      const share = encode(job);
-      if (!share) continue;
-      shares.push(share);
-      bytes += share.encoded.bytes.length;
-    }
-    return shares;
+  function encodeAll(connection: BrokerConnection, jobs: readonly ProduceJob[]): Share[] {
+    const parts = jobs.map((job) => ({
+      topic: job.batch.topic,
+      partition: job.batch.partition,
+      write() {
+        const share = encode(job);
+        return share && { share, encoded: share.encoded };
+      },
+    }));
+    const head = {
+      clientId: options.clientId,
+      version: connection.version(produceKey, produceVersion),
+      acks: options.acks === "all" ? (-1 as const) : (1 as const),
+      // The broker gives up before we do, so that we learn of it.
+      timeoutMs: Math.ceil((options.requestTimeoutMs * 2) / 3),
+    };
+    return writeProduce(writer, head, parts, requestBytesMax);
   }
 
-  function send(connection: BrokerConnection, shares: readonly Share[]): Promise<ProduceAnswer> {
-    const request = produceRequest(
-      shares.map(({ job, encoded }) => ({
-        topic: job.batch.topic,
-        partition: job.batch.partition,
-        bytes: encoded.bytes,
-      })),
-      {
-        version: connection.version(produceKey, produceVersion),
-        acks: options.acks === "all" ? -1 : 1,
-        // The broker gives up before we do, so that we learn of it.
-        timeoutMs: Math.ceil((options.requestTimeoutMs * 2) / 3),
-      },
-    );
-    return connection.send(request);
+  async function send(
+    connection: BrokerConnection,
+    shares: readonly Share[],
+  ): Promise<ProduceAnswer> {
+    const version = connection.version(produceKey, produceVersion);
+    const places = shares.map(({ job }) => job.batch);
+    try {
+      return await connection.sendFrame(produceRequest(writer, version, places));
+    } catch (error) {
+      // What is left of the request may still lie in the socket.
+      writer.abandon();
+      throw error;
+    }
   }
 
   function settle(share: Share, code: number): void {
@@ -161,7 +165,7 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
       try {
         while (open.length > 0) {
           const connection = await cluster.node(nodeId);
-          const shares = encodeAll(open);
+          const shares = encodeAll(connection, open);
           if (shares.length > 0) {
             try {
               const answer = await send(connection, shares);

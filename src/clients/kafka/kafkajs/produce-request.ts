@@ -1,16 +1,10 @@
 import { DbusError } from "../../../errors.ts";
-import type { RawRequest } from "./connection.ts";
+import type { EncodedBatch, RequestWriter } from "../record-batch.ts";
+import type { FramedRequest } from "./connection.ts";
 
 export const produceKey = 0;
 /** The newest version that is written here; 7 is the first to know zstd. */
 export const produceVersion = 7;
-
-export type ProducePart = {
-  readonly topic: string;
-  readonly partition: number;
-  /** One record batch. */
-  readonly bytes: Uint8Array;
-};
 
 /** The protocol's error code of each part, in the order of the request. */
 export type ProduceAnswer = {
@@ -19,7 +13,24 @@ export type ProduceAnswer = {
   readonly clientSideThrottleTime: number;
 };
 
+export type ProduceHead = {
+  readonly clientId: string;
+  readonly version: number;
+  readonly acks: -1 | 1;
+  readonly timeoutMs: number;
+};
+
+/** A partition that wants a share of a request; `write` puts its record batch in, if it has one. */
+export type ProducePart<Share> = {
+  readonly topic: string;
+  readonly partition: number;
+  write(): { readonly share: Share; readonly encoded: EncodedBatch } | undefined;
+};
+
+const correlationAt = 8;
+
 /*
+ * Size INT32, api_key INT16, api_version INT16, correlation_id INT32, client_id NULLABLE_STRING, and
  * Produce Request (Version: 3 to 7) => transactional_id acks timeout_ms [topic_data]
  *   transactional_id => NULLABLE_STRING
  *   acks => INT16
@@ -41,40 +52,91 @@ export type ProduceAnswer = {
  *       log_start_offset => INT64 (since version 5)
  *   throttle_time_ms => INT32
  */
-export function produceRequest(
-  parts: readonly ProducePart[],
-  options: { readonly version: number; readonly acks: -1 | 1; readonly timeoutMs: number },
-): RawRequest<ProduceAnswer> {
-  const byTopic = Map.groupBy(parts, (part) => part.topic);
-  let size = 2 + 2 + 4 + 4;
-  for (const topic of byTopic.keys()) size += 2 + Buffer.byteLength(topic) + 4;
-  for (const part of parts) size += 8 + part.bytes.length;
-  const body = Buffer.allocUnsafeSlow(size);
-  let at = body.writeInt16BE(-1, 0);
-  at = body.writeInt16BE(options.acks, at);
-  at = body.writeInt32BE(options.timeoutMs, at);
-  at = body.writeInt32BE(byTopic.size, at);
-  for (const [topic, ofTopic] of byTopic) {
-    at = body.writeInt16BE(Buffer.byteLength(topic), at);
-    at += body.write(topic, at);
-    at = body.writeInt32BE(ofTopic.length, at);
-    for (const { partition, bytes } of ofTopic) {
-      at = body.writeInt32BE(partition, at);
-      at = body.writeInt32BE(bytes.length, at);
-      body.set(bytes, at);
-      at += bytes.length;
-    }
+
+/** Writes a request of the parts, those of one topic behind one another, up to `bytesMax`. */
+export function writeProduce<Share>(
+  writer: RequestWriter,
+  head: ProduceHead,
+  parts: readonly ProducePart<Share>[],
+  bytesMax: number,
+): Share[] {
+  const shares: Share[] = [];
+  writer.reset();
+  writer.int32(0);
+  writer.int16(produceKey);
+  writer.int16(head.version);
+  writer.int32(0);
+  writer.string(head.clientId);
+  writer.int16(-1);
+  writer.int16(head.acks);
+  writer.int32(head.timeoutMs);
+  const topicsAt = writer.position();
+  writer.int32(0);
+  let topics = 0;
+  for (const [topic, ofTopic] of Map.groupBy(parts, (part) => part.topic)) {
+    if (writer.position() > bytesMax) break;
+    if (writeTopic(writer, topic, ofTopic, bytesMax, shares)) topics++;
   }
+  writer.patchInt32(topicsAt, topics);
+  writer.patchInt32(0, writer.position() - 4);
+  return shares;
+}
+
+/** False, and nothing written, when none of the parts has something to send. */
+function writeTopic<Share>(
+  writer: RequestWriter,
+  topic: string,
+  parts: readonly ProducePart<Share>[],
+  bytesMax: number,
+  shares: Share[],
+): boolean {
+  const start = writer.position();
+  writer.string(topic);
+  const countAt = writer.position();
+  writer.int32(0);
+  let count = 0;
+  for (const part of parts) {
+    if (writer.position() > bytesMax) break;
+    const partAt = writer.position();
+    writer.int32(part.partition);
+    writer.int32(0);
+    const written = part.write();
+    if (!written) {
+      writer.rewind(partAt);
+      continue;
+    }
+    writer.patchInt32(partAt + 4, written.encoded.bytes.length);
+    shares.push(written.share);
+    count++;
+  }
+  if (count === 0) writer.rewind(start);
+  else writer.patchInt32(countAt, count);
+  return count > 0;
+}
+
+/** What was written as a request that can be sent; `places` are its parts in their order. */
+export function produceRequest(
+  writer: RequestWriter,
+  version: number,
+  places: readonly { readonly topic: string; readonly partition: number }[],
+): FramedRequest<ProduceAnswer> {
   return {
     apiKey: produceKey,
-    apiVersion: options.version,
+    apiVersion: version,
     apiName: "Produce",
-    body,
-    decode: (data) => decodeAnswer(data, parts, options.version),
+    frame(correlationId) {
+      writer.patchInt32(correlationAt, correlationId);
+      return writer.bytes();
+    },
+    decode: (data) => decodeAnswer(data, places, version),
   };
 }
 
-function decodeAnswer(data: Buffer, parts: readonly ProducePart[], version: number): ProduceAnswer {
+function decodeAnswer(
+  data: Buffer,
+  places: readonly { readonly topic: string; readonly partition: number }[],
+  version: number,
+): ProduceAnswer {
   const codes = new Map<string, number>();
   let at = 4;
   for (let topics = data.readInt32BE(0); topics > 0; topics--) {
@@ -88,7 +150,7 @@ function decodeAnswer(data: Buffer, parts: readonly ProducePart[], version: numb
       at += version >= 5 ? 30 : 22;
     }
   }
-  const errorCodes = parts.map(({ topic, partition }) => {
+  const errorCodes = places.map(({ topic, partition }) => {
     const code = codes.get(`${topic} ${partition}`);
     if (code !== undefined) return code;
     throw new DbusError("KAFKA_REQUEST_FAILED", `the broker said nothing of ${topic}/${partition}`);
