@@ -5,24 +5,31 @@ import type { Mover, MoverOptions } from "./mover.ts";
 const repo = join(import.meta.dir, "../..");
 
 /** dbusd as users start it, with its defaults: a process of its own, SQLite state, the admin API. */
-export const dbus: Mover = {
-  name: "dbus",
-  topicOf: (table) => `dbus.bench.${table}`,
-  start: async (options) => {
-    const file = join(options.dir, "dbus.yaml");
-    // JSON is YAML.
-    await Bun.write(file, JSON.stringify(configOf(options), null, 2));
-    return startMeasured([process.execPath, "src/cli/dbusd.ts", file], {
-      logFile: join(options.dir, "dbusd.log"),
-      cwd: repo,
-    });
-  },
-  column(value, name) {
-    const { dml, cols, rows } = JSON.parse(value.toString()) as RowEvent;
-    if (dml !== "I") throw new Error(`a record of dbus's with dml ${dml}`);
-    return rows[0]?.[cols.indexOf(name)];
-  },
-};
+export const dbus = dbusWith("dbus", {});
+
+/** The same, but what is there is sent at once instead of waiting for a fuller batch. */
+export const dbusAtOnce = dbusWith("dbus-at-once", { lingerMs: 0 });
+
+function dbusWith(name: string, batch: { readonly lingerMs?: number }): Mover {
+  return {
+    name,
+    topicOf: (table) => `dbus.bench.${table}`,
+    start: async (options) => {
+      const file = join(options.dir, "dbus.yaml");
+      // JSON is YAML.
+      await Bun.write(file, JSON.stringify(configOf(options, batch), null, 2));
+      return startMeasured([process.execPath, "src/cli/dbusd.ts", file], {
+        logFile: join(options.dir, "dbusd.log"),
+        cwd: repo,
+      });
+    },
+    column(value, column) {
+      const { dml, cols, rows } = JSON.parse(value.toString()) as RowEvent;
+      if (dml !== "I") throw new Error(`a record of dbus's with dml ${dml}`);
+      return rows[0]?.[cols.indexOf(column)];
+    },
+  };
+}
 
 type RowEvent = {
   readonly dml: string;
@@ -30,7 +37,8 @@ type RowEvent = {
   readonly rows: readonly (readonly unknown[])[];
 };
 
-function configOf({ mysqlPort, bootstrap, table, dir }: MoverOptions): unknown {
+function configOf(options: MoverOptions, batch: { readonly lingerMs?: number }): unknown {
+  const { mysqlPort, bootstrap, table, dir } = options;
   return {
     state: { dir: join(dir, "state") },
     admin: { port: 0 },
@@ -51,6 +59,7 @@ function configOf({ mysqlPort, bootstrap, table, dir }: MoverOptions): unknown {
         brokers: bootstrap.split(","),
         topic: "dbus.${db}.${tbl}",
         format: "row",
+        batch,
       },
     ],
   };

@@ -5,7 +5,7 @@ import { runDir } from "../services/run-dir.ts";
 import { type KafkaWitness, kafkaWitness } from "../support/kafka-topic.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { type Bench, type BenchOptions, say } from "./bench.ts";
-import { dbus } from "./dbus.ts";
+import { dbus, dbusAtOnce } from "./dbus.ts";
 import type { Usage } from "./measure.ts";
 import type { Mover } from "./mover.ts";
 import { debezium, debeziumLibs } from "./peers/debezium.ts";
@@ -26,10 +26,12 @@ export const latency: Bench = {
 async function run(options: BenchOptions): Promise<readonly Result[]> {
   const peers = options.peers.includes("debezium") ? [debezium] : [];
   if (peers.length > 0) await debeziumLibs();
-  const ours = options.peersOnly ? undefined : await measure(dbus, options.seconds);
-  const theirs: [string, Latencies][] = [];
-  for (const peer of peers) theirs.push([peer.name, await measure(peer, options.seconds)]);
-  return resultsOf(ours, theirs);
+  const ours = options.peersOnly ? [] : [dbusAtOnce, dbus];
+  const measured: [string, Latencies][] = [];
+  for (const mover of [...ours, ...peers]) {
+    measured.push([mover.name, await measure(mover, options.seconds)]);
+  }
+  return resultsOf(measured, new Set(peers.map(({ name }) => name)));
 }
 
 type Latencies = { readonly sortedMs: readonly number[]; readonly usage: Usage };
@@ -121,29 +123,25 @@ async function writeSteadily(pool: mysql.Pool, rows: number): Promise<void> {
   if (rate < rowsPerSecond * 0.98) throw new Error(`the writer managed only ${rate} rows/s`);
 }
 
+const quantiles = [
+  ["p50", 0.5],
+  ["p99", 0.99],
+  ["max", 1],
+] as const;
+
 function resultsOf(
-  ours: Latencies | undefined,
-  theirs: readonly (readonly [string, Latencies])[],
+  measured: readonly (readonly [string, Latencies])[],
+  peers: ReadonlySet<string>,
 ): Result[] {
-  const results: Result[] = [];
-  const deliveries = [...(ours === undefined ? [] : [["dbus", ours] as const]), ...theirs];
-  for (const [who, { sortedMs, usage }] of deliveries) {
-    for (const [name, fraction] of [
-      ["p50", 0.5] as const,
-      ["p99", 0.99] as const,
-      ["max", 1] as const,
-    ]) {
-      const rate = quantile(sortedMs, fraction);
-      const peers = theirs.map(([peer, their]) => [
-        peer,
-        quantile(their.sortedMs, fraction) / rate,
-      ]);
-      const ratio = who === "dbus" ? { ratio: Object.fromEntries(peers) } : {};
-      const label = who === "dbus" ? name : `${who}-${name}`;
-      results.push({ case: label, rate, unit: "ms", ...usage, ...ratio });
-    }
-  }
-  return results;
+  const theirs = measured.filter(([name]) => peers.has(name));
+  return measured.flatMap(([name, { sortedMs, usage }]) =>
+    quantiles.map(([label, fraction]) => {
+      const ms = quantile(sortedMs, fraction);
+      const ratios = theirs.map(([peer, their]) => [peer, quantile(their.sortedMs, fraction) / ms]);
+      const ratio = peers.has(name) ? {} : { ratio: Object.fromEntries(ratios) };
+      return { case: `${label}-${name}`, rate: ms, unit: "ms", ...usage, ...ratio };
+    }),
+  );
 }
 
 function quantile(sorted: readonly number[], fraction: number): number {
