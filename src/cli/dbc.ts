@@ -11,6 +11,7 @@ import type { Values, Verb } from "./verb.ts";
 import { checkpointVerb } from "./verbs/checkpoint.ts";
 import { configVerb } from "./verbs/config.ts";
 import { deadLettersVerb } from "./verbs/dead-letters.ts";
+import { gapsVerb } from "./verbs/gaps.ts";
 import { pauseVerb, resumeVerb } from "./verbs/pause.ts";
 import { pluginsVerb } from "./verbs/plugins.ts";
 import { statusVerb } from "./verbs/status.ts";
@@ -26,6 +27,7 @@ export const verbs: readonly Verb[] = [
   pauseVerb,
   resumeVerb,
   deadLettersVerb,
+  gapsVerb,
   configVerb,
 ];
 

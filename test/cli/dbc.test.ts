@@ -58,7 +58,7 @@ kafka: waiting for broker
 kafka: last error INTERNAL: connection refused
 7 packets matched nothing, from: shop.secret
 1 dead letters: dbc deadletters list
-1 gaps: pieces of a source were skipped
+1 gaps in a source: dbc gaps
 `);
 });
 
@@ -147,6 +147,11 @@ test("dead letters are listed, shown whole, and redriven", async () => {
   expect((await dbc("deadletters redrive 5 --all")).code).toBe(2);
 });
 
+test("gaps say from where to where, and why", async () => {
+  const { out } = await dbc("gaps");
+  expect(out).toMatch(/shop +mysql-1 +0 +null +"bin.000009:4" +error 1236\n/);
+});
+
 test("every verb has its help, and help needs no daemon", async () => {
   for (const verb of verbs) {
     const { code, out } = await dbc(`${verb.name} --help`, { DBUS_ADMIN: "127.0.0.1:1" });
@@ -228,7 +233,13 @@ test("config show prints what the daemon shows, secrets redacted", async () => {
 
 test("every verb prints one JSON value with --json", async () => {
   const commands = ["status", "topology", "plugins", "supervisor", "checkpoint get", "pause shop"];
-  for (const args of [...commands, "deadletters list", "deadletters show 5", "config show"]) {
+  for (const args of [
+    ...commands,
+    "deadletters list",
+    "deadletters show 5",
+    "gaps",
+    "config show",
+  ]) {
     const { code, out } = await dbc(`${args} --json`);
     expect(code).toBe(0);
     expect(() => JSON.parse(out)).not.toThrow();

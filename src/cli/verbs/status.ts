@@ -118,6 +118,6 @@ function notesText(stat: Stat): string {
   if (stat.deadLetters > 0) {
     lines.push(`${stat.deadLetters} dead letters: dbc deadletters list`);
   }
-  if (stat.gaps > 0) lines.push(`${stat.gaps} gaps: pieces of a source were skipped`);
+  if (stat.gaps > 0) lines.push(`${stat.gaps} gaps in a source: dbc gaps`);
   return lines.map((line) => `${printable(line)}\n`).join("");
 }

@@ -166,6 +166,45 @@ bus: {onFinished: exit}
   30_000,
 );
 
+test("what an output refuses is kept, shown, and sent again when the cause is mended", async () => {
+  const folder = newFolder();
+  const configOf = (failRate: number, count: number) => `
+inputs: [{name: made, plugin: MockInput, count: ${count}}]
+outputs: [{name: picky, plugin: MockOutput, match: made, failRate: ${failRate}, failAs: reject}]
+`;
+  const run = async (failRate: number, count: number) => {
+    writeFileSync(join(folder, "c.yaml"), configOf(failRate, count));
+    const dbusd = startCommand([...dbusdCommand, "c.yaml", ...anyPort], { cwd: folder });
+    const url = await adminOf(dbusd);
+    const dbc = async (...args: readonly string[]) => {
+      const argv = [...dbcCommand, ...args, "--json", "--admin", url];
+      const command = startCommand(argv, { cwd: folder });
+      return { code: await command.ended(), answer: JSON.parse(command.out()) };
+    };
+    return { dbusd, dbc };
+  };
+  const first = await run(1, 5);
+  const letters = await waitFor(
+    async () => {
+      const { answer } = await first.dbc("deadletters", "list");
+      return answer.length === 5 ? (answer as { id: number; reason: string }[]) : false;
+    },
+    { what: "five dead letters" },
+  );
+  const shown = await first.dbc("deadletters", "show", `${letters[0]?.id}`);
+  expect(shown.answer).toMatchObject({ node: "picky", code: "OUTPUT_REJECTED" });
+  expect((await first.dbc("deadletters", "redrive", `${letters[0]?.id}`)).code).toBe(1);
+  await stopped(first.dbusd);
+
+  const second = await run(0, 5);
+  const redriven = await second.dbc("deadletters", "redrive", "--all");
+  // The one that was refused again above has become a letter of its own.
+  expect(redriven).toEqual({ code: 0, answer: { delivered: 5, failed: 0 } });
+  const again = await second.dbc("deadletters", "redrive", "--all");
+  expect(again.answer).toEqual({ delivered: 0, failed: 0 });
+  await stopped(second.dbusd);
+}, 60_000);
+
 test("rows go to standard output, and nothing else does", async () => {
   const folder = newFolder();
   const from = join(import.meta.dir, "..", "..", "..", "etc/quickstart/shop.binlog");
