@@ -4,7 +4,7 @@ import type { ZodType } from "zod";
 import packageJson from "../../package.json" with { type: "json" };
 import { DbusError, toDbusError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { encodeJson, isShallow } from "./encode.ts";
+import { encodeJson, faultOf } from "./encode.ts";
 import { guard, isJson, safetyHeaders } from "./guard.ts";
 import { openApi } from "./openapi.ts";
 import type { AdminPort } from "./port.ts";
@@ -92,9 +92,8 @@ async function readBody(request: Request): Promise<unknown> {
   } catch {
     throw new DbusError("REQUEST_INVALID", "the body is not valid JSON in UTF-8");
   }
-  if (!isShallow(value, jsonDepthMax)) {
-    throw new DbusError("REQUEST_INVALID", `the body is nested deeper than ${jsonDepthMax}`);
-  }
+  const fault = faultOf(value, jsonDepthMax);
+  if (fault !== null) throw new DbusError("REQUEST_INVALID", `the body: ${fault}`);
   return value;
 }
 

@@ -17,8 +17,17 @@ export function encodeJson(value: unknown, indent?: number): string {
   );
 }
 
-/** Whether arrays and objects of a parsed JSON value stand in one another at most `levels` deep. */
-export function isShallow(value: unknown, levels: number): boolean {
-  if (value === null || typeof value !== "object") return true;
-  return levels > 0 && Object.values(value).every((part) => isShallow(part, levels - 1));
+/** These would reach an object's prototype in careless code (S7). */
+const forbiddenKeys: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+
+/** What is wrong with a parsed JSON value that came from outside: too deep, or a key like these. */
+export function faultOf(value: unknown, levels: number): string | null {
+  if (value === null || typeof value !== "object") return null;
+  if (levels === 0) return "it is nested too deeply";
+  for (const [key, part] of Object.entries(value)) {
+    if (forbiddenKeys.has(key)) return `the key ${key} is not allowed`;
+    const fault = faultOf(part, levels - 1);
+    if (fault !== null) return fault;
+  }
+  return null;
 }

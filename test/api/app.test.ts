@@ -216,6 +216,29 @@ test.each([
   expect(problem.detail).toBeString();
 });
 
+test.each(["__proto__", "constructor", "prototype"])(
+  "the key %s is refused at any depth, and reaches no prototype",
+  async (key) => {
+    const { call, port } = client();
+    const path = "/api/v1/checkpoints/shop/r/0";
+    const inner = `{"${key}": {"polluted": 1}}`;
+    for (const body of [`{"position": 1, "${key}": {}}`, `{"position": [${inner}]}`]) {
+      expect((await call("PUT", path, body)).status).toBe(400);
+    }
+    const query = await call("GET", `/api/v1/deadletters?${key}=1`);
+    expect(query.status).toBe(400);
+    expect(port.calls).toEqual([]);
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  },
+);
+
+test("HEAD is answered as GET is, and other methods are not there", async () => {
+  const { call } = client();
+  expect((await call("HEAD", "/healthz")).status).toBe(200);
+  expect((await call("OPTIONS", "/api/v1/stat")).status).toBe(404);
+  expect((await call("DELETE", "/api/v1/stat")).status).toBe(404);
+});
+
 test("a body above 1 MiB is refused, its length told or not", async () => {
   const { call, port } = client();
   const large = JSON.stringify({ position: "x".repeat(1024 * 1024) });
