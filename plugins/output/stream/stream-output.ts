@@ -24,7 +24,7 @@ export const streamOutput = defineOutput<StreamConfig, State>({
       createFormat(config.format, { bigint: config.bigint, sourceName: context.name }),
       config.lines,
     );
-    if (config.stdout) return { sink: openStdoutSink(), encode };
+    if (config.stdout) return { sink: openStdoutSink(context), encode };
     if (config.connect) return { sink: openTcpSink(config.connect, context), encode };
     const path = fileOf(config, context.stateDir, context.name);
     const { fsync, rotate } = config;
@@ -41,7 +41,7 @@ export const streamOutput = defineOutput<StreamConfig, State>({
         const end = fitting(lines, first, sink.room());
         if (end === first) {
           await sink.rotate();
-          const room = Math.max(sink.room(), lines[first]?.bytes.length ?? 0);
+          const room = Math.max(sink.room(), sizeOf(lines[first]));
           const fits = fitting(lines, first, room);
           await writeLines(sink, lines.slice(first, fits));
           first = fits;
@@ -61,15 +61,14 @@ export const streamOutput = defineOutput<StreamConfig, State>({
   close: ({ sink }) => sink.close(),
 });
 
-type Line = { readonly index: number; readonly bytes: Buffer };
+type Line = { readonly index: number; readonly line: string | Buffer };
 
 /** The lines of those packets that have one; the others are refused for good, with the reason. */
 function encodeAll(packets: readonly Packet[], encode: LineEncoder, verdicts: Verdict[]): Line[] {
   const lines: Line[] = [];
   packets.forEach((packet, index) => {
     try {
-      const line = encode(packet);
-      lines.push({ index, bytes: typeof line === "string" ? Buffer.from(line) : line });
+      lines.push({ index, line: encode(packet) });
     } catch (error) {
       if (!(error instanceof DbusError)) throw error;
       verdicts[index] = { failed: error };
@@ -80,16 +79,25 @@ function encodeAll(packets: readonly Packet[], encode: LineEncoder, verdicts: Ve
 
 /** How far the lines from `first` on fit into `room`. */
 function fitting(lines: readonly Line[], first: number, room: number): number {
+  if (room === Number.POSITIVE_INFINITY) return lines.length;
   let end = first;
   for (let left = room; end < lines.length; end++) {
-    left -= lines[end]?.bytes.length ?? 0;
+    left -= sizeOf(lines[end]);
     if (left < 0) break;
   }
   return end;
 }
 
+function sizeOf(line: Line | undefined): number {
+  return line === undefined ? 0 : Buffer.byteLength(line.line);
+}
+
 function writeLines(sink: Sink, lines: readonly Line[]): Promise<void> {
+  const strings: string[] = [];
+  for (const { line } of lines) if (typeof line === "string") strings.push(line);
+  // One conversion for all of them costs less than one for each.
+  if (strings.length === lines.length) return sink.write(Buffer.from(strings.join("")));
   return sink.write(
-    lines.length === 1 ? lines[0]!.bytes : Buffer.concat(lines.map((line) => line.bytes)),
+    Buffer.concat(lines.map(({ line }) => (typeof line === "string" ? Buffer.from(line) : line))),
   );
 }
