@@ -66,3 +66,19 @@ test("a reader of standard output that goes away is an error, not the end of the
   expect(code).not.toBe(0);
   expect(stderr).toContain("STREAM_UNWRITABLE");
 });
+
+test("a pipe whose reader has gone away is an error too, and does not hang", async () => {
+  const command = '"$0" "$1" "$2" 1000000 500 | head -n 1';
+  const args = ["-c", command, process.execPath, writer, '{"stdout":true}'];
+  const child = spawn("sh", args, { stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  await new Promise((resolve) => child.on("close", resolve));
+  expect(numberOf(stdout)).toBe(1);
+  expect(stderr).toContain("its reader has gone away");
+});
