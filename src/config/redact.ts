@@ -5,7 +5,8 @@ import { isBareReference } from "./substitute.ts";
 export const redacted = "[redacted]";
 
 /** Names that mean a secret, in a plugin whose schema forgot to say so. */
-const secretName = /pass(word|wd|phrase)?$|secret|token$|api_?key|private_?key|credential/i;
+const secretName =
+  /pass(word|wd|phrase)?$|secret|token$|api_?key|private_?key|credential|^authorization$|^cookie$/i;
 
 /**
  * A config for showing. Values of fields marked secret become `[redacted]`, unless they are only a
