@@ -46,7 +46,7 @@ async function decodeOnce(paths: readonly string[]): Promise<Result> {
   let rss = 0;
   for (const path of paths) {
     const reader = await openBinlogFile({ path });
-    const decoder = createBinlogDecoder({ flavor: "mysql" });
+    const decoder = createBinlogDecoder();
     const stream = createRowStream({
       ...{ flavor: "mysql", lineage: "bench", resume: null, eventIdent: "rows" },
       filter: (db) => db === "bench",

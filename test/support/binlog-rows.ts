@@ -31,7 +31,7 @@ export async function eventBytes(path: string, chunkBytes?: number): Promise<Buf
 /** Decodes whole events into packets, as an input does. */
 export function packetsOf(events: readonly Uint8Array[], options: ReadOptions): Packet[] {
   const { flavor } = options;
-  const decoder = createBinlogDecoder({ flavor });
+  const decoder = createBinlogDecoder();
   const resume = options.resume ?? null;
   const stream = createRowStream({
     flavor,

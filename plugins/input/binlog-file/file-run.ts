@@ -124,7 +124,7 @@ async function readFile(reading: Reading, file: BinlogFile): Promise<void> {
   const { options } = reading.run;
   const { eventBytesMax } = options;
   const reader = await openBinlogFile({ path: file.path, eventBytesMax });
-  const decoder = createBinlogDecoder({ flavor: "mysql", payloadBytesMax: eventBytesMax });
+  const decoder = createBinlogDecoder({ payloadBytesMax: eventBytesMax });
   reading.expected = undefined;
   try {
     await readEvents(reading, file, reader, decoder);

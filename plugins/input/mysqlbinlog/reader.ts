@@ -1,4 +1,11 @@
-import { DbusError, type InputContext, type Json, type Position } from "#plugin";
+import {
+  type Clock,
+  DbusError,
+  type InputContext,
+  type Json,
+  type Position,
+  type Timer,
+} from "#plugin";
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import type { BinlogEvent, Flavor } from "#src/clients/mysql/binlog/event.ts";
 import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
@@ -11,6 +18,7 @@ import {
 } from "#src/clients/mysql/connection.ts";
 import { granted, preflight } from "#src/clients/mysql/preflight.ts";
 import type { SchemaCache } from "#src/clients/mysql/schema.ts";
+import type { LogPlace, SchemaHistory } from "#src/clients/mysql/schema-history.ts";
 import {
   readBinlogFiles,
   readServerFacts,
@@ -34,10 +42,13 @@ export type Reader = {
   readonly eventBytesMax: number;
   readonly filter: TableFilter;
   readonly schema: SchemaCache;
+  readonly history: SchemaHistory;
   /** What comes next begins here; null before anything is known. */
   position: Position | null;
   /** Why the server no longer gives what comes next, when it said so while it was asked. */
   lost: string | null;
+  /** A piece of the source was skipped since the tables were last looked at. */
+  jumped: boolean;
   /** Warnings that were given, each once. */
   readonly warned: Set<string>;
 };
@@ -59,6 +70,8 @@ export async function readOnce(
   try {
     const facts = await check(reader, context, questions);
     const start = await whereToStart(reader, context, questions, facts);
+    reader.schema.begin(placeOf(reader.position, facts), reader.jumped);
+    reader.jumped = false;
     if (facts.rowMetadata !== "FULL") await reader.schema.prefetch(questions, reader.filter);
     const connection = await connectMysql(reader.target, clock, signal);
     const { serverId, heartbeatMs, eventBytesMax } = reader;
@@ -132,10 +145,19 @@ async function heal(
   await context.gap({ from: wanted as Json, to: to as Json, reason });
   reader.position = to;
   reader.lost = null;
+  reader.jumped = true;
   context.idle(to);
   const plan = await planStart(questions, facts, to, reader.gtid, context.clock);
   if (plan.kind === "dump") return plan.start;
   throw new DbusError("MYSQL_DUMP_REFUSED", `${questions.where}: ${plan.reason}`);
+}
+
+/** File and offset of a position mean something only on the server that they come from. */
+function placeOf(position: Position | null, facts: ServerFacts): LogPlace {
+  const { lineage } = facts;
+  const at = position === null ? undefined : positionOf(position);
+  if (!at || (at.lineage !== "" && at.lineage !== lineage)) return { lineage, file: "", pos: 0 };
+  return { lineage, file: at.file, pos: at.pos };
 }
 
 function positionOf(position: Position): MysqlPosition {
@@ -156,12 +178,17 @@ async function stream(
     eventIdent: context.ident,
   });
   const asking = createAsking(reader, context, questions);
+  const saving = every(context.clock, historyEveryMs, () => {
+    reader.history.reached(hereOf(rows, lineage));
+    // What fails now fails again at the next statement, which waits for it.
+    reader.history.save().catch(() => {});
+  });
   const lag = reportLag(context, rows, async () => readBinlogFiles(await asking.connection()));
   try {
     return await pump({
       ...{ dump, rows, context },
-      decoder: createBinlogDecoder({ flavor, payloadBytesMax: reader.eventBytesMax }),
-      before: (event) => beforeRows(reader, rows, event, asking.connection),
+      decoder: createBinlogDecoder({ payloadBytesMax: reader.eventBytesMax }),
+      before: (event) => beforeRows(reader, rows, event, lineage, asking.connection),
       handedOver: (position) => {
         reader.position = position;
       },
@@ -169,25 +196,51 @@ async function stream(
     });
   } finally {
     lag.stop();
+    saving.cancel();
+    reader.history.reached(hereOf(rows, lineage));
+    await reader.history.save();
     asking.close();
   }
+}
+
+const historyEveryMs = 1_000;
+
+function hereOf(rows: RowStream, lineage: string): LogPlace {
+  const { file, pos } = rows.progress();
+  return { lineage, file, pos };
+}
+
+function every(clock: Clock, ms: number, run: () => void): Timer {
+  let timer = clock.after(ms, tick);
+  function tick() {
+    run();
+    timer = clock.after(ms, tick);
+  }
+  return { cancel: () => timer.cancel() };
 }
 
 function beforeRows(
   reader: Reader,
   rows: RowStream,
   event: BinlogEvent,
+  lineage: string,
   connection: () => Promise<MysqlConnection>,
 ): Promise<void> | undefined {
   if (event.kind === "query") {
-    reader.schema.statement(event.db, event.sql, event.header.timestamp);
-    return undefined;
+    const { db, sql, header } = event;
+    const { file, pos } = rows.progress();
+    // One byte behind the place from which the statement would be read once more.
+    const place = { lineage, file, pos: pos + 1 };
+    return reader.schema.statement({ db, sql, timestamp: header.timestamp, place });
   }
   const needed = rows.needs(event);
   if (needed === null) return undefined;
-  const { db, table } = needed;
-  const load = async () =>
-    reader.schema.load(await connection(), db, table, event.header.timestamp);
+  const { file, pos } = rows.position().toJSON();
+  const { timestamp } = event.header;
+  const load = async () => {
+    const version = { ...needed, timestamp, place: { lineage, file, pos } };
+    await reader.schema.load(await connection(), version);
+  };
   return load();
 }
 

@@ -2,7 +2,7 @@ import { DbusError } from "#src/errors.ts";
 import { type Cursor, corrupt, take, uint16, uint32, uint64 } from "./bytes.ts";
 import { checkEvent, checkFormat, hasValidChecksum } from "./checksum.ts";
 import { inflateMariadb } from "./compressed.ts";
-import type { BinlogEvent, EventHeader, Flavor, FormatDescriptionEvent } from "./event.ts";
+import type { BinlogEvent, EventHeader, FormatDescriptionEvent } from "./event.ts";
 import { eventFlag, eventType as t } from "./event-type.ts";
 import {
   parseGtid,
@@ -17,7 +17,6 @@ import { parseRows, type RowsShape } from "./rows-event.ts";
 import { createTableCache } from "./table-cache.ts";
 
 export type BinlogDecoderOptions = {
-  readonly flavor: Flavor;
   /** The most that a compressed transaction may hold, in bytes; the default is 256 MiB. */
   readonly payloadBytesMax?: number;
 };
@@ -48,7 +47,7 @@ const rowsShapes: Readonly<Record<number, RowsShape>> = {
   [t.deleteRowsCompressed]: { op: "D", version: 2, compressed: true },
 };
 
-export function createBinlogDecoder(options: BinlogDecoderOptions): BinlogDecoder {
+export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogDecoder {
   const payloadBytesMax = options.payloadBytesMax ?? 256 * 1024 * 1024;
   const tables = createTableCache();
   let format: FormatDescriptionEvent | undefined;

@@ -18,7 +18,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 /** The rows of all events, as text; the events before `from` must be sound. */
 function rowsOf(events: readonly Uint8Array[]): string[] {
-  const decoder = createBinlogDecoder({ flavor: "mysql", payloadBytesMax: 1_000_000 });
+  const decoder = createBinlogDecoder({ payloadBytesMax: 1_000_000 });
   const stream = createRowStream({
     flavor: "mysql",
     lineage: "t",
@@ -67,7 +67,7 @@ async function oneOfEach(path: string): Promise<{ before: Buffer[]; event: Buffe
 describe("damaged events", () => {
   test("no flipped bit gets past the checksum", async () => {
     for (const { before, event } of await oneOfEach(shop)) {
-      const decoder = createBinlogDecoder({ flavor: "mysql" });
+      const decoder = createBinlogDecoder();
       for (const sound of before) decoder.decode(sound);
       for (let bit = 0; bit < event.length * 8; bit++) {
         const damaged = Buffer.from(event);
@@ -83,7 +83,7 @@ describe("damaged events", () => {
 
   test("no event is taken when its end is missing", async () => {
     for (const { before, event } of await oneOfEach(shop)) {
-      const decoder = createBinlogDecoder({ flavor: "mysql" });
+      const decoder = createBinlogDecoder();
       for (const sound of before) decoder.decode(sound);
       for (let length = 0; length < event.length; length++) {
         const cut = Buffer.from(event.subarray(0, length));
