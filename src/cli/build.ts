@@ -16,6 +16,8 @@ async function build(folder: string): Promise<void> {
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",
   });
+  // The binary has it inside; traces name the sources without the file.
+  rmSync(`${binary}.map`, { force: true });
   for (const name of ["dbusd", "dbc"]) {
     rmSync(join(folder, name), { force: true });
     symlinkSync("dbus", join(folder, name));
