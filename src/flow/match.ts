@@ -37,6 +37,8 @@ export function identMatches(pattern: string, ident: string): boolean {
  * whether the rest of `a` and the rest of `b` from `j` on can spell the same ident.
  */
 export function patternsIntersect(a: string, b: string): boolean {
+  if (!isPattern(a)) return identMatches(b, a);
+  if (!isPattern(b)) return identMatches(a, b);
   let below = new Array<boolean>(b.length + 1).fill(false);
   for (let i = a.length; i >= 0; i--) {
     const row = new Array<boolean>(b.length + 1).fill(false);
