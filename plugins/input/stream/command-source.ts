@@ -17,7 +17,7 @@ export async function runCommand(
   context: InputContext,
 ): Promise<void> {
   const lines = countLines(config, context);
-  await again(config, context, "the command", async () => {
+  await again(config, context, "STREAM_COMMAND", command[0] ?? "", async () => {
     const failure = await runOnce(command, config, context, lines);
     if (config.restart === "never" && failure !== null) {
       throw new DbusError("STREAM_COMMAND", `${command[0]} ${failure}`);

@@ -31,11 +31,21 @@ export function createLineReader(config: StreamInputConfig, context: InputContex
   const { lines: mode, onInvalid } = config;
   const { ident } = context;
   const invalidIdent = config.invalidIdent ?? ident;
+  /** The first of each kind is in the log; each has its code in a header. */
+  const told = new Set<ErrorCode>();
   let count = 0;
 
   function invalid(code: ErrorCode, line: RawLine): Payload {
-    if (onInvalid === "fail") {
-      throw new DbusError(code, `${context.name}: line ${count + 1} since it began to read`);
+    if (onInvalid === "fail" || !told.has(code)) {
+      const error = new DbusError(
+        code,
+        `${context.name}: line ${count + 1} since it began to read`,
+      );
+      if (onInvalid === "fail") throw error;
+      told.add(code);
+      context.log.warn("a line goes on as bytes, as it is; more of its kind are not told", {
+        error,
+      });
     }
     const headers: Record<string, string> = { "dbus-error": code };
     if (line.part > 0) headers["dbus-part"] = `${line.part}${line.last ? " last" : ""}`;

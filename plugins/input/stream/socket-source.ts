@@ -72,7 +72,7 @@ export async function runConnect(
 ): Promise<void> {
   const { signal } = context;
   const lines = countLines(config, context);
-  await again(config, context, `${host}:${port}`, async () => {
+  await again(config, context, "STREAM_UNREACHABLE", `${host}:${port}`, async () => {
     const socket = connect({ host, port });
     const onAbort = () => socket.destroy();
     signal.addEventListener("abort", onAbort, { once: true });
