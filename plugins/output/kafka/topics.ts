@@ -16,6 +16,8 @@ export type Topics = {
 
 const checkIntervalMs = 60_000;
 const topicsMax = 100_000;
+/** A first start may have thousands of tables. */
+const atOnce = 8;
 
 type Learned = { readonly partitions: number; warnedOf: number };
 
@@ -43,15 +45,19 @@ export function createTopics(
 
   async function learn(topics: Iterable<string>): Promise<ReadonlyMap<string, DbusError>> {
     const failures = new Map<string, DbusError>();
-    for (const topic of topics) {
-      try {
-        const partitions = await count(topic);
-        if (known.size >= topicsMax) known.clear();
-        known.set(topic, { partitions, warnedOf: partitions });
-      } catch (error) {
-        failures.set(topic, toDbusError(error));
+    const waiting = [...topics];
+    const learnNext = async () => {
+      for (let topic = waiting.pop(); topic !== undefined; topic = waiting.pop()) {
+        try {
+          const partitions = await count(topic);
+          if (known.size >= topicsMax) known.clear();
+          known.set(topic, { partitions, warnedOf: partitions });
+        } catch (error) {
+          failures.set(topic, toDbusError(error));
+        }
       }
-    }
+    };
+    await Promise.all(Array.from({ length: atOnce }, learnNext));
     return failures;
   }
 

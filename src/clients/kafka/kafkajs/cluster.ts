@@ -36,19 +36,20 @@ export function createCluster(options: KafkaConnectionOptions): Cluster {
 
   async function connectionTo(address: Address): Promise<BrokerConnection> {
     const name = `${address.host}:${address.port}`;
-    const held = await connections.get(name)?.catch(() => undefined);
-    if (held?.isOpen()) return held;
-    if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the producer is closed");
+    for (;;) {
+      if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the producer is closed");
+      const pending = connections.get(name);
+      if (!pending) break;
+      const held = await pending.catch(() => undefined);
+      if (held?.isOpen()) return held;
+      // Whoever waited for the same one may have begun a new one meanwhile.
+      if (connections.get(name) === pending) connections.delete(name);
+    }
     const opening = openConnection(address, options);
     connections.set(name, opening);
-    try {
-      const opened = await opening;
-      if (closed) opened.drop();
-      return opened;
-    } catch (error) {
-      connections.delete(name);
-      throw error;
-    }
+    const opened = await opening;
+    if (closed) opened.drop();
+    return opened;
   }
 
   async function any(): Promise<BrokerConnection> {
@@ -84,15 +85,24 @@ export function createCluster(options: KafkaConnectionOptions): Cluster {
   async function node(nodeId: number): Promise<BrokerConnection> {
     let address = brokers.get(nodeId);
     if (!address) address = (await refresh([])).brokers.get(nodeId);
-    if (address) return connectionTo(address);
-    throw new DbusError("KAFKA_NOT_LEADER", `broker ${nodeId} is not in the cluster now`);
+    if (!address) {
+      throw new DbusError("KAFKA_NOT_LEADER", `broker ${nodeId} is not in the cluster now`);
+    }
+    try {
+      return await connectionTo(address);
+    } catch (error) {
+      if (!(error instanceof DbusError) || error.code !== "KAFKA_UNREACHABLE") throw error;
+      const text = `${error.message} (the address that broker ${nodeId} advertises)`;
+      throw new DbusError("KAFKA_UNREACHABLE", text, { cause: error });
+    }
   }
 
   return {
     any,
     node,
     async controller() {
-      if (!brokers.has(controllerId)) await refresh([]);
+      // Asked for rarely, and it moves: so it is looked up every time.
+      await refresh([]);
       return controllerId < 0 ? any() : node(controllerId);
     },
     async topics(names) {
