@@ -44,7 +44,17 @@ export function openDatabase({ path, readonly }: DatabaseOptions): StateDatabase
     read: guard,
     write(work) {
       if (readonly) throw new DbusError("STATE_UNWRITABLE", `${path} was opened for reading only`);
-      return guard((open) => open.transaction(() => work(open)).immediate());
+      return guard((open) => {
+        const attempt = () => open.transaction(() => work(open)).immediate();
+        try {
+          return attempt();
+        } catch (error) {
+          if (codeOf(error) !== "SQLITE_FULL") throw error;
+          // On a full disk the log may be all that is in the way: carried over, it makes room.
+          open.run("PRAGMA wal_checkpoint(TRUNCATE)");
+          return attempt();
+        }
+      });
     },
     close() {
       closed = true;
@@ -64,8 +74,9 @@ function connect(path: string, readonly: boolean): Database {
     if (!readonly) {
       db.run("PRAGMA journal_mode = WAL");
       db.run("PRAGMA synchronous = FULL");
-      // The log is cut back after each checkpoint of SQLite's own, so that it stays small.
-      db.run("PRAGMA journal_size_limit = 4194304");
+      // SQLite's own log is carried over and cut back at 1 MiB, so that it takes little of a disk.
+      db.run("PRAGMA wal_autocheckpoint = 256");
+      db.run("PRAGMA journal_size_limit = 1048576");
     }
     check(db, path);
     return db;

@@ -8,7 +8,7 @@ import {
   sleep,
   type Verdict,
 } from "#plugin";
-import { createFormat, type Format } from "#src/format/format.ts";
+import { createPrinter, type Printer } from "./print.ts";
 
 /*
  * A sink to try a pipeline with: it swallows packets or prints them, slowly or at once, and refuses
@@ -53,7 +53,7 @@ type Config = z.infer<typeof configSchema>;
 type State = {
   readonly config: Config;
   readonly log: Log;
-  readonly format: Format | undefined;
+  readonly print: Printer | undefined;
   readonly random: () => number;
   packets: number;
   refused: number;
@@ -63,10 +63,10 @@ export const mockOutput = defineOutput<Config, State>({
   name: "MockOutput",
   summary: "Swallows or prints packets, slowly or failing by rate if told to.",
   configSchema,
-  open: ({ log }, config) => ({
+  open: (context, config) => ({
     config,
-    log,
-    format: config.mode === "print" ? createFormat("row") : undefined,
+    log: context.log,
+    print: config.mode === "print" ? createPrinter(context) : undefined,
     random: seededRandom(config.seed),
     packets: 0,
     refused: 0,
@@ -78,7 +78,7 @@ export const mockOutput = defineOutput<Config, State>({
       return sleep(context.clock, msPerBatch, context.signal).then(() => finish(state, packets));
     }
     // A black hole looks at no packet at all: what is measured with it is the bus.
-    return failRate === 0 && !state.format ? undefined : finish(state, packets);
+    return failRate === 0 && !state.print ? undefined : finish(state, packets);
   },
   close({ log, packets, refused }) {
     log.info("the mock output is closed", { packets, refused });
@@ -88,14 +88,14 @@ export const mockOutput = defineOutput<Config, State>({
 type Written = readonly Verdict[] | undefined;
 
 function finish(state: State, packets: readonly Packet[]): Written | Promise<Written> {
-  const { config, format, random } = state;
+  const { config, print, random } = state;
   if (config.failRate === 0) {
-    return format && print(packets, format).then(() => undefined);
+    return print?.(packets).then(() => undefined);
   }
   const verdicts = verdictsOf(packets, config, random);
   const done = packets.filter((_, i) => verdicts[i] === "done");
   state.refused += packets.length - done.length;
-  return format ? print(done, format).then(() => verdicts) : verdicts;
+  return print ? print(done).then(() => verdicts) : verdicts;
 }
 
 /** Behind a packet that is to be tried again all others wait too, so that their order stays. */
@@ -109,20 +109,4 @@ function verdictsOf(packets: readonly Packet[], config: Config, random: () => nu
     waiting = true;
     return { retryAfterMs: config.retryAfterMs, error };
   });
-}
-
-async function print(packets: readonly Packet[], format: Format): Promise<void> {
-  const lines = packets.map((packet) => {
-    const head = `{"ident":${JSON.stringify(packet.ident)},"position":${JSON.stringify(packet.position)}`;
-    return `${head},"payload":${payloadJson(packet, format)}}\n`;
-  });
-  await Bun.write(Bun.stdout, lines.join(""));
-}
-
-function payloadJson(packet: Packet, format: Format): string {
-  const { kind } = packet.payload;
-  const value = format.value(packet);
-  if (value === null) return "null";
-  if (typeof value !== "string") return `"${Buffer.from(value).toString("base64")}"`;
-  return kind === "text" ? JSON.stringify(value) : value;
 }
