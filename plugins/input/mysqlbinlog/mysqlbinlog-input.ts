@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   type DbusError,
   defineInput,
@@ -8,6 +9,7 @@ import {
 } from "#plugin";
 import { mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createSchemaCache } from "#src/clients/mysql/schema.ts";
+import { openSchemaHistory } from "#src/clients/mysql/schema-history.ts";
 import { tableFilter } from "#src/clients/mysql/table-patterns.ts";
 import {
   flavorOf,
@@ -33,10 +35,12 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
   resources: (config) => [resourceOf(config)],
   async open(context, config) {
     const { databases, tables } = patternsOf(config);
+    const { stateDir, name } = context;
+    const history = await openSchemaHistory(stateDir === "" ? undefined : join(stateDir, name));
     return {
       target: targetOf(config),
       flavor: flavorOf(config),
-      serverId: config.serverId ?? (await ownServerId(context.stateDir, context.name)),
+      serverId: config.serverId ?? (await ownServerId(stateDir, name)),
       start: config.start,
       gtid: config.gtid,
       namesFromBinlog: config.schema === "binlog",
@@ -44,9 +48,11 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
       heartbeatMs: config.heartbeatMs,
       eventBytesMax: config.eventBytesMax,
       filter: tableFilter(databases, tables),
-      schema: createSchemaCache({ trustCurrent: config.schema === "current" }),
+      schema: createSchemaCache({ trustCurrent: config.schema === "current", history }),
+      history,
       position: context.resume() as Reader["position"],
       lost: null,
+      jumped: false,
       warned: new Set(),
     };
   },

@@ -70,7 +70,7 @@ export async function readOnce(
   try {
     const facts = await check(reader, context, questions);
     const start = await whereToStart(reader, context, questions, facts);
-    reader.schema.begin(placeOf(reader.position, facts), reader.jumped);
+    reader.schema.begin(placeOf(reader.position, facts), facts.flavor, reader.jumped);
     reader.jumped = false;
     if (facts.rowMetadata !== "FULL") await reader.schema.prefetch(questions, reader.filter);
     const connection = await connectMysql(reader.target, clock, signal);
@@ -198,7 +198,8 @@ async function stream(
     lag.stop();
     saving.cancel();
     reader.history.reached(hereOf(rows, lineage));
-    await reader.history.save();
+    // Without it less is known next time; what ended the stream is what counts.
+    await reader.history.save().catch(() => {});
     asking.close();
   }
 }

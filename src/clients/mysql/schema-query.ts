@@ -1,9 +1,11 @@
-import type { SchemaColumn, TableSchema } from "./binlog/schema-lookup.ts";
 import type { MysqlConnection, MysqlRow } from "./connection.ts";
+import { charsetOfCollation } from "./ddl/column.ts";
+import type { ModelColumn, TableModel } from "./ddl/table-model.ts";
+import { NotUnderstood } from "./ddl/tokens.ts";
 
 /** A table as the server describes it now. */
 export type DescribedTable = {
-  readonly schema: TableSchema;
+  readonly model: TableModel;
   /** When its definition last changed, Unix seconds on the server's clock; null if unknown. */
   readonly created: number | null;
 };
@@ -21,53 +23,91 @@ export async function describeTable(
   table: string,
 ): Promise<DescribedTable | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const before = await createdAt(connection, db, table);
+    const before = await tableRow(connection, db, table);
     const columns = exactly(await connection.query(columnsOf, [db, table]), table);
     const key = exactly(await connection.query(primaryKeyOf, [db, table]), table);
-    const after = await createdAt(connection, db, table);
-    if (before !== after && attempt < attemptsMax) continue;
+    const after = await tableRow(connection, db, table);
+    if (createdOf(before) !== createdOf(after) && attempt < attemptsMax) continue;
     if (columns.length === 0) return undefined;
-    return { schema: tableSchema(columns, key), created: after };
+    return { model: tableModel(columns, key, after), created: createdOf(after) };
   }
 }
 
+export type ManyTables = {
+  readonly tables: readonly (DescribedTable & { readonly db: string; readonly table: string })[];
+  /** The server's clock before it was asked, Unix seconds. */
+  readonly asOf: number;
+};
+
 /**
- * All tables that the filter wants, or none of them when there are more than `tablesMax`: that
- * many are read one by one when rows of theirs come.
+ * All tables that the filter wants, or undefined when there are more than `tablesMax`: that many
+ * are read one by one when rows of theirs come. A table that is altered meanwhile is left out.
  */
 export async function describeAll(
   connection: MysqlConnection,
   wants: (db: string, table: string) => boolean,
   tablesMax: number,
-): Promise<(DescribedTable & { readonly db: string; readonly table: string })[]> {
-  const listed = await connection.query(
-    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl FROM information_schema.TABLES
-      WHERE TABLE_TYPE = 'BASE TABLE'
-      AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')`,
-  );
-  const names = listed.map((row) => ({ db: String(row.db), table: String(row.tbl) }));
-  const wanted = names.filter(({ db, table }) => wants(db, table));
-  if (wanted.length > tablesMax) return [];
-  const described: (DescribedTable & { db: string; table: string })[] = [];
-  for (const { db, table } of wanted) {
-    const found = await describeTable(connection, db, table);
-    if (found) described.push({ ...found, db, table });
+): Promise<ManyTables | undefined> {
+  const [clock] = await connection.query("SELECT UNIX_TIMESTAMP() AS now");
+  const before = await connection.query(tablesOfAll);
+  const wanted = before.filter((row) => wants(String(row.db), String(row.tbl)));
+  if (wanted.length > tablesMax) return undefined;
+  const columns: MysqlRow[] = [];
+  const keys: MysqlRow[] = [];
+  for (const db of new Set(wanted.map((row) => String(row.db)))) {
+    columns.push(...(await connection.query(columnsOfAll, [db])));
+    keys.push(...(await connection.query(primaryKeysOfAll, [db])));
   }
-  return described;
+  const after = groupOf(await connection.query(tablesOfAll));
+  const columnsBy = groupOf(columns);
+  const keysBy = groupOf(keys);
+  const tables = wanted.flatMap((row) => {
+    const name = nameOf(row);
+    const own = columnsBy.get(name) ?? [];
+    const created = createdOf(row);
+    if (own.length === 0 || created !== createdOf(after.get(name)?.[0])) return [];
+    const model = tableModel(own, keysBy.get(name) ?? [], row);
+    return [{ db: String(row.db), table: String(row.tbl), model, created }];
+  });
+  return { tables, asOf: Number(clock?.now ?? 0) };
 }
 
-const columnsOf = `SELECT TABLE_NAME AS tbl, COLUMN_NAME AS name, COLUMN_TYPE AS type,
-  CHARACTER_SET_NAME AS charset, IS_NULLABLE AS nullable FROM information_schema.COLUMNS
-  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`;
+/** The character set of tables of a database that name none. */
+export async function databaseCharset(
+  connection: MysqlConnection,
+  db: string,
+): Promise<string | undefined> {
+  const [row] = await connection.query(
+    `SELECT DEFAULT_CHARACTER_SET_NAME AS charset FROM information_schema.SCHEMATA
+      WHERE SCHEMA_NAME = ?`,
+    [db],
+  );
+  return row?.charset === undefined || row.charset === null ? undefined : String(row.charset);
+}
 
-const primaryKeyOf = `SELECT TABLE_NAME AS tbl, COLUMN_NAME AS name FROM information_schema.STATISTICS
-  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
+const columnFields = `TABLE_SCHEMA AS db, TABLE_NAME AS tbl, COLUMN_NAME AS name,
+  COLUMN_TYPE AS type, CHARACTER_SET_NAME AS charset, IS_NULLABLE AS nullable
+  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ?`;
+const columnsOf = `SELECT ${columnFields} AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`;
+const columnsOfAll = `SELECT ${columnFields} ORDER BY ORDINAL_POSITION`;
 
-const createdOf = `SELECT TABLE_NAME AS tbl, UNIX_TIMESTAMP(CREATE_TIME) AS created
-  FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`;
+const keyFields = `TABLE_SCHEMA AS db, TABLE_NAME AS tbl, COLUMN_NAME AS name
+  FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND TABLE_SCHEMA = ?`;
+const primaryKeyOf = `SELECT ${keyFields} AND TABLE_NAME = ? ORDER BY SEQ_IN_INDEX`;
+const primaryKeysOfAll = `SELECT ${keyFields} ORDER BY SEQ_IN_INDEX`;
 
-async function createdAt(connection: MysqlConnection, db: string, table: string) {
-  const [row] = exactly(await connection.query(createdOf, [db, table]), table);
+const tableFields = `TABLE_SCHEMA AS db, TABLE_NAME AS tbl,
+  UNIX_TIMESTAMP(CREATE_TIME) AS created, TABLE_COLLATION AS collation
+  FROM information_schema.TABLES WHERE`;
+const tableOf = `SELECT ${tableFields} TABLE_SCHEMA = ? AND TABLE_NAME = ?`;
+const tablesOfAll = `SELECT ${tableFields} TABLE_TYPE = 'BASE TABLE'
+  AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')`;
+
+async function tableRow(connection: MysqlConnection, db: string, table: string) {
+  return exactly(await connection.query(tableOf, [db, table]), table)[0];
+}
+
+function createdOf(row: MysqlRow | undefined): number | null {
   return row?.created === undefined || row.created === null
     ? null
     : Math.floor(Number(row.created));
@@ -79,17 +119,46 @@ function exactly(rows: readonly MysqlRow[], table: string): readonly MysqlRow[] 
   return same.length > 0 ? same : rows;
 }
 
-function tableSchema(columns: readonly MysqlRow[], key: readonly MysqlRow[]): TableSchema {
-  const names = columns.map((row) => row.name);
+function groupOf(rows: readonly MysqlRow[]): Map<string, MysqlRow[]> {
+  const groups = new Map<string, MysqlRow[]>();
+  for (const row of rows) {
+    const group = groups.get(nameOf(row));
+    if (group) group.push(row);
+    else groups.set(nameOf(row), [row]);
+  }
+  return groups;
+}
+
+/** NUL is in no identifier. */
+function nameOf(row: MysqlRow): string {
+  return `${row.db}\0${row.tbl}`;
+}
+
+function tableModel(
+  columns: readonly MysqlRow[],
+  key: readonly MysqlRow[],
+  table: MysqlRow | undefined,
+): TableModel {
   return {
     columns: columns.map(
-      (row): SchemaColumn => ({
+      (row): ModelColumn => ({
         name: String(row.name),
         type: String(row.type),
         charset: row.charset === null ? null : String(row.charset),
         nullable: row.nullable === "YES",
       }),
     ),
-    primaryKey: key.map((row) => names.indexOf(row.name ?? null)),
+    primaryKey: key.map((row) => String(row.name)),
+    charset: tableCharset(table?.collation),
   };
+}
+
+function tableCharset(collation: unknown): string | undefined {
+  if (typeof collation !== "string") return undefined;
+  try {
+    return charsetOfCollation(collation);
+  } catch (thrown) {
+    if (thrown instanceof NotUnderstood) return undefined;
+    throw thrown;
+  }
 }

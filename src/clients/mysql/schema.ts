@@ -1,75 +1,123 @@
 import { DbusError } from "../../errors.ts";
+import type { Flavor } from "./binlog/event.ts";
 import type { SchemaLookup } from "./binlog/schema-lookup.ts";
+import { isNullable, type TableMap } from "./binlog/table-map.ts";
 import type { MysqlConnection } from "./connection.ts";
-import { type DescribedTable, describeAll, describeTable } from "./schema-query.ts";
+import { applyStatement } from "./ddl/apply.ts";
+import type { TableModel } from "./ddl/table-model.ts";
+import type { LogPlace, SchemaHistory } from "./schema-history.ts";
+import { databaseCharset, describeAll, describeTable } from "./schema-query.ts";
 
 /*
  * Names of columns for servers whose binlog does not carry them. `information_schema` speaks of
  * now, an event of then. What is known of a table holds for an event when
  *
  *   - the table's definition has not changed since before the event was logged (CREATE_TIME), or
- *   - it held for an earlier event of the stream, and no statement came in between that may have
- *     changed the table;
+ *   - it held for an earlier event of the stream, in this process or one before it, and every
+ *     statement since that may have changed the table was understood (`ddl/`);
  *
  * everything else is SCHEMA_UNKNOWN. `table-version.ts` also compares number, types, lengths and
  * nullability of the columns. CREATE_TIME counts seconds: a table altered within the second of an
  * event is taken as altered before it only when that statement went by, or may have before reading
- * began. What this cannot see: a second ALTER within that second, to columns of the same types;
- * and DDL that the server did not log.
+ * began. What this cannot see: a second ALTER within that second, to columns of the same types,
+ * of a table that is not known otherwise; and DDL that the server did not log.
  */
+
+/** A QUERY event. */
+export type Statement = {
+  readonly db: string;
+  readonly sql: string;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  /** Behind the beginning of its transaction. */
+  readonly place: LogPlace;
+};
+
+/** A version of a table whose rows come next. */
+export type Needed = {
+  readonly db: string;
+  readonly table: string;
+  readonly timestamp: number;
+  /** Where its transaction begins. */
+  readonly place: LogPlace;
+};
 
 export type SchemaCache = {
   /** Answers from what `load` brought. */
   readonly lookup: SchemaLookup;
   /**
-   * Makes `lookup` answer for an event of the table that was logged at `timestamp` (Unix seconds).
-   * Called for each new version. Throws SCHEMA_UNKNOWN when the table was altered since.
+   * Before reading begins: takes what the history knows of this place, unless reading goes on in
+   * the same process. `jumped`: what lies between was skipped, so nothing that was known holds.
    */
-  load(connection: MysqlConnection, db: string, table: string, timestamp: number): Promise<void>;
-  /** Learns all wanted tables at once, before reading begins, if they are not too many. */
+  begin(place: LogPlace, flavor: Flavor, jumped: boolean): void;
+  /** Learns all wanted tables at once, if they are not too many. */
   prefetch(
     connection: MysqlConnection,
     wants: (db: string, table: string) => boolean,
   ): Promise<void>;
-  /** For every QUERY event that goes by: what the statement may have changed is forgotten. */
-  statement(db: string, sql: string, timestamp: number): void;
+  /**
+   * Makes `lookup` answer for rows that come next. Called for each new version. Throws
+   * SCHEMA_UNKNOWN when the table was altered since and nobody saw how.
+   */
+  load(connection: MysqlConnection, needed: Needed): Promise<void>;
+  /** For every QUERY event that goes by. A promise is to be waited for: it saves the history. */
+  statement(statement: Statement): Promise<void> | undefined;
   readonly size: number;
 };
 
 export type SchemaCacheOptions = {
   /** Takes the table as it is now, whenever it was altered, as long as number and types fit. */
   readonly trustCurrent: boolean;
+  readonly history: SchemaHistory;
   readonly tablesMax?: number;
 };
 
-type Entry = DescribedTable & {
+type Entry = {
   readonly db: string;
   readonly table: string;
+  readonly model: TableModel;
+  /** When it was made like this, Unix seconds; null for what the stream itself told. */
+  readonly created: number | null;
   /** It held for an event of this stream. */
   readonly proven: boolean;
 };
 
+const seenMax = 64;
+const textMax = 65_536;
+const changesNothing =
+  /^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|START\s|XA\s|RELEASE\s|FLUSH\s|GRANT\s|ANALYZE\s|#)/i;
+
 export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
+  const { history } = options;
   const tablesMax = options.tablesMax ?? 2_000;
   const entries = new Map<string, Entry>();
   /** The newest statements that changed something. */
   const seen: { readonly db: string; readonly sql: string }[] = [];
+  /** Tables of which a statement that was not understood said something. */
+  const lost = new Set<string>();
   let since = Number.POSITIVE_INFINITY;
-
-  function alteredAfter(now: DescribedTable, db: string, table: string, timestamp: number) {
-    const created = now.created ?? 0;
-    if (created !== timestamp || since >= timestamp) return created > timestamp;
-    return !seen.some((each) => mayChange(each.db, each.sql, { db, table }));
-  }
+  /** From this second on every wanted table is known, or is not there. */
+  let completeSince = Number.POSITIVE_INFINITY;
+  let lineage: string | undefined;
+  let flavor: Flavor = "mysql";
 
   function put(entry: Entry) {
     const key = keyOf(entry.db, entry.table);
     entries.delete(key);
     entries.set(key, entry);
+    lost.delete(key);
     for (const oldest of entries.keys()) {
       if (entries.size <= tablesMax) break;
       entries.delete(oldest);
+      completeSince = Number.POSITIVE_INFINITY;
     }
+  }
+
+  function forget(entry: Entry, place: LogPlace) {
+    entries.delete(keyOf(entry.db, entry.table));
+    if (lost.size < tablesMax) lost.add(keyOf(entry.db, entry.table));
+    else completeSince = Number.POSITIVE_INFINITY;
+    history.note(place, entry.db, entry.table, null);
   }
 
   /** What was known before and holds for an event of that time. */
@@ -79,49 +127,98 @@ export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
     return holds ? entry : undefined;
   }
 
+  function alteredAfter(created: number | null, needed: Needed): boolean {
+    const { db, table, timestamp } = needed;
+    if (created !== timestamp || since >= timestamp) return (created ?? 0) > timestamp;
+    return !seen.some((each) => mayChange(each.db, each.sql, { db, table }));
+  }
+
+  /** Applies what is understood, and forgets what may have been touched by the rest. */
+  function change({ db, sql, timestamp, place }: Statement) {
+    const changes =
+      sql.length > textMax || sql.includes("\ufffd")
+        ? undefined
+        : applyStatement(sql, db, flavor, {
+            known: (of, table) => heldAt(of, table, timestamp)?.model,
+            absent: (of, table) =>
+              timestamp > completeSince &&
+              !lost.has(keyOf(of, table)) &&
+              !entries.has(keyOf(of, table)),
+          });
+    if (changes === undefined) {
+      for (const entry of entries.values()) if (mayChange(db, sql, entry)) forget(entry, place);
+      return;
+    }
+    for (const { db: of, table, model } of changes) {
+      for (const entry of entries.values()) {
+        const alike = sameFolded(entry.db, of) && sameFolded(entry.table, table);
+        if (alike) forget(entry, place);
+      }
+      if (model === null) lost.delete(keyOf(of, table));
+      else put({ db: of, table, model, created: null, proven: true });
+      history.note(place, of, table, model);
+    }
+  }
+
   return {
-    lookup: (db, table) => entries.get(keyOf(db, table))?.schema,
-    async load(connection, db, table, timestamp) {
+    lookup(db, table, _id, map) {
+      const model = entries.get(keyOf(db, table))?.model;
+      return model && schemaOf(model, map);
+    },
+    begin(place, of, jumped) {
+      flavor = of;
+      if (jumped) entries.clear();
+      if (jumped || lineage === undefined) {
+        lost.clear();
+        completeSince = Number.POSITIVE_INFINITY;
+      }
+      if (jumped) history.restart(place.lineage);
+      else if (lineage === undefined) {
+        const known = history.at(place);
+        if (known.length === 0) history.restart(place.lineage);
+        for (const each of known) put({ ...each, created: null, proven: true });
+      } else if (lineage !== place.lineage) history.restart(place.lineage);
+      lineage = place.lineage;
+    },
+    async prefetch(connection, wants) {
+      const found = await describeAll(connection, wants, tablesMax);
+      if (found === undefined) return;
+      for (const each of found.tables) {
+        if (!entries.has(keyOf(each.db, each.table))) put({ ...each, proven: false });
+      }
+      completeSince = Math.min(completeSince, found.asOf);
+    },
+    async load(connection, needed) {
+      const { db, table, timestamp, place } = needed;
       since = Math.min(since, timestamp);
       const known = heldAt(db, table, timestamp);
       const now = await describeTable(connection, db, table);
-      if (known) {
-        // What altered it meanwhile did not go by, so it is ahead in the stream: known still holds.
-        const ahead = now === undefined || (now.created ?? 0) >= timestamp;
-        return put({ ...known, ...(ahead ? {} : now), proven: true });
-      }
-      if (now === undefined) {
-        entries.delete(keyOf(db, table));
-        throw notVisible(db, table);
-      }
-      if (alteredAfter(now, db, table, timestamp) && !options.trustCurrent) {
+      // What was altered at this time or later, and did not go by, is ahead in the stream.
+      const ahead = now === undefined || (now.created ?? 0) >= timestamp;
+      let entry: Entry;
+      if (known && ahead) entry = { ...known, proven: true };
+      else if (now === undefined) throw notVisible(db, table);
+      else if (alteredAfter(now.created, needed) && !options.trustCurrent) {
         throw altered(db, table, now.created, timestamp);
-      }
-      put({ ...now, db, table, proven: true });
+      } else entry = { ...now, db, table, proven: true };
+      const model = await withCharsets(connection, entry, now?.model);
+      put({ ...entry, model });
+      history.note(place, db, table, model);
     },
-    async prefetch(connection, wants) {
-      for (const found of await describeAll(connection, wants, tablesMax)) {
-        if (!entries.has(keyOf(found.db, found.table))) put({ ...found, proven: false });
-      }
-    },
-    statement(db, sql, timestamp) {
-      since = Math.min(since, timestamp);
-      if (changesNothing.test(sql)) return;
+    statement(statement) {
+      since = Math.min(since, statement.timestamp);
+      if (changesNothing.test(statement.sql)) return undefined;
+      const { db, sql } = statement;
       seen.push({ db, sql: sql.length <= textMax ? sql : "\ufffd" });
       if (seen.length > seenMax) seen.shift();
-      for (const [key, entry] of entries) {
-        if (mayChange(db, sql, entry)) entries.delete(key);
-      }
+      change(statement);
+      return history.save();
     },
     get size() {
       return entries.size;
     },
   };
 }
-
-const seenMax = 64;
-const textMax = 16_384;
-const changesNothing = /^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|START\s|XA\s|RELEASE\s|FLUSH\s)/i;
 
 /** Errs on the side of yes: the statement would have to spell the table's or database's name. */
 function mayChange(
@@ -142,6 +239,41 @@ function keyOf(db: string, table: string): string {
   return `${db}\0${table}`;
 }
 
+function sameFolded(a: string, b: string): boolean {
+  return a === b || a.toLowerCase() === b.toLowerCase();
+}
+
+/** What a statement left to the server is as the event's own TABLE_MAP says. */
+function schemaOf(model: TableModel, map: TableMap) {
+  const names = model.columns.map((column) => column.name);
+  return {
+    columns: model.columns.map((column, n) => ({
+      ...{ name: column.name, type: column.type, charset: column.charset ?? null },
+      nullable: column.nullable ?? (n < map.columnCount && isNullable(map, n)),
+    })),
+    primaryKey: model.primaryKey.map((name) => names.indexOf(name)),
+  };
+}
+
+/** A column without a character set has its database's, or what the same column has now. */
+async function withCharsets(
+  connection: MysqlConnection,
+  entry: Entry,
+  now: TableModel | undefined,
+): Promise<TableModel> {
+  const { model, db } = entry;
+  if (model.columns.every((column) => column.charset !== undefined)) return model;
+  const byDefault = await databaseCharset(connection, db);
+  const columns = model.columns.map((column) => {
+    if (column.charset !== undefined) return column;
+    const same = now?.columns.find(
+      (each) => each.name === column.name && each.type === column.type,
+    );
+    return { ...column, charset: same?.charset ?? byDefault };
+  });
+  return { ...model, columns };
+}
+
 function notVisible(db: string, table: string): DbusError {
   const message = `${db}.${table} was dropped since its rows were logged, or the account may not see it`;
   const remedy = `GRANT SELECT ON ${quoted(db)}.${quoted(table)} to the account, or ${names}`;
@@ -153,7 +285,9 @@ const names = "SET GLOBAL binlog_row_metadata = FULL for what is written from no
 function altered(db: string, table: string, at: number | null, logged: number): DbusError {
   const when = (seconds: number) => new Date(seconds * 1000).toISOString();
   const message = `${db}.${table} was altered at ${when(at ?? 0)}, after rows of ${when(logged)}`;
-  const remedy = `${names}; if its columns are the same as before, schema: current reads the rest`;
+  const remedy =
+    `${names}; if its columns are the same as before, schema: current reads the rest; ` +
+    "without a checkpoint start: latest passes over it";
   return new DbusError("SCHEMA_UNKNOWN", message, { remedy, place: { path: `${db}.${table}` } });
 }
 

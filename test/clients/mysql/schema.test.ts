@@ -1,7 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TableMap } from "#src/clients/mysql/binlog/table-map.ts";
 import type { MysqlConnection, MysqlRow } from "#src/clients/mysql/connection.ts";
 import { createSchemaCache } from "#src/clients/mysql/schema.ts";
+import { openSchemaHistory, type SchemaHistory } from "#src/clients/mysql/schema-history.ts";
 import { toDbusError } from "#src/errors.ts";
 
 type Now = { columns: string[]; created: number | null };
@@ -14,13 +18,15 @@ function serverOf(now: Now | undefined) {
     const table = state.now;
     if (!table) return [];
     if (sql.includes("information_schema.TABLES") && sql.includes("BASE TABLE")) {
-      return [{ db: "shop", tbl: "orders" }];
+      return [{ db: "shop", tbl: "orders", created: table.created, collation: "utf8mb4_bin" }];
     }
+    if (sql.includes("AS now")) return [{ now: 10 }];
     if (sql.includes("information_schema.TABLES"))
-      return [{ tbl: "orders", created: table.created }];
-    if (sql.includes("STATISTICS")) return [{ tbl: "orders", name: table.columns[0] ?? "" }];
+      return [{ db: "shop", tbl: "orders", created: table.created }];
+    if (sql.includes("STATISTICS"))
+      return [{ db: "shop", tbl: "orders", name: table.columns[0] ?? "" }];
     return table.columns.map((name) => ({
-      ...{ tbl: "orders", name, type: "int", charset: null, nullable: "NO" },
+      ...{ db: "shop", tbl: "orders", name, type: "int", charset: null, nullable: "NO" },
     }));
   };
   const connection: MysqlConnection = {
@@ -36,27 +42,33 @@ function serverOf(now: Now | undefined) {
 }
 
 const map = {} as TableMap;
+const place = { lineage: "u1", file: "b.000001", pos: 4 };
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => "loaded",
     (error) => toDbusError(error).code,
   );
 
-function cacheOn(now: Now | undefined, trustCurrent = false) {
+async function cacheOn(now: Now | undefined, trustCurrent = false, kept?: SchemaHistory) {
   const { state, connection } = serverOf(now);
-  const cache = createSchemaCache({ trustCurrent });
+  const history = kept ?? (await openSchemaHistory(undefined));
+  const cache = createSchemaCache({ trustCurrent, history });
+  cache.begin(place, "mysql", false);
   return {
     state,
     cache,
     prefetch: () => cache.prefetch(connection, () => true),
-    load: (timestamp: number) => codeOf(cache.load(connection, "shop", "orders", timestamp)),
+    load: (timestamp: number) =>
+      codeOf(cache.load(connection, { db: "shop", table: "orders", timestamp, place })),
+    statement: (sql: string, timestamp: number, db = "shop") =>
+      cache.statement({ db, sql, timestamp, place }),
     names: () => cache.lookup("shop", "orders", 1, map)?.columns.map((column) => column.name),
   };
 }
 
 describe("schema cache", () => {
   test("takes a table that was altered before its rows", async () => {
-    const { load, names, cache } = cacheOn({ columns: ["id", "x"], created: 100 });
+    const { load, names, cache } = await cacheOn({ columns: ["id", "x"], created: 100 });
     expect(await load(101)).toBe("loaded");
     expect(names()).toEqual(["id", "x"]);
     expect(cache.lookup("shop", "orders", 1, map)?.primaryKey).toEqual([0]);
@@ -64,32 +76,53 @@ describe("schema cache", () => {
 
   test("refuses one that was altered since, unless it is told to trust it", async () => {
     const now = { columns: ["id", "x"], created: 102 };
-    expect(await cacheOn(now).load(101)).toBe("SCHEMA_UNKNOWN");
-    const trusting = cacheOn(now, true);
+    expect(await (await cacheOn(now)).load(101)).toBe("SCHEMA_UNKNOWN");
+    const trusting = await cacheOn(now, true);
     expect(await trusting.load(101)).toBe("loaded");
     expect(trusting.names()).toEqual(["id", "x"]);
   });
 
   test("refuses one that is gone, or cannot be seen", async () => {
-    const { load, names } = cacheOn(undefined);
+    const { load, names } = await cacheOn(undefined);
     expect(await load(101)).toBe("SCHEMA_UNKNOWN");
     expect(names()).toBeUndefined();
   });
 
-  test("keeps what it knew for rows before an ALTER that is still ahead in the stream", async () => {
-    const { state, cache, prefetch, load, names } = cacheOn({ columns: ["id", "x"], created: 50 });
+  test("follows statements, though the table is further than they are", async () => {
+    const { state, prefetch, statement, load, names } = await cacheOn({
+      columns: ["id", "x"],
+      created: 50,
+    });
     await prefetch();
-    state.now = { columns: ["id", "y"], created: 100 };
+    state.now = { columns: ["id", "z"], created: 100 };
     expect(await load(100)).toBe("loaded");
     expect(names()).toEqual(["id", "x"]);
-    cache.statement("shop", "ALTER TABLE orders RENAME COLUMN x TO y", 100);
-    expect(names()).toBeUndefined();
+    await statement("ALTER TABLE orders RENAME COLUMN x TO y", 100);
     expect(await load(100)).toBe("loaded");
     expect(names()).toEqual(["id", "y"]);
+    await statement("ALTER TABLE shop.orders RENAME COLUMN y TO z", 100, "other");
+    expect(await load(100)).toBe("loaded");
+    expect(names()).toEqual(["id", "z"]);
+  });
+
+  test("learns a table from its CREATE, when it surely was not there before", async () => {
+    const { state, prefetch, statement, load, names } = await cacheOn({
+      columns: ["id"],
+      created: 50,
+    });
+    await prefetch();
+    state.now = { columns: ["id", "late"], created: 100 };
+    await statement("DROP TABLE orders", 100);
+    await statement("CREATE TABLE IF NOT EXISTS orders (id INT, early INT)", 100);
+    expect(await load(100)).toBe("loaded");
+    expect(names()).toEqual(["id", "early"]);
+    const unsure = await cacheOn({ columns: ["id", "late"], created: 101 });
+    await unsure.statement("CREATE TABLE IF NOT EXISTS orders (id INT, early INT)", 100);
+    expect(await unsure.load(100)).toBe("SCHEMA_UNKNOWN");
   });
 
   test("keeps it also when the table has been dropped meanwhile", async () => {
-    const { state, prefetch, load, names } = cacheOn({ columns: ["id"], created: 50 });
+    const { state, prefetch, load, names } = await cacheOn({ columns: ["id"], created: 50 });
     await prefetch();
     state.now = undefined;
     expect(await load(100)).toBe("loaded");
@@ -97,29 +130,32 @@ describe("schema cache", () => {
   });
 
   test("does not believe what was learnt beforehand for rows older than it", async () => {
-    const { prefetch, load } = cacheOn({ columns: ["id"], created: 200 });
+    const { prefetch, load } = await cacheOn({ columns: ["id"], created: 200 });
     await prefetch();
     expect(await load(100)).toBe("SCHEMA_UNKNOWN");
   });
 
   test("within the second of an ALTER believes only one that went by", async () => {
-    const ahead = cacheOn({ columns: ["id", "y"], created: 100 });
-    ahead.cache.statement("shop", "BEGIN", 90);
+    const ahead = await cacheOn({ columns: ["id", "y"], created: 100 });
+    await ahead.statement("BEGIN", 90);
     expect(await ahead.load(100)).toBe("SCHEMA_UNKNOWN");
-    const behind = cacheOn({ columns: ["id", "y"], created: 100 });
-    behind.cache.statement("shop", "BEGIN", 90);
-    behind.cache.statement("shop", "ALTER TABLE `orders` ADD y INT", 100);
+    const behind = await cacheOn({ columns: ["id", "y"], created: 100 });
+    await behind.statement("BEGIN", 90);
+    await behind.statement("ALTER TABLE `orders` ADD y INT", 100);
     expect(await behind.load(100)).toBe("loaded");
   });
 
   test("forgets what a statement may have changed, and nothing else", async () => {
     const forgets = async (db: string, sql: string) => {
-      const { cache, load } = cacheOn({ columns: ["id"], created: 50 });
+      const { cache, load, statement } = await cacheOn({ columns: ["id"], created: 50 });
       await load(100);
-      cache.statement(db, sql, 100);
+      await statement(sql, 100, db);
       return cache.size === 0;
     };
-    expect(await forgets("shop", "ALTER TABLE orders ADD x INT")).toBe(true);
+    expect(await forgets("shop", "ALTER TABLE orders CONVERT TO CHARACTER SET latin1")).toBe(true);
+    expect(await forgets("shop", "ALTER TABLE Orders ADD x INT")).toBe(true);
+    expect(await forgets("shop", "DROP TABLE a, orders")).toBe(true);
+    expect(await forgets("shop", "ALTER TABLE orders ADD x INT")).toBe(false);
     expect(await forgets("other", "/* c */ rename table b to Shop.`Orders`")).toBe(true);
     expect(await forgets("shop", "DROP DATABASE shop")).toBe(true);
     expect(await forgets("", "DROP SCHEMA IF EXISTS `shop`")).toBe(true);
@@ -130,8 +166,78 @@ describe("schema cache", () => {
 
   test("holds so many tables and no more", async () => {
     const { connection } = serverOf({ columns: ["id"], created: 1 });
-    const cache = createSchemaCache({ trustCurrent: false, tablesMax: 3 });
-    for (let n = 0; n < 10; n++) await cache.load(connection, "shop", `t${n}`, 100);
+    const history = await openSchemaHistory(undefined);
+    const cache = createSchemaCache({ trustCurrent: false, tablesMax: 3, history });
+    for (let n = 0; n < 10; n++) {
+      await cache.load(connection, { db: "shop", table: `t${n}`, timestamp: 100, place });
+    }
     expect(cache.size).toBe(3);
+  });
+});
+
+describe("schema history", () => {
+  const at = (pos: number, file = "b.000001") => ({ lineage: "u1", file, pos });
+  const model = (...names: string[]) => ({
+    columns: names.map((name) => ({ name, type: "int", charset: null, nullable: true })),
+    primaryKey: [],
+    charset: undefined,
+  });
+  const namesAt = (history: SchemaHistory, place: ReturnType<typeof at>) =>
+    history.at(place).map((known) => known.model.columns.map((column) => column.name));
+
+  test("tells what a table was like at a place that it reached", async () => {
+    const history = await openSchemaHistory(undefined);
+    history.restart("u1");
+    history.note(at(100), "shop", "orders", model("a"));
+    history.note(at(200), "shop", "orders", model("a", "b"));
+    history.note(at(50, "b.1000000"), "shop", "orders", null);
+    history.reached(at(60, "b.1000000"));
+    expect(namesAt(history, at(99))).toEqual([]);
+    expect(namesAt(history, at(100))).toEqual([["a"]]);
+    expect(namesAt(history, at(199))).toEqual([["a"]]);
+    expect(namesAt(history, at(4, "b.000002"))).toEqual([["a", "b"]]);
+    expect(namesAt(history, at(4, "b.1000000"))).toEqual([["a", "b"]]);
+    expect(namesAt(history, at(55, "b.1000000"))).toEqual([]);
+    expect(namesAt(history, at(61, "b.1000000"))).toEqual([]);
+    expect(namesAt(history, { ...at(150), lineage: "u2" })).toEqual([]);
+    expect(namesAt(history, at(150, "other.000001"))).toEqual([]);
+  });
+
+  test("lasts over processes, and a broken file is as good as none", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "dbus-history-"));
+    const first = await openSchemaHistory(join(dir, "in"));
+    first.restart("u1");
+    first.note(at(100), "shop", "orders", model("a"));
+    first.reached(at(500));
+    await first.save();
+    expect(namesAt(await openSchemaHistory(join(dir, "in")), at(300))).toEqual([["a"]]);
+    await writeFile(join(dir, "in", "schema-history.json"), '{"lineage":"u1","tab');
+    expect(namesAt(await openSchemaHistory(join(dir, "in")), at(300))).toEqual([]);
+    await rm(dir, { recursive: true });
+  });
+
+  test("read again from an earlier place it reaches only as far as it was read again", async () => {
+    const history = await openSchemaHistory(undefined);
+    history.restart("u1");
+    history.note(at(100), "shop", "orders", model("a"));
+    history.note(at(200), "shop", "orders", model("b"));
+    history.reached(at(500));
+    history.note(at(150), "shop", "orders", model("c"));
+    expect(namesAt(history, at(300))).toEqual([]);
+    expect(namesAt(history, at(150))).toEqual([["c"]]);
+  });
+
+  test("a table known from before a restart is followed through its changes", async () => {
+    const history = await openSchemaHistory(undefined);
+    history.restart("u1");
+    history.note(place, "shop", "orders", model("id", "x"));
+    history.reached(at(500));
+    const now = { columns: ["id", "y"], created: 200 };
+    const { load, names, statement } = await cacheOn(now, false, history);
+    expect(await load(100)).toBe("loaded");
+    expect(names()).toEqual(["id", "x"]);
+    await statement("ALTER TABLE orders RENAME COLUMN x TO y", 200);
+    expect(await load(201)).toBe("loaded");
+    expect(names()).toEqual(["id", "y"]);
   });
 });

@@ -12,7 +12,11 @@ export type Change = {
   readonly model: TableModel | null;
 };
 
-export type KnownTables = (db: string, table: string) => TableModel | undefined;
+export type KnownTables = {
+  known(db: string, table: string): TableModel | undefined;
+  /** Whether there is surely no such table. */
+  absent(db: string, table: string): boolean;
+};
 
 /**
  * What a statement of the binlog makes of tables that are known. An empty list changes none;
@@ -22,22 +26,18 @@ export function applyStatement(
   sql: string,
   defaultDb: string,
   flavor: Flavor,
-  known: KnownTables,
+  tables: KnownTables,
 ): readonly Change[] | undefined {
   try {
     const reader = createReader(tokenize(sql, flavor));
-    return statement(reader, { defaultDb, flavor, known });
+    return statement(reader, { defaultDb, flavor, ...tables });
   } catch (thrown) {
     if (thrown instanceof NotUnderstood) return undefined;
     throw thrown;
   }
 }
 
-type Context = {
-  readonly defaultDb: string;
-  readonly flavor: Flavor;
-  readonly known: KnownTables;
-};
+type Context = KnownTables & { readonly defaultDb: string; readonly flavor: Flavor };
 
 function statement(reader: Reader, context: Context): readonly Change[] | undefined {
   if (reader.take("CREATE")) return create(reader, context);
@@ -58,8 +58,10 @@ function create(reader: Reader, context: Context): readonly Change[] | undefined
   if (!reader.take("TABLE")) return undefined;
   const unlessThere = reader.take("IF", "NOT", "EXISTS");
   const name = whole(readTableName(reader), context);
-  // It is logged also when the table was there, which nobody can tell who does not know the table.
-  if (unlessThere && !replaces) return context.known(name.db, name.table) ? [] : undefined;
+  // It is logged also when the table was there.
+  if (unlessThere && !replaces && !context.absent(name.db, name.table)) {
+    return context.known(name.db, name.table) ? [] : undefined;
+  }
   const model = like(reader, context) ?? readCreate(reader, context.flavor);
   return [{ ...name, model }];
 }
@@ -95,7 +97,7 @@ function alter(reader: Reader, context: Context): readonly Change[] | undefined 
 /** From left to right, as in `RENAME TABLE a TO old, new TO a`. */
 function rename(reader: Reader, context: Context): readonly Change[] | undefined {
   const changes: Change[] = [];
-  const now: KnownTables = (db, table) => {
+  const now = (db: string, table: string) => {
     const change = changes.findLast((each) => each.db === db && each.table === table);
     return change ? (change.model ?? undefined) : context.known(db, table);
   };
