@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../clock.ts";
-import type { Gap, GapStore } from "./store.ts";
+import { GAPS_MAX, type Gap, type GapStore } from "./store.ts";
 
 /** Gaps that are forgotten with the process. */
 export function createMemoryGapStore(clock: Clock = systemClock): GapStore {
@@ -10,7 +10,8 @@ export function createMemoryGapStore(clock: Clock = systemClock): GapStore {
       gaps.push({ ...gap, id, at: clock.wall() });
       return id;
     },
-    list: () => [...gaps],
+    list: ({ after = 0, limit = GAPS_MAX } = {}) =>
+      gaps.filter(({ id }) => id > after).slice(0, Math.max(1, Math.min(limit, GAPS_MAX))),
     count: () => gaps.length,
   };
 }

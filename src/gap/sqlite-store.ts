@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../clock.ts";
 import type { StateDatabase } from "../state/database.ts";
-import type { Gap, GapStore } from "./store.ts";
+import { GAPS_MAX, type Gap, type GapStore } from "./store.ts";
 
 /** Gaps in the state file, oldest first. */
 export function createSqliteGapStore(
@@ -19,10 +19,11 @@ export function createSqliteGapStore(
       );
       return row?.id ?? 0;
     },
-    list() {
+    list({ after = 0, limit = GAPS_MAX } = {}) {
+      const most = Math.max(1, Math.min(limit, GAPS_MAX));
       const query = `SELECT id, at, input, resource, partition, position_from AS "from",
-          position_to AS "to", reason FROM gap ORDER BY id`;
-      return database.read((db) => db.query<Gap, []>(query).all());
+          position_to AS "to", reason FROM gap WHERE id > ? ORDER BY id LIMIT ?`;
+      return database.read((db) => db.query<Gap, [number, number]>(query).all(after, most));
     },
     count() {
       const query = "SELECT count(*) AS count FROM gap";

@@ -12,9 +12,21 @@ export type Gap = CheckpointKey & {
   readonly reason: string;
 };
 
+export type GapQuery = {
+  /** Only those with a greater id. */
+  readonly after?: number;
+  /** 1000 unless told, which is also the most. */
+  readonly limit?: number;
+};
+
+/** What a page holds at most. */
+export const GAPS_MAX = 1000;
+
+/** Every implementation runs `test/contract/gap-store.ts`. */
 export type GapStore = {
   /** Durable when it returns. Throws `STATE_UNWRITABLE`. */
   put(gap: Omit<Gap, "id" | "at">): number;
-  list(): readonly Gap[];
+  /** Oldest first. There may be any number of them: none is ever dropped. */
+  list(query?: GapQuery): readonly Gap[];
   count(): number;
 };

@@ -23,6 +23,17 @@ export function gapStoreContract(open: () => Promise<GapStore>): void {
     expect(two?.reason).toBe("again");
   });
 
+  test("any number is kept, and listed page by page", async () => {
+    const store = await open();
+    const gap = { input: "in", resource: "r", partition: "0", from: "1", to: "2", reason: "x" };
+    for (let n = 0; n < 1100; n++) store.put(gap);
+    expect(store.count()).toBe(1100);
+    const page = store.list();
+    expect(page).toHaveLength(1000);
+    expect(store.list({ after: page.at(-1)!.id })).toHaveLength(100);
+    expect(store.list({ limit: 7 })).toEqual(page.slice(0, 7));
+  });
+
   test("none is nothing", async () => {
     const store = await open();
     expect(store.list()).toEqual([]);
