@@ -41,11 +41,15 @@ type State = OutputDeps & {
   /** The batch that is being written, or waits to be written again: nothing newer goes before it. */
   batch: Batch | undefined;
   attempts: number;
+  /** When a failed write was last logged: a sink that wavers must not flood the log. */
+  warnedAt: number;
   /** Runs while a batch may still fill up, or until it may be tried again. */
   timer: Timer | undefined;
   writing: boolean;
   plugin: { readonly value: unknown } | undefined;
 };
+
+const WARN_EVERY_MS = 10_000;
 
 /**
  * Gathers batches and writes them one after the other. A packet that must be tried again goes
@@ -81,6 +85,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       queue: createBatchQueue(),
       batch: undefined,
       attempts: 0,
+      warnedAt: Number.NEGATIVE_INFINITY,
       timer: undefined,
       writing: false,
       plugin: undefined,
@@ -194,11 +199,13 @@ function conclude(
   if (!verdicts || verdicts.every((verdict) => verdict === "done")) {
     for (const { delivery, from, to } of batch.ranges) settle(delivery, from, to, DELIVERED);
     count(stats, packets);
-    finish(state, undefined, self);
+    recovered(state);
+    goOn(state, self);
     return;
   }
   const failed: { readonly range: Range; readonly error: DbusError }[] = [];
   const again: Range[] = [];
+  let cause: Error | undefined;
   let delayMs = 0;
   eachPacket(batch, (range, i) => {
     const verdict = verdicts[i] as Verdict;
@@ -208,14 +215,16 @@ function conclude(
     } else if ("failed" in verdict && state.entry.onFailed === "deadletter") {
       failed.push({ range, error: toDbusError(verdict.failed, "OUTPUT_REJECTED") });
     } else {
-      const error = "failed" in verdict ? verdict.failed : verdict.error;
-      stats.note = `${"failed" in verdict ? "blocked" : "retrying"}: ${error.message}`;
+      cause ??= "failed" in verdict ? verdict.failed : verdict.error;
       if (!("failed" in verdict)) delayMs = Math.max(delayMs, verdict.retryAfterMs);
       again.push(range);
     }
   });
   keepFailed(state, failed);
-  finish(state, again.length > 0 ? { ranges: again, delayMs } : undefined, self);
+  // A sink that takes some of it is not down: its delays begin anew.
+  if (again.length < packets.length) recovered(state);
+  if (cause) retry(state, again, { cause, delayMs }, self);
+  else goOn(state, self);
 }
 
 /** Into the dead letters first, settled after: a full disk must not lose what the sink refused. */
@@ -245,36 +254,47 @@ function count(stats: OutputStats, packets: readonly Packet[]): void {
 }
 
 function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): void {
-  const error = thrown instanceof DbusError ? thrown : undefined;
-  if (error?.kind !== "retry" || !state.batch) {
+  const cause = thrown instanceof DbusError ? thrown : undefined;
+  if (cause?.kind !== "retry" || !state.batch) {
     self.fail(thrown);
     return;
   }
-  state.stats.note = `retrying: ${error.message}`;
-  finish(state, { ranges: state.batch.ranges, delayMs: 0 }, self);
+  retry(state, state.batch.ranges, { cause, delayMs: 0 }, self);
 }
 
-/** Ends a write: goes on with the queue, or waits before what is left of the batch goes again. */
-function finish(
+/** Writes the next batch, now or when it is full or has waited long enough. */
+function goOn(state: State, self: Self<OutputMessage>): void {
+  state.batch = undefined;
+  if (state.queue.packets === 0) return;
+  if (isDue(state)) self.signal({ kind: "flush" });
+  else state.timer ??= self.after(state.entry.batch.lingerMs, { kind: "flush" });
+}
+
+/** Keeps what is left of a batch and writes it again after a while, before anything newer. */
+function retry(
   state: State,
-  again: { readonly ranges: readonly Range[]; readonly delayMs: number } | undefined,
+  ranges: readonly Range[],
+  { cause, delayMs }: { readonly cause: Error; readonly delayMs: number },
   self: Self<OutputMessage>,
 ): void {
-  if (!again) {
-    state.batch = undefined;
-    if (state.attempts > 0) state.stats.note = null;
-    state.attempts = 0;
-    if (state.queue.packets === 0) return;
-    if (isDue(state)) self.signal({ kind: "flush" });
-    else state.timer ??= self.after(state.entry.batch.lingerMs, { kind: "flush" });
-    return;
+  const { stats, log, clock } = state;
+  state.batch = batchOf(ranges);
+  stats.retried += state.batch.packets.length;
+  stats.note = `retrying: ${cause.message}`;
+  if (state.attempts === 0 && clock.now() - state.warnedAt > WARN_EVERY_MS) {
+    state.warnedAt = clock.now();
+    log.warn("a write failed; it is tried again", { error: cause });
   }
-  state.batch = batchOf(again.ranges);
-  state.stats.retried += state.batch.packets.length;
-  const delayMs = Math.max(again.delayMs, retryDelay(state));
+  const waitMs = Math.max(delayMs, retryDelay(state));
   state.attempts++;
   state.timer?.cancel();
-  state.timer = self.after(delayMs, { kind: "flush" });
+  state.timer = self.after(waitMs, { kind: "flush" });
+}
+
+function recovered(state: State): void {
+  if (state.attempts === 0) return;
+  state.stats.note = null;
+  state.attempts = 0;
 }
 
 /** The first `times` retries come after a fixed delay, those after them after a growing one. */

@@ -23,8 +23,8 @@ export type Receiver = { send(lane: number, message: Delivery, bytes: number): v
 export type Edge = EdgeRef & {
   /** Packets that may still be sent, least over its partitions. */
   creditLeft(): number;
-  /** What may be sent now; undefined before the receiver has attached. */
-  credit(partition: Partition): Credit | undefined;
+  /** What may be sent now. */
+  credit(partition: Partition): Readonly<Credit>;
   /** How many of `packets[from..to)` may be sent now. */
   fits(partition: Partition, packets: readonly Packet[], from: number, to: number): number;
   /** Sends packets; their numbers are `first + i`, or `seqs`. */
@@ -108,7 +108,8 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       done: undefined,
     };
     lane.unsettled.push(delivery);
-    receiver.send(lane.partition.lane, delivery, bytes);
+    // Before the receiver has attached it is only kept: credit bounds it, and others can go on.
+    if (incarnation > 0) receiver.send(lane.partition.lane, delivery, bytes);
   }
 
   const edge: Edge = {
@@ -120,9 +121,8 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       for (const lane of lanes.values()) least = Math.min(least, lane.credit.packets);
       return least;
     },
-    credit: (partition) => (incarnation === 0 ? undefined : laneOf(partition).credit),
+    credit: (partition) => laneOf(partition).credit,
     fits(partition, packets, begin, end) {
-      if (incarnation === 0) return 0;
       const { credit } = laneOf(partition);
       const last = Math.min(end, begin + credit.packets);
       let room = credit.bytes;

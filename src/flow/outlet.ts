@@ -63,9 +63,9 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
     let limitBytes = 0;
     for (const edge of targets) {
       const credit = edge.credit(partition);
-      packetsLeft = Math.min(packetsLeft, credit?.packets ?? 0);
-      bytesLeft = Math.min(bytesLeft, credit?.bytes ?? 0);
-      limitBytes = Math.max(limitBytes, credit?.limit.bytes ?? 0);
+      packetsLeft = Math.min(packetsLeft, credit.packets);
+      bytesLeft = Math.min(bytesLeft, credit.bytes);
+      limitBytes = Math.max(limitBytes, credit.limit.bytes);
     }
     const left = { packetsLeft, bytesLeft, limitBytes };
     run = { partition, targets, ident, packets: [], first, seqs: undefined, ...left };

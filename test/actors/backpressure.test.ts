@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import type { OutputPlugin } from "#src/plugin/define.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
 import { inputEntry, outputEntry, startTestBus, type TestBus } from "../support/test-bus.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -68,6 +69,17 @@ describe("back-pressure", () => {
     expect(bus.wiring.inputs[0]?.stats.packets).toBe(100);
     blocked.open();
     await waitFor(() => blocked.written.length > 1_000, { what: "a goes on" });
+  });
+
+  test("the sibling of an output that never opens gets what the window holds", async () => {
+    const good = probeOutput();
+    const never: OutputPlugin = { ...probeOutput().plugin, open: () => new Promise(() => {}) };
+    await start({
+      inputs: [inputEntry("in", counterInput())],
+      outputs: [outputEntry("never", never, ["in"]), outputEntry("good", good.plugin, ["in"])],
+      bus: { window: { packets: 300, bytes: 1 << 20 } },
+    });
+    await waitFor(() => good.written.length === 300, { what: "a window of packets" });
   });
 
   test("an output that both inputs feed does not let one of them starve", async () => {

@@ -100,7 +100,7 @@ describe("ack ledger", () => {
         (forks, picks) => {
           const ledger = ledgerWith(forks.length);
           const open = forks.flatMap((more, seq) => new Array<number>(more + 1).fill(seq));
-          forks.forEach((more, seq) => ledger.forkRange(seq, 1, more));
+          for (const [seq, more] of forks.entries()) ledger.forkRange(seq, 1, more);
           const left = forks.map((more) => more + 1);
           for (const pick of picks) {
             if (open.length === 0) break;

@@ -38,13 +38,19 @@ describe("edge", () => {
     expect(ledger.watermark()).toBe(4);
   });
 
-  test("sends nothing before its receiver has attached", () => {
-    const { partition } = setUp();
+  test("keeps what it is given before its receiver has attached, within its credit", () => {
+    const { ledger, partition } = setUp();
+    const got: Delivery[] = [];
     const sender = { path: "s", signal() {} };
+    const receiver = { send: (_: number, delivery: Delivery) => void got.push(delivery) };
     const limit = { packets: 10, bytes: 1_000 };
-    const edge = createEdge({ from: "a", to: "b", sender, receiver: { send() {} }, limit });
-    expect(edge.fits(partition, packets(1), 0, 1)).toBe(0);
-    expect(edge.credit(partition)).toBeUndefined();
+    const edge = createEdge({ from: "a", to: "b", sender, receiver, limit });
+    ledger.admit(packets(8), 0, 8);
+    edge.send(partition, packets(8), 0);
+    expect(got).toEqual([]);
+    expect(edge.fits(partition, packets(9), 0, 9)).toBe(2);
+    edge.attached(1);
+    expect(got.map((delivery) => delivery.packets.length)).toEqual([8]);
   });
 
   test("bytes bound it too, and a packet above the whole limit goes when nothing else is out", () => {
