@@ -1,5 +1,4 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
-import { backoffDelay } from "#src/actor/backoff.ts";
 import type { Clock, Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
@@ -17,6 +16,7 @@ import { type Attached, type Delivery, settle } from "#src/flow/delivery.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Packet } from "#src/flow/packet.ts";
+import { retryDelay } from "#src/flow/retry-delay.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
 import type { Verdict } from "#src/plugin/define.ts";
@@ -285,7 +285,7 @@ function retry(
     state.warnedAt = clock.now();
     log.warn("a write failed; it is tried again", { error: cause });
   }
-  const waitMs = Math.max(delayMs, retryDelay(state));
+  const waitMs = Math.max(delayMs, retryDelay(state.entry.retry, state.attempts, state.random));
   state.attempts++;
   state.timer?.cancel();
   state.timer = self.after(waitMs, { kind: "flush" });
@@ -295,11 +295,4 @@ function recovered(state: State): void {
   if (state.attempts === 0) return;
   state.stats.note = null;
   state.attempts = 0;
-}
-
-/** The first `times` retries come after a fixed delay, those after them after a growing one. */
-function retryDelay({ entry: { retry }, attempts, random }: State): number {
-  if (attempts < retry.times) return retry.delayMs;
-  const policy = { minMs: retry.delayMs, maxMs: retry.delayMsMax, randomFactor: 0.2 };
-  return backoffDelay(policy, attempts - retry.times, random);
 }
