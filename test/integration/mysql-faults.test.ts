@@ -138,6 +138,28 @@ describe("position lost", () => {
     client.close();
   });
 
+  onBoth("a server that was reset is not read as if nothing had happened", async (at) => {
+    const { client, db } = await tableOn(at);
+    const reader = await runInput(at, { databases: [db] });
+    await reader.streaming();
+    for (let n = 0; n < 5; n++) await client.query(`INSERT INTO ${db}.a VALUES (${n})`);
+    await reader.rowsReach(5);
+    await waitFor(() => reader.idles.length > 5, { what: "the end of the transactions" });
+    await reader.stop();
+    await killStreams(client);
+    const resume = JSON.parse(JSON.stringify(reader.idles.at(-1))) as Json;
+    await client.query(at.flavor === "mysql" ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER");
+    await client.query(`INSERT INTO ${db}.a VALUES (10)`);
+    const stopped = await runInput(at, { databases: [db] }, { resume });
+    expect((await stopped.fails()).code).toBe("POSITION_LOST");
+    const config = { databases: [db], onPositionLost: "earliest" };
+    const healed = await runInput(at, config, { resume });
+    expect((await healed.rowsReach(1)).map((row) => row.after?.[0])).toEqual([10]);
+    expect(healed.gaps.length).toBe(1);
+    await healed.stop();
+    client.close();
+  });
+
   own.test("transactions that the server lacks are lost, also by GTID", async ({ mysql }) => {
     const { client, db } = await tableOn(mysql);
     const [row] = await client.query("SELECT @@GLOBAL.server_uuid AS uuid");
