@@ -34,14 +34,14 @@ export function compileRowEvent(
 
   /** Undefined when the image lacks a column. */
   function whole(image: Image): string | undefined {
-    let text = "[";
+    let text = "";
     for (let i = 0; i < count; i++) {
       const value = image[i];
       if (value === undefined) return undefined;
-      if (i > 0) text += ",";
-      text += value === null ? "null" : (encoders[i] as ValueEncoder)(value);
+      const json = value === null ? "null" : (encoders[i] as ValueEncoder)(value);
+      text = i === 0 ? json : `${text},${json}`;
     }
-    return `${text}]`;
+    return text;
   }
 
   function partial(images: readonly Image[]): string {
@@ -67,8 +67,10 @@ export function compileRowEvent(
     if ((before && first === undefined) || (after && second === undefined)) {
       return partial([before, after].filter((image) => image !== undefined));
     }
-    if (first === undefined) return `${wholeCols}${second ?? ""}]}`;
-    return second === undefined ? `${wholeCols}${first}]}` : `${wholeCols}${first},${second}]}`;
+    if (first === undefined) return `${wholeCols}[${second ?? ""}]]}`;
+    return second === undefined
+      ? `${wholeCols}[${first}]]}`
+      : `${wholeCols}[${first}],[${second}]]}`;
   }
 
   return {
