@@ -5,6 +5,7 @@ import {
 } from "#src/clients/mysql/connection.ts";
 import { systemClock } from "#src/clock.ts";
 import type { MysqlAddress } from "../services/index.ts";
+import { waitFor } from "./wait-for.ts";
 
 /** Root on a test server, in plain text unless told. */
 export function targetAt(
@@ -30,5 +31,24 @@ export async function freshDatabase(at: Pick<MysqlAddress, "host" | "port">, pre
   const db = `${prefix}_${process.pid}_${++databases}`;
   await client.query(`DROP DATABASE IF EXISTS ${db}`);
   await client.query(`CREATE DATABASE ${db}`);
+  return { client, db };
+}
+
+/** The threads of a server that stream its binlog. */
+export const streams =
+  "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog%'";
+
+/** Ends them, as an operator would, and waits until they are gone. */
+export async function killStreams(client: MysqlConnection): Promise<void> {
+  for (const { id } of await client.query(streams)) {
+    await client.query(`KILL ${id}`).catch(() => {});
+  }
+  await waitFor(async () => (await client.query(streams)).length === 0, { what: "no stream" });
+}
+
+/** A database with the table `a (id INT PRIMARY KEY)`. */
+export async function tableOn(at: Pick<MysqlAddress, "host" | "port">) {
+  const { client, db } = await freshDatabase(at, "f");
+  await client.query(`CREATE TABLE ${db}.a (id INT PRIMARY KEY)`);
   return { client, db };
 }

@@ -7,17 +7,24 @@ import type { TableModel } from "./ddl/table-model.ts";
 export type LogPlace = { readonly lineage: string; readonly file: string; readonly pos: number };
 
 /** From `file:pos` on a table was like this; null: nobody knows what it was like. */
-type Version = { readonly file: string; readonly pos: number; readonly model: TableModel | null };
+type Version = {
+  readonly file: string;
+  readonly pos: number;
+  readonly model: TableModel | null;
+  readonly created: number | null;
+};
 
 type Stored = {
   readonly lineage: string;
   readonly tables: Record<string, readonly Version[]>;
 };
 
-export type KnownTable = {
+export type TableAtPlace = {
   readonly db: string;
   readonly table: string;
   readonly model: TableModel;
+  /** Set when it may hold more than the stream told by then, of this second of the server. */
+  readonly created: number | null;
 };
 
 /** What tables were like along the binlog that was read: for who reads a piece of it again. */
@@ -26,10 +33,11 @@ export type SchemaHistory = {
    * What is known at a place, of those tables of which it is known. Nothing at a place that the
    * history did not reach: a person may have jumped over statements.
    */
-  at(place: LogPlace): readonly KnownTable[];
+  at(place: LogPlace): readonly TableAtPlace[];
   /** Forgets everything: from now on places are those of another server, or after a gap. */
   restart(lineage: string): void;
-  note(place: LogPlace, db: string, table: string, model: TableModel | null): void;
+  /** From this place on the table is like this; null: nobody knows. */
+  note(place: LogPlace, table: Omit<TableAtPlace, "model"> & Pick<Version, "model">): void;
   /** Everything up to here was looked at. */
   reached(place: LogPlace): void;
   /** Writes down what is not written yet, durably enough for a killed process. */
@@ -74,9 +82,10 @@ export async function openSchemaHistory(dir: string | undefined): Promise<Schema
     at(place) {
       if (!reached || place.lineage !== lineage || !isAtOrBefore(place, reached)) return [];
       return [...tables].flatMap(([key, versions]) => {
-        const model = versions.findLast((version) => isAtOrBefore(version, place))?.model;
+        const version = versions.findLast((each) => isAtOrBefore(each, place));
         const [db = "", table = ""] = key.split("\0");
-        return model ? [{ db, table, model }] : [];
+        if (!version?.model) return [];
+        return [{ db, table, model: version.model, created: version.created }];
       });
     },
     restart(other) {
@@ -86,7 +95,7 @@ export async function openSchemaHistory(dir: string | undefined): Promise<Schema
       historyDirty = true;
       reachedDirty = true;
     },
-    note({ file, pos }, db, table, model) {
+    note({ file, pos }, { db, table, model, created }) {
       const key = `${db}\0${table}`;
       const versions = tables.get(key) ?? [];
       const last = versions.at(-1);
@@ -95,7 +104,7 @@ export async function openSchemaHistory(dir: string | undefined): Promise<Schema
       const before = versions.filter((each) => isAtOrBefore(each, { file, pos }));
       if (before.length < versions.length && reached) reached = { ...reached, file, pos };
       tables.delete(key);
-      tables.set(key, [...before, { file, pos, model }].slice(-versionsMax));
+      tables.set(key, [...before, { file, pos, model, created }].slice(-versionsMax));
       const oldest = tables.keys().next().value;
       if (tables.size > tablesMax && oldest !== undefined) tables.delete(oldest);
       historyDirty = true;

@@ -1,12 +1,18 @@
-import { DbusError } from "../../errors.ts";
 import type { Flavor } from "./binlog/event.ts";
 import type { SchemaLookup } from "./binlog/schema-lookup.ts";
 import { isNullable, type TableMap } from "./binlog/table-map.ts";
 import type { MysqlConnection } from "./connection.ts";
-import { applyStatement } from "./ddl/apply.ts";
+import { applyStatement, type Change } from "./ddl/apply.ts";
 import type { TableModel } from "./ddl/table-model.ts";
+import { createKnownTables, type KnownTable } from "./known-tables.ts";
+import { altered, notVisible } from "./schema-error.ts";
 import type { LogPlace, SchemaHistory } from "./schema-history.ts";
-import { databaseCharset, describeAll, describeTable } from "./schema-query.ts";
+import {
+  type DescribedTable,
+  databaseCharset,
+  describeAll,
+  describeTable,
+} from "./schema-query.ts";
 
 /*
  * Names of columns for servers whose binlog does not carry them. `information_schema` speaks of
@@ -72,16 +78,6 @@ export type SchemaCacheOptions = {
   readonly tablesMax?: number;
 };
 
-type Entry = {
-  readonly db: string;
-  readonly table: string;
-  readonly model: TableModel;
-  /** When it was made like this, Unix seconds; null for what the stream itself told. */
-  readonly created: number | null;
-  /** It held for an event of this stream. */
-  readonly proven: boolean;
-};
-
 const seenMax = 64;
 const textMax = 65_536;
 const changesNothing =
@@ -90,42 +86,12 @@ const changesNothing =
 export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
   const { history } = options;
   const tablesMax = options.tablesMax ?? 2_000;
-  const entries = new Map<string, Entry>();
+  const tables = createKnownTables(history, tablesMax);
   /** The newest statements that changed something. */
   const seen: { readonly db: string; readonly sql: string }[] = [];
-  /** Tables of which a statement that was not understood said something. */
-  const lost = new Set<string>();
   let since = Number.POSITIVE_INFINITY;
-  /** From this second on every wanted table is known, or is not there. */
-  let completeSince = Number.POSITIVE_INFINITY;
   let lineage: string | undefined;
   let flavor: Flavor = "mysql";
-
-  function put(entry: Entry) {
-    const key = keyOf(entry.db, entry.table);
-    entries.delete(key);
-    entries.set(key, entry);
-    lost.delete(key);
-    for (const oldest of entries.keys()) {
-      if (entries.size <= tablesMax) break;
-      entries.delete(oldest);
-      completeSince = Number.POSITIVE_INFINITY;
-    }
-  }
-
-  function forget(entry: Entry, place: LogPlace) {
-    entries.delete(keyOf(entry.db, entry.table));
-    if (lost.size < tablesMax) lost.add(keyOf(entry.db, entry.table));
-    else completeSince = Number.POSITIVE_INFINITY;
-    history.note(place, entry.db, entry.table, null);
-  }
-
-  /** What was known before and holds for an event of that time. */
-  function heldAt(db: string, table: string, timestamp: number): Entry | undefined {
-    const entry = entries.get(keyOf(db, table));
-    const holds = entry && (entry.proven || (entry.created ?? 0) <= timestamp);
-    return holds ? entry : undefined;
-  }
 
   function alteredAfter(created: number | null, needed: Needed): boolean {
     const { db, table, timestamp } = needed;
@@ -133,91 +99,125 @@ export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
     return !seen.some((each) => mayChange(each.db, each.sql, { db, table }));
   }
 
+  function choose(needed: Needed, now: DescribedTable | undefined): KnownTable {
+    const { db, table, timestamp } = needed;
+    const known = tables.heldAt(db, table, timestamp);
+    // What was altered at this time or later, and did not go by, is ahead in the stream.
+    const ahead = now === undefined || (now.created ?? 0) >= timestamp;
+    if (known && ahead) return provenAt(known, timestamp);
+    if (now === undefined) throw notVisible(db, table);
+    if (alteredAfter(now.created, needed) && !options.trustCurrent) {
+      throw altered(db, table, now.created, timestamp);
+    }
+    return provenAt({ ...now, db, table, proven: false }, timestamp);
+  }
+
   /** Applies what is understood, and forgets what may have been touched by the rest. */
-  function change({ db, sql, timestamp, place }: Statement) {
-    const changes =
-      sql.length > textMax || sql.includes("\ufffd")
-        ? undefined
-        : applyStatement(sql, db, flavor, {
-            known: (of, table) => heldAt(of, table, timestamp)?.model,
-            absent: (of, table) =>
-              timestamp > completeSince &&
-              !lost.has(keyOf(of, table)) &&
-              !entries.has(keyOf(of, table)),
-          });
-    if (changes === undefined) {
-      for (const entry of entries.values()) if (mayChange(db, sql, entry)) forget(entry, place);
+  function change(statement: Statement) {
+    const { db, sql, timestamp, place } = statement;
+    const touched = [...tables.all()].filter((known) => mayChange(db, sql, known));
+    for (const known of touched) {
+      // It was learnt from the server after that statement, and may hold it already.
+      if (!known.proven && (known.created ?? 0) > timestamp) tables.forget(known, place);
+    }
+    const once = apply(statement, new Map());
+    if (once === undefined || (isOfItsSecond(touched, timestamp) && !settles(statement, once))) {
+      for (const known of touched) tables.forget(known, place);
       return;
     }
-    for (const { db: of, table, model } of changes) {
-      for (const entry of entries.values()) {
-        const alike = sameFolded(entry.db, of) && sameFolded(entry.table, table);
-        if (alike) forget(entry, place);
+    for (const { db: of, table, model } of once) {
+      for (const known of touched) {
+        if (sameFolded(known.db, of) && sameFolded(known.table, table)) tables.forget(known, place);
       }
-      if (model === null) lost.delete(keyOf(of, table));
-      else put({ db: of, table, model, created: null, proven: true });
-      history.note(place, of, table, model);
+      if (model === null) tables.gone(of, table);
+      else tables.put({ db: of, table, model, created: null, proven: true });
+      history.note(place, { db: of, table, model, created: null });
     }
+  }
+
+  /** `made` stands before what is known. */
+  function apply({ db, sql, timestamp }: Statement, made: ReadonlyMap<string, Change>) {
+    if (!understood(sql)) return undefined;
+    return applyStatement(sql, db, flavor, {
+      known(of, table) {
+        const change = made.get(`${of}\0${table}`);
+        if (change) return change.model ?? undefined;
+        return tables.heldAt(of, table, timestamp)?.model;
+      },
+      absent: (of, table) => tables.absent(of, table, timestamp),
+    });
+  }
+
+  /**
+   * Whether a statement gives the same when it is run on its own result, or cannot be run on it.
+   * Then it does not matter whether what we know holds it already; after a swap of names it does.
+   */
+  function settles(statement: Statement, once: readonly Change[]): boolean {
+    const made = new Map(once.map((change) => [`${change.db}\0${change.table}`, change]));
+    const twice = apply(statement, made);
+    return twice === undefined || JSON.stringify(twice) === JSON.stringify(once);
   }
 
   return {
     lookup(db, table, _id, map) {
-      const model = entries.get(keyOf(db, table))?.model;
+      const model = tables.get(db, table)?.model;
       return model && schemaOf(model, map);
     },
     begin(place, of, jumped) {
       flavor = of;
-      if (jumped) entries.clear();
-      if (jumped || lineage === undefined) {
-        lost.clear();
-        completeSince = Number.POSITIVE_INFINITY;
+      const first = lineage === undefined;
+      const known = first && !jumped ? history.at(place) : [];
+      if (first || jumped) tables.clear();
+      if (known.length === 0 && (first || jumped || lineage !== place.lineage)) {
+        history.restart(place.lineage);
       }
-      if (jumped) history.restart(place.lineage);
-      else if (lineage === undefined) {
-        const known = history.at(place);
-        if (known.length === 0) history.restart(place.lineage);
-        for (const each of known) put({ ...each, created: null, proven: true });
-      } else if (lineage !== place.lineage) history.restart(place.lineage);
+      for (const each of known) tables.put({ ...each, proven: each.created === null });
       lineage = place.lineage;
     },
     async prefetch(connection, wants) {
       const found = await describeAll(connection, wants, tablesMax);
       if (found === undefined) return;
       for (const each of found.tables) {
-        if (!entries.has(keyOf(each.db, each.table))) put({ ...each, proven: false });
+        if (!tables.get(each.db, each.table)) tables.put({ ...each, proven: false });
       }
-      completeSince = Math.min(completeSince, found.asOf);
+      tables.completeFrom(found.asOf);
     },
     async load(connection, needed) {
       const { db, table, timestamp, place } = needed;
       since = Math.min(since, timestamp);
-      const known = heldAt(db, table, timestamp);
       const now = await describeTable(connection, db, table);
-      // What was altered at this time or later, and did not go by, is ahead in the stream.
-      const ahead = now === undefined || (now.created ?? 0) >= timestamp;
-      let entry: Entry;
-      if (known && ahead) entry = { ...known, proven: true };
-      else if (now === undefined) throw notVisible(db, table);
-      else if (alteredAfter(now.created, needed) && !options.trustCurrent) {
-        throw altered(db, table, now.created, timestamp);
-      } else entry = { ...now, db, table, proven: true };
-      const model = await withCharsets(connection, entry, now?.model);
-      put({ ...entry, model });
-      history.note(place, db, table, model);
+      const chosen = choose(needed, now);
+      const model = await withCharsets(connection, chosen, now?.model);
+      tables.put({ ...chosen, model });
+      history.note(place, { db, table, model, created: chosen.proven ? null : chosen.created });
     },
     statement(statement) {
       since = Math.min(since, statement.timestamp);
       if (changesNothing.test(statement.sql)) return undefined;
       const { db, sql } = statement;
-      seen.push({ db, sql: sql.length <= textMax ? sql : "\ufffd" });
+      seen.push({ db, sql: understood(sql) ? sql : "\ufffd" });
       if (seen.length > seenMax) seen.shift();
       change(statement);
       return history.save();
     },
     get size() {
-      return entries.size;
+      return tables.size;
     },
   };
+}
+
+/** Within the second of its own change a table may hold more than has gone by. */
+function provenAt(known: KnownTable, timestamp: number): KnownTable {
+  return { ...known, proven: known.proven || (known.created ?? 0) < timestamp };
+}
+
+function isOfItsSecond(touched: readonly KnownTable[], timestamp: number): boolean {
+  return touched.some((known) => !known.proven && known.created === timestamp);
+}
+
+/** Bytes that are not UTF-8 may be a name in another character set. */
+function understood(sql: string): boolean {
+  return sql.length <= textMax && !sql.includes("\ufffd");
 }
 
 /** Errs on the side of yes: the statement would have to spell the table's or database's name. */
@@ -226,17 +226,11 @@ function mayChange(
   sql: string,
   entry: { readonly db: string; readonly table: string },
 ): boolean {
-  // Bytes that are not UTF-8 may be a name in another character set.
-  if (sql.length > textMax || sql.includes("\ufffd")) return true;
+  if (!understood(sql)) return true;
   const text = sql.replaceAll("``", "`").toLowerCase();
   if (text.includes(entry.table.toLowerCase())) return true;
   const wholeDb = /\b(database|schema)\b/.test(text);
   return wholeDb && (db === entry.db || text.includes(entry.db.toLowerCase()));
-}
-
-/** NUL is in no identifier. */
-function keyOf(db: string, table: string): string {
-  return `${db}\0${table}`;
 }
 
 function sameFolded(a: string, b: string): boolean {
@@ -258,7 +252,7 @@ function schemaOf(model: TableModel, map: TableMap) {
 /** A column without a character set has its database's, or what the same column has now. */
 async function withCharsets(
   connection: MysqlConnection,
-  entry: Entry,
+  entry: KnownTable,
   now: TableModel | undefined,
 ): Promise<TableModel> {
   const { model, db } = entry;
@@ -272,25 +266,4 @@ async function withCharsets(
     return { ...column, charset: same?.charset ?? byDefault };
   });
   return { ...model, columns };
-}
-
-function notVisible(db: string, table: string): DbusError {
-  const message = `${db}.${table} was dropped since its rows were logged, or the account may not see it`;
-  const remedy = `GRANT SELECT ON ${quoted(db)}.${quoted(table)} to the account, or ${names}`;
-  return new DbusError("SCHEMA_UNKNOWN", message, { remedy, place: { path: `${db}.${table}` } });
-}
-
-const names = "SET GLOBAL binlog_row_metadata = FULL for what is written from now on";
-
-function altered(db: string, table: string, at: number | null, logged: number): DbusError {
-  const when = (seconds: number) => new Date(seconds * 1000).toISOString();
-  const message = `${db}.${table} was altered at ${when(at ?? 0)}, after rows of ${when(logged)}`;
-  const remedy =
-    `${names}; if its columns are the same as before, schema: current reads the rest; ` +
-    "without a checkpoint start: latest passes over it";
-  return new DbusError("SCHEMA_UNKNOWN", message, { remedy, place: { path: `${db}.${table}` } });
-}
-
-function quoted(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }

@@ -145,6 +145,23 @@ describe("schema cache", () => {
     expect(await behind.load(100)).toBe("loaded");
   });
 
+  test("within the second of its own change a table may hold the statement already", async () => {
+    const after = async (sql: string) => {
+      const { prefetch, statement, names } = await cacheOn({ columns: ["id", "x"], created: 100 });
+      await prefetch();
+      await statement(sql, 100);
+      return names();
+    };
+    expect(await after("ALTER TABLE orders ADD y INT")).toEqual(["id", "x", "y"]);
+    expect(await after("ALTER TABLE orders ADD x INT")).toBeUndefined();
+    const swap = "ALTER TABLE orders RENAME COLUMN id TO x, RENAME COLUMN x TO id";
+    expect(await after(swap)).toBeUndefined();
+    const late = await cacheOn({ columns: ["id", "x"], created: 101 });
+    await late.prefetch();
+    await late.statement("ALTER TABLE orders ADD y INT", 100);
+    expect(late.names()).toBeUndefined();
+  });
+
   test("forgets what a statement may have changed, and nothing else", async () => {
     const forgets = async (db: string, sql: string) => {
       const { cache, load, statement } = await cacheOn({ columns: ["id"], created: 50 });
@@ -182,15 +199,18 @@ describe("schema history", () => {
     primaryKey: [],
     charset: undefined,
   });
+  const version = (of: ReturnType<typeof model> | null) => ({
+    ...{ db: "shop", table: "orders", model: of, created: null },
+  });
   const namesAt = (history: SchemaHistory, place: ReturnType<typeof at>) =>
     history.at(place).map((known) => known.model.columns.map((column) => column.name));
 
   test("tells what a table was like at a place that it reached", async () => {
     const history = await openSchemaHistory(undefined);
     history.restart("u1");
-    history.note(at(100), "shop", "orders", model("a"));
-    history.note(at(200), "shop", "orders", model("a", "b"));
-    history.note(at(50, "b.1000000"), "shop", "orders", null);
+    history.note(at(100), version(model("a")));
+    history.note(at(200), version(model("a", "b")));
+    history.note(at(50, "b.1000000"), version(null));
     history.reached(at(60, "b.1000000"));
     expect(namesAt(history, at(99))).toEqual([]);
     expect(namesAt(history, at(100))).toEqual([["a"]]);
@@ -207,7 +227,7 @@ describe("schema history", () => {
     const dir = await mkdtemp(join(tmpdir(), "dbus-history-"));
     const first = await openSchemaHistory(join(dir, "in"));
     first.restart("u1");
-    first.note(at(100), "shop", "orders", model("a"));
+    first.note(at(100), version(model("a")));
     first.reached(at(500));
     await first.save();
     expect(namesAt(await openSchemaHistory(join(dir, "in")), at(300))).toEqual([["a"]]);
@@ -219,10 +239,10 @@ describe("schema history", () => {
   test("read again from an earlier place it reaches only as far as it was read again", async () => {
     const history = await openSchemaHistory(undefined);
     history.restart("u1");
-    history.note(at(100), "shop", "orders", model("a"));
-    history.note(at(200), "shop", "orders", model("b"));
+    history.note(at(100), version(model("a")));
+    history.note(at(200), version(model("b")));
     history.reached(at(500));
-    history.note(at(150), "shop", "orders", model("c"));
+    history.note(at(150), version(model("c")));
     expect(namesAt(history, at(300))).toEqual([]);
     expect(namesAt(history, at(150))).toEqual([["c"]]);
   });
@@ -230,7 +250,7 @@ describe("schema history", () => {
   test("a table known from before a restart is followed through its changes", async () => {
     const history = await openSchemaHistory(undefined);
     history.restart("u1");
-    history.note(place, "shop", "orders", model("id", "x"));
+    history.note(place, version(model("id", "x")));
     history.reached(at(500));
     const now = { columns: ["id", "y"], created: 200 };
     const { load, names, statement } = await cacheOn(now, false, history);

@@ -3,6 +3,7 @@ import { Duplex } from "node:stream";
 import { createWire } from "#src/clients/mysql/wire.ts";
 import { toDbusError } from "#src/errors.ts";
 import { createManualClock } from "../../support/manual-clock.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 /** A socket whose other end is the test. */
 function fakeSocket() {
@@ -58,8 +59,7 @@ describe("wire", () => {
     const { socket } = fakeSocket();
     const { wire } = wireOn(socket, 50);
     for (let n = 1; n <= 40; n++) socket.push(packet(n, "0123456789"));
-    await Bun.sleep(1);
-    expect(socket.isPaused()).toBe(true);
+    await waitFor(() => socket.isPaused(), { what: "the pause" });
     expect(socket.readableLength).toBeGreaterThan(300);
     let count = 0;
     while (count < 40) count += (await wire.read()).length;
@@ -72,7 +72,7 @@ describe("wire", () => {
     const { wire } = wireOn(socket);
     socket.push(packet(1, "last"));
     socket.push(null);
-    await Bun.sleep(1);
+    await waitFor(() => socket.destroyed, { what: "the end" });
     expect(texts(await wire.read())).toEqual(["last"]);
     expect(await codeOf(wire.read())).toBe("MYSQL_UNREACHABLE");
     expect(await codeOf(wire.read())).toBe("MYSQL_UNREACHABLE");
@@ -90,7 +90,7 @@ describe("wire", () => {
     const blocked = fakeSocket();
     const second = wireOn(blocked.socket, 5);
     blocked.socket.push(packet(1, "enough"));
-    await Bun.sleep(1);
+    await waitFor(() => blocked.socket.isPaused(), { what: "the pause" });
     second.clock.advance(60_000);
     expect(texts(await second.wire.read())).toEqual(["enough"]);
     second.clock.advance(999);

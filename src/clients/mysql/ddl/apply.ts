@@ -12,7 +12,7 @@ export type Change = {
   readonly model: TableModel | null;
 };
 
-export type KnownTables = {
+export type TablesOfStatement = {
   known(db: string, table: string): TableModel | undefined;
   /** Whether there is surely no such table. */
   absent(db: string, table: string): boolean;
@@ -26,7 +26,7 @@ export function applyStatement(
   sql: string,
   defaultDb: string,
   flavor: Flavor,
-  tables: KnownTables,
+  tables: TablesOfStatement,
 ): readonly Change[] | undefined {
   try {
     const reader = createReader(tokenize(sql, flavor));
@@ -37,7 +37,7 @@ export function applyStatement(
   }
 }
 
-type Context = KnownTables & { readonly defaultDb: string; readonly flavor: Flavor };
+type Context = TablesOfStatement & { readonly defaultDb: string; readonly flavor: Flavor };
 
 function statement(reader: Reader, context: Context): readonly Change[] | undefined {
   if (reader.take("CREATE")) return create(reader, context);
