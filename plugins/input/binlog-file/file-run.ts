@@ -1,4 +1,4 @@
-import { DbusError, type InputContext, type Json, type Packet, sleep, toDbusError } from "#plugin";
+import { DbusError, type InputContext, type Json, type Packet, sleep } from "#plugin";
 import { type BinlogDecoder, createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
 import { type BinlogFileReader, openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
@@ -6,6 +6,8 @@ import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binl
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import { noSchema } from "#src/clients/mysql/binlog/schema-lookup.ts";
 import type { TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
+import { inFile, lost } from "./file-errors.ts";
+import { createFileLag, type FileLag } from "./file-lag.ts";
 import { type BinlogFile, binlogFile, inOrder, listFiles } from "./file-list.ts";
 
 export type FileRunOptions = {
@@ -38,6 +40,7 @@ type Reading = {
   rows: RowStream | undefined;
   batch: Packet[];
   turnEnds: number;
+  readonly lag: FileLag;
   /** The file that the last one named as the next. */
   expected: string | undefined;
 };
@@ -51,6 +54,7 @@ export async function runFiles(run: FileRun, context: InputContext): Promise<voi
     rows: undefined,
     batch: [],
     turnEnds,
+    lag: createFileLag(context, run.options.files),
     expected: undefined,
   };
   let file = await firstFile(run, context);
@@ -77,11 +81,6 @@ async function firstFile(run: FileRun, context: InputContext): Promise<BinlogFil
       return undefined;
     }
   }
-}
-
-function lost(name: string): DbusError {
-  const remedy = "put the file back, or dbc checkpoint reset to begin with the first one";
-  return new DbusError("POSITION_LOST", `${name} is not there any more`, { remedy });
 }
 
 /** Whether to look again, after a while. */
@@ -161,6 +160,9 @@ async function readEvents(
     const filled = await reader.fill();
     await handOver(reading);
     if (filled === "read") {
+      context.reportState(null);
+      const { timestamp } = reading.rows?.progress() ?? { timestamp: 0 };
+      if (timestamp > 0) await reading.lag.behind(file, reader.pos(), timestamp);
       await turn(reading);
       continue;
     }
@@ -172,6 +174,7 @@ async function readEvents(
       if (filled === "partial") await noteTail(reading, file, reader.pos(), next);
       return;
     }
+    reading.lag.none();
     if (!(await waitFor(run.options, context, "waiting for more"))) {
       if (filled === "partial" && run.options.pollMs === undefined) warnTail(context, file, reader);
       return;
@@ -248,8 +251,6 @@ async function handOver(reading: Reading): Promise<void> {
   const { rows, context } = reading;
   if (rows === undefined) return;
   if (!rows.inTransaction()) context.idle(rows.position());
-  const seconds = Math.max(0, context.clock.wall() / 1000 - rows.progress().timestamp);
-  context.reportLag({ seconds: Math.round(seconds) });
 }
 
 async function turn(reading: Reading): Promise<void> {
@@ -283,17 +284,5 @@ function warnTail(context: InputContext, file: BinlogFile, reader: BinlogFileRea
   context.log.warn("the last file ends in the midst of an event, which is left out", {
     file: file.path,
     pos: reader.pos(),
-  });
-}
-
-/** Says in which file it happened. On disk a wrong checksum does not heal by reading again. */
-function inFile(thrown: unknown, file: BinlogFile, pos: number): DbusError {
-  const error = toDbusError(thrown);
-  const code = error.code === "BINLOG_CHECKSUM" ? "BINLOG_CORRUPT" : error.code;
-  if (error.place !== undefined && code === error.code) return error;
-  const place = { file: file.path, path: `${pos}` };
-  return new DbusError(code, `${file.path} before ${pos}: ${error.message}`, {
-    cause: error,
-    place,
   });
 }

@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { appendFile, copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  copyFile,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Json, Packet } from "#plugin";
@@ -145,6 +154,25 @@ describe("BinlogFileInput", () => {
     await copyFile(shop, join(dir, "b.000002"));
     await waitFor(() => bus.packets.length === 2 * whole.length, { what: "the second file's" });
     expect(shown(bus.packets)).toEqual([...whole, ...whole]);
+    bus.abort();
+    await done;
+  });
+
+  test("is behind by time and bytes while there is more, and not at all at the end", async () => {
+    const dir = await folder();
+    const { size } = await stat(shop);
+    await copyFile(shop, join(dir, "b.000001"));
+    await copyFile(shop, join(dir, "b.000002"));
+    const { bus, done } = await start({ files: [join(dir, "b.*")], follow: true, pollMs: 10 });
+    await waitFor(() => bus.lags.some(({ bytes }) => bytes === 0), { what: "the end" });
+    const [first] = bus.lags;
+    expect(first?.seconds).toBeGreaterThan(24 * 3600);
+    expect(first?.bytes).toBeGreaterThan(0);
+    expect(first?.bytes).toBeLessThanOrEqual(2 * size);
+    const ended = bus.lags.findIndex(({ bytes }) => bytes === 0);
+    const seen = bus.lags.length;
+    await waitFor(() => bus.lags.length > seen + 2, { what: "more looks at the end" });
+    for (const lag of bus.lags.slice(ended)) expect(lag).toEqual({ seconds: 0, bytes: 0 });
     bus.abort();
     await done;
   });
