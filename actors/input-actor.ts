@@ -174,6 +174,9 @@ function ended(
   if (state.run?.abort.signal.aborted) return;
   state.run = undefined;
   state.stats.state = "finished";
+  // Nothing comes after the end, so nothing can be behind it.
+  state.stats.lagSeconds = null;
+  state.stats.lagBytes = null;
   state.log.info("the source has come to its end", { input: state.entry.name });
   state.onFinished();
 }

@@ -93,6 +93,21 @@ describe("delivery", () => {
     expect(out.written).toEqual(numbers(100));
   });
 
+  test("an input that has come to its end is behind nothing any more", async () => {
+    const far = inputOf(async (context) => {
+      context.reportLag({ seconds: 28_000_000, bytes: 5 });
+      await context.emitBatch([packetOf("in", 1)]);
+    });
+    const out = probeOutput();
+    const bus = await start({
+      inputs: [inputEntry("in", far)],
+      outputs: [outputEntry("out", out.plugin, ["in"])],
+    });
+    const status = () => bus.admin.stat().inputs[0];
+    await waitFor(() => status()?.state === "finished", { what: "the end" });
+    expect(status()).toMatchObject({ lagSeconds: null, lagBytes: null });
+  });
+
   test("what is refused for good is in the dead letters, and the rest goes on", async () => {
     const out = probeOutput();
     out.answers.push(({ position }) =>
