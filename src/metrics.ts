@@ -12,6 +12,8 @@ type Sample = { readonly labels: Readonly<Record<string, string>>; readonly valu
 export function metricsText(stat: Stat, root: ActorStatus): Promise<string> {
   const registry = new Registry();
   const add = (kind: "counter" | "gauge", name: string, help: string, all: readonly Sample[]) => {
+    // Without a label, prom-client would make up a 0 for what nobody has measured.
+    if (all.length === 0) return;
     const labelNames = [...new Set(all.flatMap(({ labels }) => Object.keys(labels)))];
     const options = { name: `dbus_${name}`, help, labelNames, registers: [registry] };
     const metric = kind === "counter" ? new Counter(options) : new Gauge(options);
@@ -199,4 +201,8 @@ function addActors(root: ActorStatus, add: Add): void {
     "The same in bytes.",
     each((a) => a.mailbox.bytes),
   );
+  const credit = actors.flatMap(({ path, credit }) =>
+    Object.entries(credit).map(([to, value]) => ({ labels: { actor: path, to }, value })),
+  );
+  add("gauge", "actor_credit_packets", "What it may still send.", credit);
 }
