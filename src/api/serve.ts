@@ -7,8 +7,8 @@ import type { AdminPort } from "./port.ts";
 
 export type AdminServer = { readonly url: string; stop(): Promise<void> };
 
-/** Bodies above this are refused by the server before the app sees them. */
-const bodyBytesMax = 4 * 1024 * 1024;
+/** Above what the app takes, so that its answer to a body that is too large has code and remedy. */
+const bodyBytesMax = 2 ** 31 - 1;
 const idleSeconds = 10;
 /** A command may wait for what is in flight. */
 const commandSeconds = 120;
