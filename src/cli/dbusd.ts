@@ -10,7 +10,7 @@ import { startDaemon } from "../main.ts";
 import { createRegistry } from "../plugin/registry.ts";
 import { bannerText } from "./banner.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
-import { exitCodeOf, exitCodes } from "./exit-code.ts";
+import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
 import { quickstart } from "./quickstart.ts";
 import { onSignals } from "./signals.ts";
@@ -81,7 +81,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   const { config, problems } = loaded;
   io.err(problemsText(problems));
   if (options.action === "print-config") return printConfig(loaded, load, io);
-  if (config === null || hasErrors(problems)) return exitCodes.usage;
+  if (config === null || hasErrors(problems)) return exitCodeOfProblems(problems);
   if (options.action === "check") {
     io.out(`${file}: it can be used\n`);
     return exitCodes.clean;

@@ -1,4 +1,5 @@
-import type { DbusError, ErrorCode } from "../errors.ts";
+import type { Problem } from "../config/problem.ts";
+import type { ErrorCode } from "../errors.ts";
 
 /** The exit codes of both commands, as --help and docs/operations.md tell them. */
 export const exitCodes = {
@@ -37,6 +38,13 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   DAEMON_UNREACHABLE: exitCodes.unreachable,
 };
 
-export function exitCodeOf(error: DbusError): number {
+/** What is wrong with a configuration: where it may listen has a code of its own. */
+export function exitCodeOfProblems(problems: readonly Problem[]): number {
+  const errors = problems.filter(({ severity }) => severity === "error");
+  const unsafe = errors.length > 0 && errors.every(({ code }) => code === "ADMIN_UNSAFE");
+  return unsafe ? exitCodes.listen : exitCodes.usage;
+}
+
+export function exitCodeOf(error: { readonly code: ErrorCode }): number {
   return byCode[error.code] ?? exitCodes.failed;
 }

@@ -4,7 +4,7 @@ import type { Registry } from "../plugin/registry.ts";
 import type { Graph } from "./compile.ts";
 import type { Config } from "./config.ts";
 import { isRecord, problemAt, type Reading } from "./entries.ts";
-import { hasErrors, type Problem, pathText, problemsText } from "./problem.ts";
+import { hasErrors, inFileOrder, type Problem, pathText, problemsText } from "./problem.ts";
 import { secretFiles, substitute } from "./substitute.ts";
 import { readWhole } from "./whole.ts";
 import { parseYaml } from "./yaml.ts";
@@ -52,8 +52,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
     substituted: paths,
     placeOf: yaml.placeOf,
   };
-  const absent = missing.map(({ path, what }): Problem => {
-    const remedy = "set it before the start, or give a default: ${NAME:-default}";
+  const absent = missing.map(({ path, what, remedy }): Problem => {
     return { ...problemAt(yaml, path, what, remedy), code: "SECRET_MISSING" };
   });
   const substituted = value as Record<string, unknown>;
@@ -61,7 +60,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   // A secret that is not there is an empty text: what that breaks would only repeat the fact.
   const hidden = new Set(missing.map(({ path }) => pathText(path)));
   const others = whole.problems.filter((problem) => !hidden.has(problem.place.path ?? ""));
-  const problems = [...absent, ...others];
+  const problems = inFileOrder([...absent, ...others]);
   return { config: hasErrors(problems) ? null : whole.config, problems, edges: whole.edges };
 }
 
@@ -76,18 +75,42 @@ export async function requireConfig(file: string, options: LoadOptions): Promise
 
 function readText(file: string): string | Problem {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    const bytes = readFileSync(file);
+    return textOf(bytes) ?? notUtf8(bytes, file);
   } catch (error) {
     const reason = (error as { code?: unknown } | null)?.code;
     const place = { file };
-    if (error instanceof TypeError) {
-      const message = "the file is not valid UTF-8";
-      const remedy = "save the file as UTF-8";
-      return { severity: "error", code: "CONFIG_SYNTAX", message, place, remedy };
-    }
     const why = typeof reason === "string" ? reason : toDbusError(error).message;
     const message = `the file cannot be read: ${why}`;
     const { remedy } = new DbusError("CONFIG_NOT_FOUND", message);
     return { severity: "error", code: "CONFIG_NOT_FOUND", message, place, remedy };
+  }
+}
+
+/** undefined when the bytes are not valid UTF-8. */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names the first byte that is wrong. No byte of a longer character is a line feed. */
+function notUtf8(bytes: Buffer, file: string): Problem {
+  let line = 1;
+  let from = 0;
+  for (;;) {
+    const end = bytes.indexOf(0x0a, from);
+    const piece = bytes.subarray(from, end < 0 ? bytes.length : end);
+    if (textOf(piece) === undefined || end < 0) {
+      const column = [...piece.toString("utf8")].indexOf("\ufffd") + 1;
+      const message = "a byte here is not valid UTF-8";
+      const place = { file, line, column };
+      const remedy = "save the file as UTF-8";
+      return { severity: "error", code: "CONFIG_SYNTAX", message, place, remedy };
+    }
+    from = end + 1;
+    line++;
   }
 }

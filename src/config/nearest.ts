@@ -1,10 +1,12 @@
 /**
  * The word nearest to what was written, when it is near enough to be meant: at most a third of its
- * letters changed (two at the least), by Damerau-Levenshtein distance, case not counted.
+ * letters changed (two at the least, but one of three), by Damerau-Levenshtein distance, case not
+ * counted.
  */
 export function nearest(written: string, words: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(written.length / 3)) + 1;
+  const least = written.length > 3 ? 2 : 1;
+  let bestDistance = Math.max(least, Math.floor(written.length / 3)) + 1;
   for (const word of words) {
     if (Math.abs(word.length - written.length) >= bestDistance) continue;
     const distance = editDistance(written.toLowerCase(), word.toLowerCase());

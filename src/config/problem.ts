@@ -28,12 +28,15 @@ export function placeText(place: Place): string {
   return `${place.file ?? "config"}${spot}`;
 }
 
-/** Two lines a problem: where and what, then what would be right. In the order of the file. */
+/** The same problems in the order in which the file is read. */
+export function inFileOrder(problems: readonly Problem[]): readonly Problem[] {
+  const at = ({ place }: Problem) => (place.line ?? 0) * 100_000 + (place.column ?? 0);
+  return [...problems].sort((a, b) => at(a) - at(b));
+}
+
+/** Two lines a problem: where and what, then what would be right. */
 export function problemsText(problems: readonly Problem[]): string {
-  const at = (problem: Problem) =>
-    (problem.place.line ?? 0) * 100_000 + (problem.place.column ?? 0);
-  return [...problems]
-    .sort((a, b) => at(a) - at(b))
+  return problems
     .map((problem) => {
       const path = problem.place.path ? ` ${problem.place.path}:` : "";
       return (

@@ -18,11 +18,13 @@ export type SecretSource = {
   readonly readSecret: (path: string) => string;
 };
 
+type Missing = { readonly path: Path; readonly what: string; readonly remedy: string };
+
 export type Substituted = {
   readonly value: unknown;
   /** Paths of the texts in which something was put. */
   readonly paths: ReadonlySet<string>;
-  readonly missing: readonly { readonly path: Path; readonly what: string }[];
+  readonly missing: readonly Missing[];
 };
 
 /** Whether a text is nothing but one reference without a default: then showing it tells nothing. */
@@ -38,7 +40,7 @@ export function hasReference(text: string): boolean {
 /** A copy of `value` with every reference replaced; what is missing is listed, not thrown. */
 export function substitute(value: unknown, source: SecretSource): Substituted {
   const paths = new Set<string>();
-  const missing: { path: Path; what: string }[] = [];
+  const missing: Missing[] = [];
 
   function lookUp(groups: Record<string, string | undefined>, path: Path): string {
     const { name, fallback, file } = groups;
@@ -46,14 +48,16 @@ export function substitute(value: unknown, source: SecretSource): Substituted {
       const found = source.env[name];
       if (found !== undefined && (found !== "" || fallback === undefined)) return found;
       if (fallback !== undefined) return fallback;
-      missing.push({ path, what: `the environment variable ${name} is not set` });
+      const remedy = "set it before the start, or give a default: ${NAME:-default}";
+      missing.push({ path, what: `the environment variable ${name} is not set`, remedy });
       return "";
     }
     try {
       return source.readSecret(file ?? "");
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      missing.push({ path, what: `the file ${file} cannot be read: ${why}` });
+      const remedy = "create the file, readable for the user that dbusd runs as";
+      missing.push({ path, what: `the file ${file} cannot be read: ${why}`, remedy });
       return "";
     }
   }

@@ -44,7 +44,7 @@ export async function readWhole(
   problems.push(...graph.problems);
   if (section === null) return { config: null, problems, edges: graph.edges };
   const config = { file: reading.file, ...override(section, overrides), ...entries, shown };
-  problems.push(...unsafeAdmin(config.admin, reading));
+  problems.push(...unsafeAdmin(config.admin, reading, overrides));
   return { config, problems, edges: graph.edges };
 }
 
@@ -144,11 +144,17 @@ function duplicateNames(value: Tree, reading: Reading): readonly Problem[] {
   return problems;
 }
 
-function unsafeAdmin(admin: Config["admin"], reading: Reading): readonly Problem[] {
+function unsafeAdmin(
+  admin: Config["admin"],
+  reading: Reading,
+  overrides: Overrides,
+): readonly Problem[] {
   if (!admin.enabled || admin.token !== undefined || isLoopback(admin.host)) return [];
   const message = `${admin.host} can be reached from other machines, and there is no admin.token`;
   const { remedy } = new DbusError("ADMIN_UNSAFE", message);
-  return [{ ...problemAt(reading, ["admin", "host"], message, remedy), code: "ADMIN_UNSAFE" }];
+  const problem = problemAt(reading, ["admin", "host"], message, remedy);
+  const place = overrides.admin ? { file: "--admin" } : problem.place;
+  return [{ ...problem, place, code: "ADMIN_UNSAFE" }];
 }
 
 /** The item of `match` itself, so that the editor jumps to the word and not to the entry. */

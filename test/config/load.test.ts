@@ -394,12 +394,28 @@ test("a file that is not there, or is not UTF-8, is a problem and no exception",
     const missing = await loadConfig(join(folder, "no.yaml"), { registry: fakeRegistry });
     expect(missing.problems[0]).toMatchObject({ code: "CONFIG_NOT_FOUND" });
     const latin = join(folder, "latin.yaml");
-    writeFileSync(latin, Buffer.from([0x61, 0x3a, 0x20, 0xe9, 0x0a]));
+    writeFileSync(latin, Buffer.from("bus: {}\n# \u00e9\nstate: {dir: caf\u00e9}\n", "latin1"));
     const invalid = await loadConfig(latin, { registry: fakeRegistry });
-    expect(invalid.problems[0]).toMatchObject({ code: "CONFIG_SYNTAX", place: { file: latin } });
+    expect(invalid.problems).toMatchObject([
+      { code: "CONFIG_SYNTAX", place: { file: latin, line: 2, column: 3 } },
+    ]);
+    writeFileSync(latin, Buffer.concat([Buffer.from("# \u00e9\na: \u00fc"), Buffer.of(0xff)]));
+    const atEnd = await loadConfig(latin, { registry: fakeRegistry });
+    expect(atEnd.problems[0]?.place).toEqual({ file: latin, line: 2, column: 5 });
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("a secret that is not there is named with its place, and what to do for each kind", async () => {
+  const fields = "    url: ${NOT_THERE}\n    password: ${file:/nowhere/secret}";
+  const { config, problems } = await load(input(fields));
+  expect(config).toBeNull();
+  const missing = problems.filter(({ code }) => code === "SECRET_MISSING");
+  expect(missing.map(({ place, remedy }) => [place.line, remedy.split(",")[0]])).toEqual([
+    [4, "set it before the start"],
+    [5, "create the file"],
+  ]);
 });
 
 test("who requires a config gets one error that holds them all", async () => {
@@ -422,5 +438,7 @@ test("the command line wins over the file, but cannot make the admin API public"
     state: { dir: "/x" },
     log: { level: "debug" },
   });
-  expect((await load("0.0.0.0")).problems[0]?.code).toBe("ADMIN_UNSAFE");
+  expect((await load("0.0.0.0")).problems).toMatchObject([
+    { code: "ADMIN_UNSAFE", place: { file: "--admin" } },
+  ]);
 });
