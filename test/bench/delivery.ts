@@ -23,7 +23,8 @@ export type Expected = {
 };
 
 const pollMs = 10;
-const secondsMax = 600;
+/** A program that neither begins nor goes on for so long has failed, whatever it is waiting for. */
+const stallSecondsMax = 60;
 
 /** The dumps that the server lists now: those of programs that ended stay for a while. */
 export async function dumpsOf(port: number): Promise<ReadonlySet<number>> {
@@ -47,13 +48,13 @@ export async function awaitDelivery(
 ): Promise<Delivery> {
   const dumpedAt = await firstDump(program, expected);
   let told = performance.now();
+  let last = { readable: 0, at: told };
   for (;;) {
     const readable = await witness.readable(expected.topic);
     const now = performance.now();
     if (readable >= expected.rows) break;
-    const seconds = (now - program.startedAt) / 1000;
-    if (!program.running) throw new Error(`ended with ${await program.exited} at ${readable} rows`);
-    if (seconds > secondsMax) throw new Error(`only ${readable} rows after ${secondsMax} s`);
+    if (readable > last.readable) last = { readable, at: now };
+    await requireAlive(program, last.at, `${readable} of ${expected.rows} rows`);
     if (now - told > 5_000) {
       say(`${readable} of ${expected.rows} rows`);
       told = now;
@@ -78,12 +79,19 @@ async function firstDump(program: Measured, { mysqlPort, dumpsBefore }: Expected
     for (;;) {
       const dumps = await listDumps(db);
       if (dumps.some((id) => !dumpsBefore.has(id))) return performance.now();
-      if (!program.running) throw new Error(`ended with ${await program.exited} before it read`);
+      await requireAlive(program, program.startedAt, "no binlog dump");
       await Bun.sleep(pollMs);
     }
   } finally {
     await db.end();
   }
+}
+
+async function requireAlive(program: Measured, since: number, what: string): Promise<void> {
+  const stalled = performance.now() - since > stallSecondsMax * 1000;
+  if (program.running && !stalled) return;
+  const why = program.running ? `stands still for ${stallSecondsMax} s` : "ended";
+  throw new Error(`${why} at ${what}:\n${await program.logTail()}`);
 }
 
 function connect(port: number): Promise<mysql.Connection> {

@@ -20,6 +20,8 @@ export type Measured = {
   /** What it has printed on standard output, complete once it has ended. */
   readonly output: Promise<string>;
   readonly exited: Promise<number>;
+  /** The last lines of its log, for people. */
+  logTail(): Promise<string>;
   /** SIGTERM, and SIGKILL ten seconds later. */
   stop(): Promise<void>;
 };
@@ -64,6 +66,8 @@ export async function startMeasured(
     usage: () => (running() ? sample() : usage),
     output: new Response(child.stdout).text(),
     exited,
+    logTail: async () =>
+      (await Bun.file(options.logFile).text()).trimEnd().split("\n").slice(-8).join("\n"),
     stop: async () => {
       if (running()) child.kill("SIGTERM");
       const killer = setTimeout(() => child.kill("SIGKILL"), 10_000);
