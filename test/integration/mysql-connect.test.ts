@@ -112,6 +112,8 @@ describe("TLS", () => {
     expect(await on("127.0.0.1", { tls: "require" })).toBe("connected");
     expect(await on("127.0.0.1", { tls: "verify-ca", tlsCa: ca })).toBe("connected");
     expect(await on("localhost", { tls: "verify-full", tlsCa: ca })).toBe("connected");
+    const pem = await Bun.file(ca).text();
+    expect(await on("localhost", { tls: "verify-full", tlsCa: pem })).toBe("connected");
     // Wrong host, wrong authority, unknown authority, no file.
     expect(await on("127.0.0.1", { tls: "verify-full", tlsCa: ca })).toBe("MYSQL_TLS");
     expect(await on("localhost", { tls: "verify-full", tlsCa: otherCa })).toBe("MYSQL_TLS");

@@ -62,8 +62,8 @@ export const mysqlbinlogConfigSchema = z
       .enum(["auto", "binlog", "current"])
       .default("auto")
       .describe(
-        "column names: from the binlog or else from tables not altered since; only from the " +
-          "binlog (binlog_row_metadata=FULL); or also from tables altered since if the types fit",
+        "where column names come from. auto: the binlog, else what is surely known; binlog: only " +
+          "the binlog (binlog_row_metadata=FULL); current: also tables altered since, if types fit",
       ),
     databases: patterns(pattern, "databases").describe(
       "patterns such as shop or crm_*, or {include, exclude}; the dsn's database unless told",
@@ -79,7 +79,9 @@ export const mysqlbinlogConfigSchema = z
       .string()
       .min(1)
       .optional()
-      .describe("PEM file of the authority that signed the server's certificate"),
+      .describe(
+        "PEM of the authority that signed the server's certificate, or the path of its file",
+      ),
     heartbeatMs: z
       .int()
       .min(100)

@@ -17,7 +17,7 @@ export type MysqlTarget = {
   readonly user: string;
   readonly password: string;
   readonly tls: TlsMode;
-  /** Path of a PEM file; the system's authorities without one. */
+  /** PEM text, or the path of a file with it; the system's authorities without one. */
   readonly tlsCa: string | undefined;
   /** For the TCP connection, TLS and the login together. */
   readonly connectTimeoutMs: number;
@@ -98,6 +98,7 @@ async function tlsOptions(target: MysqlTarget, where: string) {
 }
 
 async function readCa(path: string, where: string): Promise<string> {
+  if (path.includes("-----BEGIN ")) return path;
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
