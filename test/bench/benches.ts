@@ -1,7 +1,8 @@
 import type { Bench } from "./bench.ts";
+import { decodeBench } from "./decode.ts";
 import { dryrun } from "./dryrun.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
 
 /** Every bench, in the order in which they are listed. */
-export const benches: readonly Bench[] = [dryrun, mysqlKafka, latency];
+export const benches: readonly Bench[] = [dryrun, mysqlKafka, latency, decodeBench];
