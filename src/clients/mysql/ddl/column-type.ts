@@ -12,21 +12,24 @@ export type ColumnType = {
   readonly notNull?: boolean;
 };
 
-const synonyms: Readonly<Record<string, string>> = {
-  ...{ integer: "int", int1: "tinyint", int2: "smallint", int3: "mediumint", int4: "int" },
-  ...{ int8: "bigint", middleint: "mediumint", dec: "decimal", numeric: "decimal" },
-  ...{ fixed: "decimal", character: "char", varcharacter: "varchar", float8: "double" },
-  float4: "float",
-};
+/** Maps, for a type may be called like what every object has. */
+const synonyms = new Map(
+  Object.entries({
+    ...{ integer: "int", int1: "tinyint", int2: "smallint", int3: "mediumint", int4: "int" },
+    ...{ int8: "bigint", middleint: "mediumint", dec: "decimal", numeric: "decimal" },
+    ...{ fixed: "decimal", character: "char", varcharacter: "varchar", float8: "double" },
+    float4: "float",
+  }),
+);
 
 /** Display widths that MariaDB spells where none is given: signed, unsigned. */
-const widths: Readonly<Record<string, readonly [number, number]>> = {
-  tinyint: [4, 3],
-  smallint: [6, 5],
-  mediumint: [9, 8],
-  int: [11, 10],
-  bigint: [20, 20],
-};
+const widths: ReadonlyMap<string, readonly [number, number]> = new Map([
+  ["tinyint", [4, 3]],
+  ["smallint", [6, 5]],
+  ["mediumint", [9, 8]],
+  ["int", [11, 10]],
+  ["bigint", [20, 20]],
+]);
 
 const plain = new Set(
   `date tinyblob blob mediumblob longblob tinytext text mediumtext longtext`.split(" "),
@@ -42,7 +45,7 @@ export function readType(reader: Reader, flavor: Flavor): ColumnType {
   }
   if (said === "bool" || said === "boolean") return { spelled: "tinyint(1)", text: false };
   if (said === "double") reader.take("PRECISION");
-  let name = synonyms[said] ?? said;
+  let name = synonyms.get(said) ?? said;
   if (name === "char" && reader.take("VARYING")) name = "varchar";
   if (name === "enum" || name === "set") return members(reader, name);
   const numbers = args(reader);
@@ -59,7 +62,7 @@ function typeOf(
   const suffix = `${unsigned ? " unsigned" : ""}${zerofill ? " zerofill" : ""}`;
   const [length] = numbers;
   const none = { text: false };
-  if (name in widths)
+  if (widths.has(name))
     return { ...none, spelled: integer(name, numbers, unsigned, zerofill, flavor) };
   switch (name) {
     case "decimal":
@@ -101,7 +104,7 @@ function integer(
   flavor: Flavor,
 ): string {
   const suffix = `${unsigned ? " unsigned" : ""}${zerofill ? " zerofill" : ""}`;
-  const [signedWidth, unsignedWidth] = widths[name] ?? [11, 10];
+  const [signedWidth, unsignedWidth] = widths.get(name) ?? [11, 10];
   const width = numbers[0] ?? (unsigned ? unsignedWidth : signedWidth);
   const shown =
     flavor === "mariadb" || zerofill || (name === "tinyint" && width === 1 && !unsigned);
