@@ -110,9 +110,16 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
   },
   abandon(state) {
     state.stats.state = "backoff";
+    forgetLag(state);
     void endRun(state);
   },
 });
+
+/** What was true once is not repeated when nobody measures it any more. */
+function forgetLag({ stats }: State): void {
+  stats.lagSeconds = null;
+  stats.lagBytes = null;
+}
 
 /** Reads the checkpoints, waits for what an earlier run left in flight, then starts a run. */
 function boot(state: State, self: Self<InputMessage>): void {
@@ -175,8 +182,7 @@ function ended(
   state.run = undefined;
   state.stats.state = "finished";
   // Nothing comes after the end, so nothing can be behind it.
-  state.stats.lagSeconds = null;
-  state.stats.lagBytes = null;
+  forgetLag(state);
   state.log.info("the source has come to its end", { input: state.entry.name });
   state.onFinished();
 }

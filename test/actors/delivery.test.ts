@@ -108,6 +108,21 @@ describe("delivery", () => {
     expect(status()).toMatchObject({ lagSeconds: null, lagBytes: null });
   });
 
+  test("an input that failed does not go on telling how far behind it was before", async () => {
+    const broken = inputOf((context) => {
+      context.reportLag({ seconds: 0, bytes: 0 });
+      return Promise.reject(new DbusError("MYSQL_ACCESS_DENIED", "no"));
+    });
+    const out = probeOutput();
+    const bus = await start({
+      inputs: [inputEntry("in", broken)],
+      outputs: [outputEntry("out", out.plugin, ["in"])],
+    });
+    const status = () => bus.admin.stat().inputs[0];
+    await waitFor(() => status()?.state === "backoff", { what: "the failure" });
+    expect(status()).toMatchObject({ lagSeconds: null, lagBytes: null });
+  });
+
   test("what is refused for good is in the dead letters, and the rest goes on", async () => {
     const out = probeOutput();
     out.answers.push(({ position }) =>

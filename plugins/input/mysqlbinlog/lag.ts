@@ -1,11 +1,12 @@
-import type { InputContext } from "#plugin";
+import type { Clock, InputContext } from "#plugin";
 import type { RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { BinlogFile } from "#src/clients/mysql/server-facts.ts";
 
 export type LagReporter = {
   /** Whether the server had nothing more when the last events were handed over. */
   caughtUp(now: boolean): void;
-  stop(): void;
+  /** Ends the reports. Returns the time up to which everything was read, in Unix seconds. */
+  stop(): number;
 };
 
 const secondsEveryMs = 1_000;
@@ -54,8 +55,27 @@ export function reportLag(
     stop() {
       stopped = true;
       timer.cancel();
+      const { timestamp } = rows.progress();
+      return isCaughtUp || timestamp === 0 ? context.clock.wall() / 1000 : timestamp;
     },
   };
+}
+
+/**
+ * Reports while there is no connection: the server may have written ever since `upTo`, which is in
+ * Unix seconds. How many bytes nobody can know.
+ */
+export function lagWhileAway(
+  clock: Clock,
+  upTo: number,
+  reportLag: InputContext["reportLag"],
+): { stop(): void } {
+  let timer = clock.after(0, report);
+  function report() {
+    reportLag({ seconds: Math.max(0, Math.round(clock.wall() / 1000 - upTo)) });
+    timer = clock.after(secondsEveryMs, report);
+  }
+  return { stop: () => timer.cancel() };
 }
 
 /** Bytes from an offset of a file to the end of the newest; undefined for a file not listed. */

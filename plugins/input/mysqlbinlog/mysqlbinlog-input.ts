@@ -11,6 +11,7 @@ import { mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createSchemaCache } from "#src/clients/mysql/schema.ts";
 import { openSchemaHistory } from "#src/clients/mysql/schema-history.ts";
 import { tableFilter } from "#src/clients/mysql/table-patterns.ts";
+import { lagWhileAway } from "./lag.ts";
 import {
   flavorOf,
   type MysqlbinlogConfig,
@@ -51,6 +52,7 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
       schema: createSchemaCache({ trustCurrent: config.schema === "current", history }),
       history,
       position: context.resume() as Reader["position"],
+      upTo: null,
       lost: null,
       jumped: false,
       warned: new Set(),
@@ -75,10 +77,15 @@ function hash(text: string): string {
 async function run(reader: Reader, context: InputContext): Promise<void> {
   const { clock, signal, log } = context;
   const retries = createRetries();
+  let away: { stop(): void } | undefined;
+  signal.addEventListener("abort", () => away?.stop(), { once: true });
   while (!signal.aborted) {
     let streamingSince: number | undefined;
     const onStreaming = () => {
       streamingSince = clock.now();
+      if (away) log.info("connected again");
+      away?.stop();
+      away = undefined;
       context.reportState(null);
     };
     try {
@@ -89,9 +96,15 @@ async function run(reader: Reader, context: InputContext): Promise<void> {
       const error = toDbusError(thrown);
       if (noteLost(reader, error)) continue;
       const retry = retries.next(error, JSON.stringify(reader.position));
-      if (retry === undefined) throw error;
+      if (retry === undefined) {
+        away?.stop();
+        throw error;
+      }
       const { afterMs } = retry;
-      log.warn(`reconnecting: ${error.message}`, { code: error.code, afterMs });
+      const { code, remedy } = error;
+      log.warn(`reconnecting: ${error.message}`, { code, remedy, afterMs });
+      reader.upTo ??= clock.wall() / 1000;
+      away ??= lagWhileAway(clock, reader.upTo, context.reportLag);
       context.reportState(`reconnecting: ${error.message}`);
       await sleep(clock, afterMs, signal);
     }

@@ -13,7 +13,7 @@ export type Pump = {
   before(event: BinlogEvent): Promise<void> | undefined;
   /** Everything up to here is in the hands of the bus; what comes next begins at this position. */
   handedOver(position: Position): void;
-  /** After each lot of events; `caughtUp` when the server has nothing more just now. */
+  /** Before and after each lot of events; `caughtUp` when the server has no more just now. */
   after(caughtUp: boolean): void;
 };
 
@@ -64,6 +64,8 @@ export async function pump(deps: Pump): Promise<never> {
 
   for (;;) {
     const events = await dump.next();
+    // The bus may have no room for them for long, and then we are behind.
+    deps.after(false);
     try {
       await takeAll(events);
     } catch (thrown) {

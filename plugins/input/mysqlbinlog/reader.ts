@@ -45,6 +45,8 @@ export type Reader = {
   readonly history: SchemaHistory;
   /** What comes next begins here; null before anything is known. */
   position: Position | null;
+  /** Everything up to then was read, in Unix seconds; null before a first connection. */
+  upTo: number | null;
   /** Why the server no longer gives what comes next, when it said so while it was asked. */
   lost: string | null;
   /** A piece of the source was skipped since the tables were last looked at. */
@@ -195,7 +197,7 @@ async function stream(
       after: lag.caughtUp,
     });
   } finally {
-    lag.stop();
+    reader.upTo = lag.stop();
     saving.cancel();
     reader.history.reached(hereOf(rows, lineage));
     // Without it less is known next time; what ended the stream is what counts.
