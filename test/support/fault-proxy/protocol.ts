@@ -1,0 +1,111 @@
+import { frameReader } from "./frames.ts";
+import type { Protocol, RequestPattern } from "./toxic.ts";
+
+/** A request as it passes, with what a pattern can ask about it. */
+export type RequestSeen =
+  | { readonly protocol: "kafka"; readonly apiKey: number }
+  | { readonly protocol: "mysql"; readonly command: number; readonly text: string };
+
+/** What becomes of a reply that is swallowed. */
+export type Swallow = {
+  /** The connection is lost where the reply would have been. */
+  readonly cut: boolean;
+  swallowed(): void;
+};
+
+/** Follows the requests and replies of one connection. */
+export type Conversation = {
+  /** What of the bytes goes on, and whether the connection is lost after them. */
+  fromClient(chunk: Buffer): { readonly pass: readonly Buffer[]; readonly lost: boolean };
+  fromServer(chunk: Buffer): { readonly pass: readonly Buffer[]; readonly lost: boolean };
+};
+
+/** `onRequest` sees each request before any of it goes on, and decides about its reply. */
+export type OnRequest = (request: RequestSeen) => Swallow | undefined;
+
+export function conversation(protocol: Protocol | undefined, onRequest: OnRequest): Conversation {
+  if (protocol === "kafka") return kafkaConversation(onRequest);
+  if (protocol === "mysql") return mysqlConversation(onRequest);
+  const all = (chunk: Buffer) => ({ pass: [chunk], lost: false });
+  return { fromClient: all, fromServer: all };
+}
+
+export function matches(pattern: RequestPattern, request: RequestSeen): boolean {
+  if ("apiKey" in pattern) {
+    return request.protocol === "kafka" && request.apiKey === pattern.apiKey;
+  }
+  if (request.protocol !== "mysql" || request.command !== pattern.command) return false;
+  return pattern.text === undefined || pattern.text.test(request.text);
+}
+
+/**
+ * Both ways a frame is its length as int32 and so many bytes. A request begins with its key
+ * (int16), version (int16) and correlation id (int32), a reply with the correlation id
+ * (https://kafka.apache.org/protocol: request and response headers).
+ */
+function kafkaConversation(onRequest: OnRequest): Conversation {
+  const swallowing = new Map<number, Swallow>();
+  let current: number | undefined;
+  let lost = false;
+  const requests = frameReader({
+    headBytes: () => 12,
+    open(head) {
+      const swallow = onRequest({ protocol: "kafka", apiKey: head.readInt16BE(4) });
+      if (swallow !== undefined) swallowing.set(head.readInt32BE(8), swallow);
+      return { bytes: 4 + head.readInt32BE(0), pass: true };
+    },
+  });
+  const replies = frameReader({
+    headBytes: () => 8,
+    open(head) {
+      current = head.readInt32BE(4);
+      return { bytes: 4 + head.readInt32BE(0), pass: !swallowing.has(current) };
+    },
+    dropped() {
+      const swallow = swallowing.get(current!);
+      swallowing.delete(current!);
+      swallow?.swallowed();
+      lost ||= swallow?.cut === true;
+    },
+  });
+  return {
+    fromClient: (chunk) => ({ pass: requests(chunk), lost: false }),
+    fromServer: (chunk) => ({ pass: replies(chunk), lost }),
+  };
+}
+
+const textMax = 512;
+
+/**
+ * A packet is its length as three bytes, a number that begins with 0 at each command, and the
+ * payload, which in a command begins with the command's code. A packet of 2^24-1 bytes is
+ * continued by the next one (MySQL internals, "MySQL Packets"). All that the server says from one
+ * command to the next is taken for the reply.
+ */
+function mysqlConversation(onRequest: OnRequest): Conversation {
+  let swallow: Swallow | undefined;
+  let told = false;
+  let continued = false;
+  const requests = frameReader({
+    headBytes: (head) => (head.length < 4 ? 4 : 4 + Math.min(head.readUIntLE(0, 3), textMax + 1)),
+    open(head) {
+      const length = head.readUIntLE(0, 3);
+      if (head[3] === 0 && length > 0 && !continued) {
+        const text = head.toString("utf8", 5);
+        swallow = onRequest({ protocol: "mysql", command: head[4]!, text });
+        told = false;
+      }
+      continued = length === 0xffffff;
+      return { bytes: 4 + length, pass: true };
+    },
+  });
+  return {
+    fromClient: (chunk) => ({ pass: requests(chunk), lost: false }),
+    fromServer(chunk) {
+      if (swallow === undefined) return { pass: [chunk], lost: false };
+      if (!told) swallow.swallowed();
+      told = true;
+      return { pass: [], lost: swallow.cut };
+    },
+  };
+}
