@@ -1,5 +1,7 @@
+import { type ByteSink, putByte, putBytes, putInt, putText } from "../byte-sink.ts";
 import type { RowChange, Table, Transaction, Value } from "../flow/packet.ts";
-import { type BigintMode, debeziumEncoder, scaledDigits, type ValueEncoder } from "./json-value.ts";
+import { fragment, putScaled } from "./json-put.ts";
+import { type BigintMode, debeziumEncoder, type ValueEncoder } from "./json-value.ts";
 import type { ChangeEncoder, Op } from "./row-format.ts";
 
 type Image = readonly Value[];
@@ -15,7 +17,16 @@ export type DebeziumOptions = {
 };
 
 const quote = JSON.stringify;
-const ops: Readonly<Record<Op, string>> = { I: "c", U: "u", D: "d" };
+const sourceEnd = `,"thread":null,"query":null},"transaction":null,"op":`;
+const ends: Readonly<Record<Op, Uint8Array>> = {
+  I: fragment(`${sourceEnd}"c","ts_ms":`),
+  U: fragment(`${sourceEnd}"u","ts_ms":`),
+  D: fragment(`${sourceEnd}"d","ts_ms":`),
+};
+const [comma, open, close] = [44, 123, 125];
+const beforeHead = fragment(`{"before":`);
+const afterHead = fragment(`,"after":`);
+const rowHead = fragment(`,"row":`);
 
 /**
  * Debezium's change event for MySQL, the payload alone as with `schemas.enable=false`: before,
@@ -24,51 +35,67 @@ const ops: Readonly<Record<Op, string>> = { I: "c", U: "u", D: "d" };
  */
 export function compileEnvelope(table: Table, options: DebeziumOptions): ChangeEncoder {
   const encoders = table.columns.map((column) => debeziumEncoder(column, options.bigint));
-  const heads = table.columns.map((column) => `${quote(column.name)}:`);
-  const origin = `"source":{"version":${quote(options.version)},"connector":"mysql","name":${quote(options.sourceName)},"ts_ms":`;
-  const place = `,"snapshot":"false","db":${quote(table.db)},"sequence":null,"ts_us":`;
-  const named = `,"table":${quote(table.name)},"server_id":`;
+  const heads = table.columns.map((column) => fragment(`${quote(column.name)}:`));
+  const name = quote(options.sourceName);
+  const origin = `,"source":{"version":${quote(options.version)},"connector":"mysql","name":${name}`;
+  const place = `"db":${quote(table.db)},"sequence":null`;
   let txn: Transaction | undefined;
-  let server = "";
   let log: string | undefined;
-  let file = "";
+  let ts: number | undefined;
+  let source = fragment("");
 
-  function image(values: Image | undefined): string {
-    if (!values) return "null";
-    let text = "{";
-    for (let i = 0; i < heads.length; i++) {
-      const value = values[i];
-      if (value === undefined) continue;
-      if (text.length > 1) text += ",";
-      text += heads[i];
-      text += value === null ? "null" : (encoders[i] as ValueEncoder)(value);
+  function putImage(sink: ByteSink, image: Image | undefined): void {
+    if (!image) {
+      putText(sink, "null");
+      return;
     }
-    return `${text}}`;
+    const start = sink.at;
+    for (let i = 0; i < heads.length; i++) {
+      const value = image[i];
+      if (value === undefined) continue;
+      putByte(sink, sink.at === start ? open : comma);
+      putBytes(sink, heads[i] as Uint8Array);
+      if (value === null) putText(sink, "null");
+      else (encoders[i] as ValueEncoder)(value, sink);
+    }
+    if (sink.at === start) putByte(sink, open);
+    putByte(sink, close);
   }
 
-  function source(row: RowChange): string {
-    if (row.txn !== txn) {
-      txn = row.txn;
-      server = `${named}${txn.serverId},"gtid":${quote(txn.gtid ?? null)},"file":`;
+  /** The rows of a transaction have nearly all of their source in common. */
+  function putSource(sink: ByteSink, row: RowChange): void {
+    if (row.txn !== txn || row.log !== log || row.ts !== ts) {
+      ({ txn, log, ts } = row);
+      const [micros, nanos] = ts === 0 ? [0, 0] : [`${ts}000000`, `${ts}000000000`];
+      const times = `"ts_us":${micros},"ts_ns":${nanos}`;
+      const server = `"server_id":${txn.serverId},"gtid":${quote(txn.gtid ?? null)}`;
+      source = fragment(
+        `${origin},"ts_ms":${ts * 1000},"snapshot":"false",${place},${times},` +
+          `"table":${quote(table.name)},${server},"file":${quote(log)},"pos":`,
+      );
     }
-    if (row.log !== log) {
-      log = row.log;
-      file = `${quote(log)},"pos":`;
-    }
-    const { ts } = row;
-    const nanos = scaledDigits(ts, "000000000");
-    const times = `${ts * 1000}${place}${scaledDigits(ts, "000000")},"ts_ns":${nanos}`;
-    return `${origin}${times}${server}${file}${row.pos},"row":${row.ordinal},"thread":null,"query":null}`;
+    putBytes(sink, source);
+    putInt(sink, row.pos);
+    putBytes(sink, rowHead);
+    putInt(sink, row.ordinal);
   }
 
   return {
     encoders,
-    change(row, op, before, after) {
+    put(sink, row, op, before, after) {
       const now = options.wall();
-      const data = `{"before":${image(before)},"after":${image(after)},${source(row)}`;
-      const micros = `"ts_us":${scaledDigits(now, "000")}`;
-      const times = `"ts_ms":${now},${micros},"ts_ns":${scaledDigits(now, "000000")}}`;
-      return `${data},"transaction":null,"op":"${ops[op]}",${times}`;
+      putBytes(sink, beforeHead);
+      putImage(sink, before);
+      putBytes(sink, afterHead);
+      putImage(sink, after);
+      putSource(sink, row);
+      putBytes(sink, ends[op]);
+      putText(sink, String(now));
+      putText(sink, `,"ts_us":`);
+      putScaled(sink, now, "000");
+      putText(sink, `,"ts_ns":`);
+      putScaled(sink, now, "000000");
+      putByte(sink, close);
     },
   };
 }

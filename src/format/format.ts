@@ -1,10 +1,11 @@
 import { version } from "../../package.json";
+import { type ByteSink, createByteSink, takeText, type Writable } from "../byte-sink.ts";
 import { DbusError } from "../errors.ts";
-import type { Bytes, Packet, RowChange, Table } from "../flow/packet.ts";
+import type { Bytes, Packet, RowChange, Table, Value } from "../flow/packet.ts";
 import { compileEnvelope } from "./debezium-format.ts";
 import type { BigintMode } from "./json-value.ts";
 import { compileKey, type KeyEncoder, type KeyPolicy } from "./key.ts";
-import { type ChangeEncoder, compileRowEvent } from "./row-format.ts";
+import { type ChangeEncoder, compileRowEvent, type Op } from "./row-format.ts";
 
 export const formatNames = ["row", "debezium"] as const;
 export type FormatName = (typeof formatNames)[number];
@@ -16,8 +17,8 @@ export type RecordHeader = readonly [name: string, value: Uint8Array | string];
 
 export type FormatRecord = {
   readonly key: Encoded;
-  /** null is a tombstone. */
-  readonly value: Encoded;
+  /** null is a tombstone. A row writes itself, and may throw `FORMAT_VALUE` as it does. */
+  readonly value: Encoded | Writable;
   readonly headers: readonly RecordHeader[];
 };
 
@@ -52,6 +53,33 @@ export type Format = {
   records(packet: Packet): readonly FormatRecord[];
 };
 
+/** The value of a row's record, written when it is needed. */
+class RowValue implements Writable {
+  readonly #body: ChangeEncoder;
+  readonly #row: RowChange;
+  readonly #op: Op;
+  readonly #before: readonly Value[] | undefined;
+  readonly #after: readonly Value[] | undefined;
+
+  constructor(
+    body: ChangeEncoder,
+    row: RowChange,
+    op: Op,
+    before: readonly Value[] | undefined,
+    after: readonly Value[] | undefined,
+  ) {
+    this.#body = body;
+    this.#row = row;
+    this.#op = op;
+    this.#before = before;
+    this.#after = after;
+  }
+
+  writeTo(sink: ByteSink): void {
+    this.#body.put(sink, this.#row, this.#op, this.#before, this.#after);
+  }
+}
+
 type Codec = { readonly body: ChangeEncoder; readonly key: KeyEncoder };
 
 const noHeaders: readonly RecordHeader[] = [];
@@ -66,6 +94,7 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
   const codecs = new WeakMap<Table, Codec>();
   let table: Table | undefined;
   let codec: Codec | undefined;
+  const scratch = createByteSink(4096);
 
   function codecOf(row: RowChange): Codec {
     if ((row.op === "D" ? row.before : row.after) === undefined) {
@@ -90,7 +119,7 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
     key: string | null,
     headers: readonly RecordHeader[],
   ): FormatRecord[] {
-    const value = codec.body.change(row, "D", row.before, undefined);
+    const value = new RowValue(codec.body, row, "D", row.before, undefined);
     if (!tombstones || key === null) return [{ key, value, headers }];
     return [
       { key, value, headers },
@@ -104,13 +133,13 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
     if (row.op === "D") return deleted(codec, row, key, noHeaders);
     const former = row.op === "U" ? codec.key.former(row) : null;
     if (former !== null) {
-      const value = codec.body.change(row, "I", undefined, row.after);
+      const value = new RowValue(codec.body, row, "I", undefined, row.after);
       const moved = name === "debezium" && key !== null;
       const to: readonly RecordHeader[] = moved ? [["__debezium.newkey", key]] : noHeaders;
       const from: readonly RecordHeader[] = moved ? [["__debezium.oldkey", former]] : noHeaders;
       return [...deleted(codec, row, former, to), { key, value, headers: from }];
     }
-    const value = codec.body.change(row, row.op, row.before, row.after);
+    const value = new RowValue(codec.body, row, row.op, row.before, row.after);
     return [{ key, value, headers: noHeaders }];
   }
 
@@ -118,7 +147,9 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
     const { payload } = packet;
     switch (payload.kind) {
       case "row":
-        return codecOf(payload).body.change(payload, payload.op, payload.before, payload.after);
+        scratch.at = 0;
+        codecOf(payload).body.put(scratch, payload, payload.op, payload.before, payload.after);
+        return takeText(scratch);
       case "bytes":
         return payload.value;
       case "text":

@@ -1,12 +1,14 @@
+import { type ByteSink, putInt, putText } from "../byte-sink.ts";
 import { DbusError } from "../errors.ts";
 import { type Column, JsonText, type Value } from "../flow/packet.ts";
+import { putJsonString } from "./json-put.ts";
 import { epochDays, epochDigits, timeMicros, zonedText } from "./sql-time.ts";
 
 /** A value that is there: neither SQL NULL nor absent from the row image. */
 export type Present = Exclude<Value, null | undefined>;
 
 /** Writes one value of one column as JSON text. Throws `FORMAT_VALUE`. */
-export type ValueEncoder = (value: Present) => string;
+export type ValueEncoder = (value: Present, sink: ByteSink) => void;
 
 export type BigintMode = "number" | "string";
 
@@ -30,29 +32,44 @@ function single(value: number): string {
   return double(value);
 }
 
-/** By the type of the value alone: what the encoders fall back to. */
-function plain(value: Present): string {
-  switch (typeof value) {
-    case "string":
-      return JSON.stringify(value);
-    case "number":
-      return double(value);
-    case "bigint":
-      return value.toString();
-    default:
-      return value instanceof JsonText ? value.text : base64(value);
-  }
+function putBigint(sink: ByteSink, value: bigint): void {
+  if (value >= 0n && value < 1_000_000_000n) putInt(sink, Number(value));
+  else putText(sink, value.toString());
 }
 
-const quoted: ValueEncoder = (value) => (typeof value === "bigint" ? `"${value}"` : plain(value));
+/** By the type of the value alone: what the encoders fall back to. */
+const plain: ValueEncoder = (value, sink) => {
+  switch (typeof value) {
+    case "string":
+      return putJsonString(sink, value);
+    case "number":
+      return putText(sink, double(value));
+    case "bigint":
+      return putBigint(sink, value);
+    default:
+      return putText(sink, value instanceof JsonText ? value.text : base64(value));
+  }
+};
 
-const floatValue: ValueEncoder = (value) =>
-  typeof value === "number" ? single(value) : plain(value);
+const quoted: ValueEncoder = (value, sink) => {
+  if (typeof value === "bigint") putText(sink, `"${value}"`);
+  else plain(value, sink);
+};
 
-const intValue: ValueEncoder = (value) => (Number.isSafeInteger(value) ? `${value}` : plain(value));
+const floatValue: ValueEncoder = (value, sink) => {
+  if (typeof value === "number") putText(sink, single(value));
+  else plain(value, sink);
+};
 
-const textValue: ValueEncoder = (value) =>
-  typeof value === "string" ? JSON.stringify(value) : plain(value);
+const intValue: ValueEncoder = (value, sink) => {
+  if (Number.isSafeInteger(value)) putInt(sink, value as number);
+  else plain(value, sink);
+};
+
+const textValue: ValueEncoder = (value, sink) => {
+  if (typeof value === "string") putJsonString(sink, value);
+  else plain(value, sink);
+};
 
 /** `row` format: every value as SQL shows it, JSON embedded as it is. */
 export function plainEncoder(column: Column, bigint: BigintMode): ValueEncoder {
@@ -80,30 +97,42 @@ function temporal(
   epoch: string,
 ): ValueEncoder {
   const nothing = column.nullable ? "null" : epoch;
-  return (value) => (typeof value === "string" ? (encode(value) ?? nothing) : plain(value));
+  return (value, sink) => {
+    if (typeof value === "string") putText(sink, encode(value) ?? nothing);
+    else plain(value, sink);
+  };
 }
 
 function bits(column: Column): ValueEncoder {
   const width = Number(/\((\d+)\)/.exec(column.type)?.[1] ?? 1);
-  if (width === 1) return (value) => (value ? "true" : "false");
+  if (width === 1) return (value, sink) => putText(sink, value ? "true" : "false");
   const known: string[] = [];
-  return (value) => {
-    if (typeof value !== "bigint") return plain(value);
+  return (value, sink) => {
+    if (typeof value !== "bigint") {
+      plain(value, sink);
+      return;
+    }
     const small = value < 256n ? Number(value) : undefined;
-    const seen = small === undefined ? undefined : known[small];
-    if (seen !== undefined) return seen;
-    // Debezium's io.debezium.data.Bits: the bytes of the number, the lowest first.
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, value, true);
-    const text = base64(bytes.subarray(0, Math.ceil(width / 8)));
-    if (small !== undefined) known[small] = text;
-    return text;
+    let text = small === undefined ? undefined : known[small];
+    if (text === undefined) {
+      // Debezium's io.debezium.data.Bits: the bytes of the number, the lowest first.
+      const bytes = new Uint8Array(8);
+      new DataView(bytes.buffer).setBigUint64(0, value, true);
+      text = base64(bytes.subarray(0, Math.ceil(width / 8)));
+      if (small !== undefined) known[small] = text;
+    }
+    putText(sink, text);
   };
 }
 
 /** Digits after the second that the column keeps, e.g. 3 for `datetime(3)`. */
 function fractionDigits(column: Column): number {
   return Number(/\((\d)\)/.exec(column.type)?.[1] ?? 0);
+}
+
+function zoned(text: string): string | null {
+  const found = zonedText(text);
+  return found === null ? null : `"${found}"`;
 }
 
 /**
@@ -125,22 +154,13 @@ export function debeziumEncoder(column: Column, bigint: BigintMode): ValueEncode
       return temporal(column, (text) => epochDigits(text, unit), "0");
     }
     case "timestamp":
-      return temporal(
-        column,
-        (text) => {
-          const zoned = zonedText(text);
-          return zoned === null ? null : `"${zoned}"`;
-        },
-        `"1970-01-01T00:00:00Z"`,
-      );
+      return temporal(column, zoned, `"1970-01-01T00:00:00Z"`);
     case "json":
-      return (value) => (value instanceof JsonText ? JSON.stringify(value.text) : plain(value));
+      return (value, sink) => {
+        if (value instanceof JsonText) putJsonString(sink, value.text);
+        else plain(value, sink);
+      };
     default:
       return plainEncoder(column, bigint);
   }
-}
-
-/** Digits of `value` with zeros behind, e.g. seconds as nanoseconds, without leaving exactness. */
-export function scaledDigits(value: number, zeros: string): string {
-  return value === 0 ? "0" : value + zeros;
 }

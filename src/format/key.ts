@@ -1,5 +1,7 @@
+import { createByteSink, putBytes, putText, takeText } from "../byte-sink.ts";
 import { DbusError } from "../errors.ts";
 import type { RowChange, Table, Value } from "../flow/packet.ts";
+import { fragment } from "./json-put.ts";
 import type { ValueEncoder } from "./json-value.ts";
 
 type Image = readonly Value[];
@@ -19,6 +21,9 @@ export type KeyEncoder = {
   /** The key that an update has taken the row away from; null when it kept its key. */
   former(row: RowChange): string | null;
 };
+
+/** Keys are written one at a time, and each is text before the next one is begun. */
+const scratch = createByteSink(1024);
 
 const none: KeyEncoder = { current: () => null, former: () => null };
 
@@ -44,12 +49,12 @@ export function compileKey(
   const indexes = keyColumns(table, policy);
   if (indexes.length === 0) return none;
   const heads = indexes.map((index, i) => {
-    return `${i === 0 ? "{" : ","}${JSON.stringify(table.columns[index]?.name ?? "")}:`;
+    return fragment(`${i === 0 ? "{" : ","}${JSON.stringify(table.columns[index]?.name ?? "")}:`);
   });
 
   // An image may lack columns (binlog_row_image=MINIMAL): the other image then has them.
   function write(image: Image, other: Image | undefined): string {
-    let text = "";
+    scratch.at = 0;
     for (let i = 0; i < indexes.length; i++) {
       const index = indexes[i] as number;
       const value = image[index] ?? (image[index] === undefined ? other?.[index] : null);
@@ -60,9 +65,12 @@ export function compileKey(
           `the row image of ${table.db}.${table.name} does not carry the key column ${column}`,
         );
       }
-      text += heads[i] + (value === null ? "null" : (encoders[index] as ValueEncoder)(value));
+      putBytes(scratch, heads[i] as Uint8Array);
+      if (value === null) putText(scratch, "null");
+      else (encoders[index] as ValueEncoder)(value, scratch);
     }
-    return `${text}}`;
+    putText(scratch, "}");
+    return takeText(scratch);
   }
 
   function sameKey(before: Image, after: Image): boolean {

@@ -1,16 +1,25 @@
+import { type ByteSink, putByte, putBytes, putInt, putText } from "../byte-sink.ts";
 import type { RowChange, Table, Value } from "../flow/packet.ts";
-import { type BigintMode, plainEncoder, scaledDigits, type ValueEncoder } from "./json-value.ts";
+import { fragment, putScaled } from "./json-put.ts";
+import { type BigintMode, plainEncoder, type ValueEncoder } from "./json-value.ts";
 
 type Image = readonly Value[];
 export type Op = RowChange["op"];
 
-/** Writes one change of one table as JSON text; `op` and the images may differ from the row's. */
+/** Writes one change of one table as JSON; `op` and the images may differ from the row's. */
 export type ChangeEncoder = {
   readonly encoders: readonly ValueEncoder[];
-  change(row: RowChange, op: Op, before: Image | undefined, after: Image | undefined): string;
+  put(
+    sink: ByteSink,
+    row: RowChange,
+    op: Op,
+    before: Image | undefined,
+    after: Image | undefined,
+  ): void;
 };
 
 const quote = JSON.stringify;
+const [comma, open, close] = [44, 91, 93];
 
 /**
  * The seed's row event: `log, pos, db, tbl, dml (I, U, D), ts (Unix seconds of the change), dt (Unix
@@ -28,60 +37,82 @@ export function compileRowEvent(
   const names = table.columns.map((column) => quote(column.name));
   const count = names.length;
   const place = `,"db":${quote(table.db)},"tbl":${quote(table.name)},"dml":"`;
-  const wholeCols = `,"cols":[${names.join(",")}],"rows":[`;
+  const placed: Readonly<Record<Op, Uint8Array>> = {
+    I: fragment(`${place}I","ts":`),
+    U: fragment(`${place}U","ts":`),
+    D: fragment(`${place}D","ts":`),
+  };
+  const written = fragment(`,"dt":`);
+  const wholeCols = fragment(`,"cols":[${names.join(",")}],"rows":[`);
+  const end = fragment("]}");
   let log: string | undefined;
-  let head = "";
+  let head = fragment("");
 
-  /** Undefined when the image lacks a column. */
-  function whole(image: Image): string | undefined {
-    let text = "";
+  /** False when the image lacks a column. */
+  function putWhole(sink: ByteSink, image: Image): boolean {
     for (let i = 0; i < count; i++) {
       const value = image[i];
-      if (value === undefined) return undefined;
-      const json = value === null ? "null" : (encoders[i] as ValueEncoder)(value);
-      text = i === 0 ? json : `${text},${json}`;
+      if (value === undefined) return false;
+      putByte(sink, i === 0 ? open : comma);
+      if (value === null) putText(sink, "null");
+      else (encoders[i] as ValueEncoder)(value, sink);
     }
-    return text;
+    if (count === 0) putByte(sink, open);
+    putByte(sink, close);
+    return true;
   }
 
-  function partial(images: readonly Image[]): string {
-    const carried = names.map((_, i) => images.some((image) => image[i] !== undefined));
-    const cols = names.filter((_, i) => carried[i]);
-    const rows = images.map((image) => {
-      const texts = names.map((_, i) => {
+  function putPartial(sink: ByteSink, images: readonly Image[]): void {
+    const carried = [...names.keys()].filter((i) => images.some((image) => image[i] !== undefined));
+    putText(sink, `,"cols":[${carried.map((i) => names[i]).join(",")}],"rows":[`);
+    for (const [n, image] of images.entries()) {
+      putText(sink, n === 0 ? "[" : ",[");
+      for (const [at, i] of carried.entries()) {
+        if (at > 0) putByte(sink, comma);
         const value = image[i];
-        return value === null || value === undefined ? "null" : encoders[i]?.(value);
-      });
-      return `[${texts.filter((_, i) => carried[i]).join(",")}]`;
-    });
+        if (value === null || value === undefined) putText(sink, "null");
+        else (encoders[i] as ValueEncoder)(value, sink);
+      }
+      putByte(sink, close);
+    }
     const absent = images.map((image) => {
-      return `[${names.filter((_, i) => carried[i] && image[i] === undefined).join(",")}]`;
+      return `[${carried.filter((i) => image[i] === undefined).map((i) => names[i])}]`;
     });
     const mark = absent.some((list) => list !== "[]") ? `,"absent":[${absent.join(",")}]` : "";
-    return `,"cols":[${cols.join(",")}],"rows":[${rows.join(",")}]${mark}}`;
+    putText(sink, `]${mark}}`);
   }
 
-  function body(before: Image | undefined, after: Image | undefined): string {
-    const first = before && whole(before);
-    const second = after && whole(after);
-    if ((before && first === undefined) || (after && second === undefined)) {
-      return partial([before, after].filter((image) => image !== undefined));
+  function putRows(sink: ByteSink, before: Image | undefined, after: Image | undefined): void {
+    const start = sink.at;
+    putBytes(sink, wholeCols);
+    let whole = before === undefined || putWhole(sink, before);
+    if (whole && before && after) putByte(sink, comma);
+    if (whole && after) whole = putWhole(sink, after);
+    if (whole) {
+      putBytes(sink, end);
+    } else {
+      sink.at = start;
+      putPartial(
+        sink,
+        [before, after].filter((image) => image !== undefined),
+      );
     }
-    if (first === undefined) return `${wholeCols}[${second ?? ""}]]}`;
-    return second === undefined
-      ? `${wholeCols}[${first}]]}`
-      : `${wholeCols}[${first}],[${second}]]}`;
   }
 
   return {
     encoders,
-    change(row, op, before, after) {
+    put(sink, row, op, before, after) {
       if (row.log !== log) {
         log = row.log;
-        head = `{"log":${quote(log)},"pos":`;
+        head = fragment(`{"log":${quote(log)},"pos":`);
       }
-      const now = scaledDigits(wall(), "000000");
-      return `${head}${row.pos}${place}${op}","ts":${row.ts},"dt":${now}${body(before, after)}`;
+      putBytes(sink, head);
+      putInt(sink, row.pos);
+      putBytes(sink, placed[op]);
+      putInt(sink, row.ts);
+      putBytes(sink, written);
+      putScaled(sink, wall(), "000000");
+      putRows(sink, before, after);
     },
   };
 }

@@ -1,9 +1,13 @@
+import type { Writable } from "../../byte-sink.ts";
 import type { Clock } from "../../clock.ts";
 import type { DbusError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 
 /** Text is written as UTF-8. */
 export type Content = Uint8Array | string | null;
+
+/** What writes itself may throw a `DbusError`, which then refuses the record alone. */
+export type KafkaValue = Content | Writable;
 
 export type KafkaHeader = readonly [name: string, value: Uint8Array | string];
 
@@ -14,7 +18,7 @@ export type KafkaHeader = readonly [name: string, value: Uint8Array | string];
 export type KafkaRecord = {
   readonly key: Content;
   /** null is a tombstone. */
-  readonly value: Content;
+  readonly value: KafkaValue;
   readonly headers: readonly KafkaHeader[];
   /** Unix milliseconds, a whole number. */
   readonly timestamp: number;

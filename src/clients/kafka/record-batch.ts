@@ -1,5 +1,7 @@
+import { type ByteSink, createByteSink, putBytes, putText, reserve } from "../../byte-sink.ts";
+import { DbusError, toDbusError } from "../../errors.ts";
 import { crc32c } from "./crc32c.ts";
-import type { Compression, Content, KafkaRecord } from "./port.ts";
+import type { Compression, KafkaRecord, KafkaValue } from "./port.ts";
 
 /*
  * RecordBatch (magic 2, since Kafka 0.11) =>
@@ -23,15 +25,17 @@ export type ProducerStamp = {
   readonly sequence: number;
 };
 
+export type Refusal = { readonly index: number; readonly error: DbusError };
+
 export type EncodedBatch = {
   /** A view of what was written: valid until `reset`. */
   readonly bytes: Uint8Array;
-  /** Records that went in, those too large not counted. */
+  /** Records that went in, those that were refused not counted. */
   readonly written: number;
   /** Index of the first record that was not looked at. */
   readonly end: number;
-  /** Indexes of records larger than `recordBytesMax`, left out. */
-  readonly oversize: readonly number[];
+  /** Records that are too large or cannot be written, left out. */
+  readonly refused: readonly Refusal[];
 };
 
 /**
@@ -64,125 +68,101 @@ export type RequestWriter = {
   bytes(): Buffer;
 };
 
-const shortText = 64;
 const initialBytes = 1 << 19;
 /** One huge record must not hold its memory for ever. */
 const keptBytesMax = 1 << 23;
 
+/** A signed number of at most 53 bits as a zigzag varint. */
+function putVarint(sink: ByteSink, value: number): void {
+  reserve(sink, 8);
+  const { buffer } = sink;
+  let rest = value < 0 ? -value * 2 - 1 : value * 2;
+  while (rest > 127) {
+    buffer[sink.at++] = (rest % 128) | 128;
+    rest = Math.floor(rest / 128);
+  }
+  buffer[sink.at++] = rest;
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value * 2; rest > 127; rest = Math.floor(rest / 128)) size++;
+  return size;
+}
+
+/**
+ * Puts the length in front of what was written behind `start` and a gap of `gap` bytes, and closes
+ * the gap or widens it.
+ */
+function putLengthBefore(sink: ByteSink, start: number, gap: number): void {
+  const from = start + gap;
+  const length = sink.at - from;
+  const body = start + varintSize(length);
+  if (body !== from) {
+    reserve(sink, 8);
+    sink.buffer.copyWithin(body, from, from + length);
+  }
+  sink.at = start;
+  putVarint(sink, length);
+  sink.at = body + length;
+}
+
+function putContent(sink: ByteSink, value: KafkaValue): void {
+  if (value === null) {
+    putVarint(sink, -1);
+  } else if (typeof value === "string" || "writeTo" in value) {
+    // Most lengths are one byte for text of keys and headers, two for values.
+    const gap = typeof value === "string" && value.length < 64 ? 1 : 2;
+    const start = sink.at;
+    reserve(sink, gap);
+    sink.at += gap;
+    if (typeof value === "string") putText(sink, value);
+    else value.writeTo(sink);
+    putLengthBefore(sink, start, gap);
+  } else {
+    putVarint(sink, value.length);
+    putBytes(sink, value);
+  }
+}
+
+/** Writes one record and returns its size with its length field. */
+function putRecord(
+  sink: ByteSink,
+  record: KafkaRecord,
+  offset: number,
+  baseTimestamp: number,
+): number {
+  const start = sink.at;
+  reserve(sink, 3);
+  sink.at = start + 2;
+  sink.buffer[sink.at++] = 0;
+  putVarint(sink, record.timestamp - baseTimestamp);
+  putVarint(sink, offset);
+  putContent(sink, record.key);
+  putContent(sink, record.value);
+  putVarint(sink, record.headers.length);
+  for (const [name, value] of record.headers) {
+    putContent(sink, name);
+    putContent(sink, value);
+  }
+  putLengthBefore(sink, start, 2);
+  return sink.at - start;
+}
+
 export function requestWriter(compression: Compression, recordBytesMax: number): RequestWriter {
-  let buffer = Buffer.allocUnsafeSlow(initialBytes);
-  let at = 0;
-
-  function reserve(bytes: number): void {
-    if (at + bytes <= buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, at + bytes));
-    larger.set(buffer.subarray(0, at));
-    buffer = larger;
-  }
-
-  /** A signed number of at most 53 bits as a zigzag varint. */
-  function varint(value: number): void {
-    let rest = value < 0 ? -value * 2 - 1 : value * 2;
-    while (rest > 127) {
-      buffer[at++] = (rest % 128) | 128;
-      rest = Math.floor(rest / 128);
-    }
-    buffer[at++] = rest;
-  }
-
-  function content(value: Content): void {
-    if (value === null) {
-      varint(-1);
-      return;
-    }
-    if (typeof value !== "string") {
-      varint(value.length);
-      buffer.set(value, at);
-      at += value.length;
-      return;
-    }
-    if (value.length > shortText || !shortAscii(value)) longText(value);
-  }
-
-  /** Keys and headers: a loop costs less than a call into the encoder. False writes nothing. */
-  function shortAscii(value: string): boolean {
-    const start = at;
-    varint(value.length);
-    for (let i = 0; i < value.length; i++) {
-      const unit = value.charCodeAt(i);
-      if (unit > 127) {
-        at = start;
-        return false;
-      }
-      buffer[at++] = unit;
-    }
-    return true;
-  }
-
-  /** Nearly all text is ASCII, so its length is tried as the number of its bytes. */
-  function longText(value: string): void {
-    const start = at;
-    varint(value.length);
-    const body = at;
-    const written = buffer.write(value, at);
-    if (written !== value.length) {
-      at = start;
-      varint(written);
-      // A length of another size has moved the place of the text, or written over its head.
-      if (at !== body) buffer.write(value, at);
-    }
-    at += written;
-  }
-
-  function roomFor(record: KafkaRecord): number {
-    let bytes = 64 + room(record.key) + room(record.value);
-    for (const [name, value] of record.headers) bytes += 10 + name.length * 3 + room(value);
-    return bytes;
-  }
-
-  /** Writes one record and returns its size with its length field. */
-  function writeRecord(record: KafkaRecord, offset: number, baseTimestamp: number): number {
-    reserve(roomFor(record));
-    const start = at;
-    // The length goes in front, so the body is written behind the room that it will most likely
-    // take, and moved when it takes another.
-    const guess = start + 2;
-    at = guess;
-    buffer[at++] = 0;
-    varint(record.timestamp - baseTimestamp);
-    varint(offset);
-    content(record.key);
-    content(record.value);
-    varint(record.headers.length);
-    for (const [name, value] of record.headers) {
-      content(name);
-      content(value);
-    }
-    const bodyBytes = at - guess;
-    at = start;
-    if (bodyBytes >= 64 && bodyBytes < 8192) {
-      varint(bodyBytes);
-    } else {
-      const body = start + varintSize(bodyBytes);
-      buffer.copyWithin(body, guess, guess + bodyBytes);
-      varint(bodyBytes);
-    }
-    at += bodyBytes;
-    return at - start;
-  }
+  const sink = createByteSink(initialBytes);
 
   /** Replaces what was written from `from` on by its compressed form. */
   function compress(from: number): void {
     if (compression === "none") return;
-    const plain = buffer.subarray(from, at);
+    const plain = sink.buffer.subarray(from, sink.at);
     const packed = compression === "gzip" ? Bun.gzipSync(plain) : Bun.zstdCompressSync(plain);
-    at = from;
-    reserve(packed.length);
-    buffer.set(packed, at);
-    at += packed.length;
+    sink.at = from;
+    putBytes(sink, packed);
   }
 
   function writeHeader(start: number, head: Head, stamp: ProducerStamp): void {
+    const { buffer, at } = sink;
     buffer.writeBigInt64BE(0n, start);
     buffer.writeInt32BE(at - start - 12, start + 8);
     buffer.writeInt32BE(-1, start + 12);
@@ -198,74 +178,94 @@ export function requestWriter(compression: Compression, recordBytesMax: number):
     buffer.writeUInt32BE(crc32c(buffer, start + 21, at), start + 17);
   }
 
+  /** Writes a record, or nothing of it and why. */
+  function tryRecord(
+    record: KafkaRecord,
+    offset: number,
+    baseTimestamp: number,
+  ): DbusError | undefined {
+    const before = sink.at;
+    let error: DbusError;
+    try {
+      if (putRecord(sink, record, offset, baseTimestamp) <= recordBytesMax) return undefined;
+      const text = `a record is larger than recordBytesMax (${recordBytesMax} bytes)`;
+      error = new DbusError("KAFKA_RECORD_TOO_LARGE", text);
+    } catch (thrown) {
+      error = toDbusError(thrown, "KAFKA_RECORD_REJECTED");
+    }
+    sink.at = before;
+    return error;
+  }
+
   function batch(
     records: readonly KafkaRecord[],
     from: number,
     stamp: ProducerStamp,
     bytesMax: number,
   ): EncodedBatch {
-    const start = at;
-    reserve(headerBytes);
-    at += headerBytes;
+    const start = sink.at;
+    reserve(sink, headerBytes);
+    sink.at += headerBytes;
     const baseTimestamp = records[from]?.timestamp ?? 0;
     let maxTimestamp = baseTimestamp;
-    const oversize: number[] = [];
+    const refused: Refusal[] = [];
     let count = 0;
     let index = from;
     for (; index < records.length; index++) {
       const record = records[index] as KafkaRecord;
-      const before = at;
-      const bytes = writeRecord(record, count, baseTimestamp);
-      if (bytes > recordBytesMax) {
-        at = before;
-        oversize.push(index);
+      const before = sink.at;
+      const error = tryRecord(record, count, baseTimestamp);
+      if (error) {
+        refused.push({ index, error });
         continue;
       }
-      if (at - start > bytesMax && count > 0) {
-        at = before;
+      if (sink.at - start > bytesMax && count > 0) {
+        sink.at = before;
         break;
       }
       if (record.timestamp > maxTimestamp) maxTimestamp = record.timestamp;
       count++;
     }
-    if (count === 0) at = start;
-    else {
+    if (count === 0) {
+      sink.at = start;
+    } else {
       compress(start + headerBytes);
       writeHeader(start, { count, baseTimestamp, maxTimestamp }, stamp);
     }
-    return { bytes: buffer.subarray(start, at), written: count, end: index, oversize };
+    return { bytes: sink.buffer.subarray(start, sink.at), written: count, end: index, refused };
   }
 
   return {
     batch,
     reset: () => {
-      at = 0;
-      if (buffer.length > keptBytesMax) buffer = Buffer.allocUnsafeSlow(initialBytes);
+      sink.at = 0;
+      if (sink.buffer.length > keptBytesMax) sink.buffer = Buffer.allocUnsafeSlow(initialBytes);
     },
     abandon: () => {
-      at = 0;
-      buffer = Buffer.allocUnsafeSlow(initialBytes);
+      sink.at = 0;
+      sink.buffer = Buffer.allocUnsafeSlow(initialBytes);
     },
-    position: () => at,
+    position: () => sink.at,
     rewind: (position) => {
-      at = position;
+      sink.at = position;
     },
     int16(value) {
-      reserve(2);
-      at = buffer.writeInt16BE(value, at);
+      reserve(sink, 2);
+      sink.at = sink.buffer.writeInt16BE(value, sink.at);
     },
     int32(value) {
-      reserve(4);
-      at = buffer.writeInt32BE(value, at);
+      reserve(sink, 4);
+      sink.at = sink.buffer.writeInt32BE(value, sink.at);
     },
-    patchInt32: (position, value) => void buffer.writeInt32BE(value, position),
+    patchInt32: (position, value) => void sink.buffer.writeInt32BE(value, position),
     string(value) {
-      reserve(2 + value.length * 3);
-      const written = buffer.write(value, at + 2);
-      buffer.writeInt16BE(written, at);
-      at += 2 + written;
+      const start = sink.at;
+      reserve(sink, 2);
+      sink.at += 2;
+      putText(sink, value);
+      sink.buffer.writeInt16BE(sink.at - start - 2, start);
     },
-    bytes: () => buffer.subarray(0, at),
+    bytes: () => sink.buffer.subarray(0, sink.at),
   };
 }
 
@@ -274,15 +274,3 @@ type Head = {
   readonly baseTimestamp: number;
   readonly maxTimestamp: number;
 };
-
-/** The most bytes that a value can take with its length. */
-function room(value: Content): number {
-  if (value === null) return 5;
-  return typeof value === "string" ? value.length * 3 + 5 : value.length + 5;
-}
-
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value * 2; rest > 127; rest = Math.floor(rest / 128)) size++;
-  return size;
-}

@@ -1,13 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { type ByteSink, putText } from "#src/byte-sink.ts";
 import { crc32c } from "#src/clients/kafka/crc32c.ts";
-import type { Compression, Content, KafkaRecord } from "#src/clients/kafka/port.ts";
+import type { Compression, Content, KafkaRecord, KafkaValue } from "#src/clients/kafka/port.ts";
 import { requestWriter } from "#src/clients/kafka/record-batch.ts";
+import { DbusError } from "#src/errors.ts";
 
 const stamp = { producerId: 77n, epoch: 3, sequence: 41 };
 const huge = Number.POSITIVE_INFINITY;
 
-const record = (value: Content, more: Partial<KafkaRecord> = {}): KafkaRecord => ({
+const record = (value: KafkaValue, more: Partial<KafkaRecord> = {}): KafkaRecord => ({
   key: null,
   value,
   headers: [],
@@ -110,7 +112,7 @@ describe("record batch", () => {
     const writer = requestWriter("none", huge);
     const first = writer.batch(records, 0, stamp, 500);
     expect(first.bytes.length).toBeLessThanOrEqual(500);
-    expect(first).toMatchObject({ written: 4, end: 4, oversize: [] });
+    expect(first).toMatchObject({ written: 4, end: 4, refused: [] });
     const second = writer.batch(records, first.end, stamp, 1);
     expect(second).toMatchObject({ written: 1, end: 5 });
     expect(readBatch(first.bytes).records[3]?.value).toBe("3".repeat(100));
@@ -120,13 +122,33 @@ describe("record batch", () => {
   test("a record above its limit is left out and named, those around it go", () => {
     const records = [record("a"), record("b".repeat(2000)), record("c")];
     const batch = requestWriter("none", 1000).batch(records, 0, stamp, huge);
-    expect(batch).toMatchObject({ written: 2, end: 3, oversize: [1] });
+    expect(batch).toMatchObject({ written: 2, end: 3 });
+    expect(batch.refused.map(({ index, error }) => [index, error.code])).toEqual([
+      [1, "KAFKA_RECORD_TOO_LARGE"],
+    ]);
     expect(readBatch(batch.bytes).records.map(({ value }) => value)).toEqual(["a", "c"]);
+  });
+
+  test("a value that cannot write itself is refused alone, and leaves nothing behind", () => {
+    const failing = {
+      writeTo(sink: ByteSink) {
+        putText(sink, "half of ");
+        throw new DbusError("FORMAT_VALUE", "no");
+      },
+    };
+    const writing = { writeTo: (sink: ByteSink) => putText(sink, "é".repeat(5000)) };
+    const records = [record("a"), record(failing), record(writing)];
+    const batch = requestWriter("none", huge).batch(records, 0, stamp, huge);
+    expect(batch.refused.map(({ index, error }) => [index, error.code])).toEqual([
+      [1, "FORMAT_VALUE"],
+    ]);
+    const values = readBatch(batch.bytes).records.map(({ value }) => value);
+    expect(values).toEqual(["a", latin1("é".repeat(5000))]);
   });
 
   test("when no record fits nothing is written", () => {
     const batch = requestWriter("none", 10).batch([record("b".repeat(99))], 0, stamp, huge);
-    expect(batch).toMatchObject({ written: 0, end: 1, oversize: [0] });
+    expect(batch).toMatchObject({ written: 0, end: 1, refused: [{ index: 0 }] });
     expect(batch.bytes.length).toBe(0);
   });
 

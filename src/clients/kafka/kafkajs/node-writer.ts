@@ -10,13 +10,7 @@ import { duplicateSequence, mayBeKept, noError, protocolError } from "../protoco
 import { type EncodedBatch, requestWriter } from "../record-batch.ts";
 import type { Cluster } from "./cluster.ts";
 import type { BrokerConnection } from "./connection.ts";
-import {
-  type ProduceJob,
-  refuseOversize,
-  refuseRest,
-  sentRecords,
-  settleUpTo,
-} from "./produce-job.ts";
+import { type ProduceJob, refuseRest, sentRecords, settleUpTo } from "./produce-job.ts";
 import {
   type ProduceAnswer,
   produceKey,
@@ -74,7 +68,7 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
     const bytesMax = Math.min(job.bytesMax, learned.get(topic) ?? options.batchBytesMax);
     const limit = repeated > 0 ? Number.POSITIVE_INFINITY : bytesMax;
     const encoded = writer.batch(taken, job.from, stamp, limit);
-    refuseOversize(job, encoded.oversize, options.recordBytesMax);
+    for (const { index, error } of encoded.refused) job.results[index] = error;
     if (encoded.written > 0) return { job, sequence, encoded, sent: sentRecords(job, encoded.end) };
     settleUpTo(job, encoded.end);
     return undefined;

@@ -1,4 +1,4 @@
-import { DbusError } from "../../../errors.ts";
+import type { DbusError } from "../../../errors.ts";
 import type { KafkaRecord, PartitionBatch } from "../port.ts";
 
 /** One batch of a `produce` on its way: what is settled, and where it goes on. */
@@ -32,16 +32,6 @@ export function refuseRest(job: ProduceJob, error: DbusError): void {
 export function settleUpTo(job: ProduceJob, end: number): void {
   job.from = end;
   job.done = end >= job.batch.records.length;
-}
-
-export function refuseOversize(job: ProduceJob, indexes: readonly number[], max: number): void {
-  const { topic } = job.batch;
-  for (const index of indexes) {
-    job.results[index] = new DbusError(
-      "KAFKA_RECORD_TOO_LARGE",
-      `a record for topic ${topic} is larger than recordBytesMax (${max} bytes)`,
-    );
-  }
 }
 
 /** The records of `from` up to `end` that were not refused: those that went into the batch. */
