@@ -81,7 +81,7 @@ async function agree(at: MysqlAddress): Promise<void> {
 
   for (const sql of [...common, ...only[at.flavor]]) {
     await client.query(sql);
-    const changes = apply(sql);
+    const changes = apply(sql)?.changes;
     if (changes === undefined) throw new Error(`not understood: ${sql}`);
     for (const { table, model } of changes) {
       if (model) tables.set(table, model);

@@ -25,6 +25,10 @@ export type KnownTables = {
   /** Whether there surely is no such table at that time. */
   absent(db: string, table: string, timestamp: number): boolean;
   gone(db: string, table: string): void;
+  /** A database has no tables from this place on. */
+  emptied(db: string, place: LogPlace): void;
+  /** A statement may have made a table that is not known. */
+  mayHaveMore(): void;
   clear(): void;
   readonly size: number;
 };
@@ -35,6 +39,13 @@ export function createKnownTables(history: SchemaHistory, tablesMax: number): Kn
   /** Tables of which a statement that was not understood said something. */
   const lost = new Set<string>();
   let complete = Number.POSITIVE_INFINITY;
+  /** Of these every table is known. */
+  const wholeDatabases = new Set<string>();
+
+  function mayHaveMore() {
+    complete = Number.POSITIVE_INFINITY;
+    wholeDatabases.clear();
+  }
 
   return {
     get: (db, table) => tables.get(keyOf(db, table)),
@@ -52,12 +63,12 @@ export function createKnownTables(history: SchemaHistory, tablesMax: number): Kn
       const oldest = tables.keys().next().value;
       if (tables.size <= tablesMax || oldest === undefined) return;
       tables.delete(oldest);
-      complete = Number.POSITIVE_INFINITY;
+      mayHaveMore();
     },
     forget({ db, table }, place) {
       tables.delete(keyOf(db, table));
       if (lost.size < tablesMax) lost.add(keyOf(db, table));
-      else complete = Number.POSITIVE_INFINITY;
+      else mayHaveMore();
       history.note(place, { db, table, model: null, created: null });
     },
     completeFrom(second) {
@@ -65,16 +76,26 @@ export function createKnownTables(history: SchemaHistory, tablesMax: number): Kn
     },
     absent(db, table, timestamp) {
       const key = keyOf(db, table);
-      return timestamp > complete && !lost.has(key) && !tables.has(key);
+      const whole = timestamp > complete || wholeDatabases.has(db);
+      return whole && !lost.has(key) && !tables.has(key);
     },
     gone(db, table) {
       tables.delete(keyOf(db, table));
       lost.delete(keyOf(db, table));
     },
+    emptied(db, place) {
+      for (const { db: of, table } of [...tables.values()].filter((known) => known.db === db)) {
+        tables.delete(keyOf(of, table));
+        history.note(place, { db: of, table, model: null, created: null });
+      }
+      for (const key of lost) if (key.startsWith(`${db}\0`)) lost.delete(key);
+      if (wholeDatabases.size < tablesMax) wholeDatabases.add(db);
+    },
+    mayHaveMore,
     clear() {
       tables.clear();
       lost.clear();
-      complete = Number.POSITIVE_INFINITY;
+      mayHaveMore();
     },
     get size() {
       return tables.size;

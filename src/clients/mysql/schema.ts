@@ -2,7 +2,7 @@ import type { Flavor } from "./binlog/event.ts";
 import type { SchemaLookup } from "./binlog/schema-lookup.ts";
 import { isNullable, type TableMap } from "./binlog/table-map.ts";
 import type { MysqlConnection } from "./connection.ts";
-import { applyStatement, type Change } from "./ddl/apply.ts";
+import { applyStatement, type Change, type Effect } from "./ddl/apply.ts";
 import type { TableModel } from "./ddl/table-model.ts";
 import { createKnownTables, type KnownTable } from "./known-tables.ts";
 import { altered, notVisible } from "./schema-error.ts";
@@ -123,9 +123,11 @@ export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
     const once = apply(statement, new Map());
     if (once === undefined || (isOfItsSecond(touched, timestamp) && !settles(statement, once))) {
       for (const known of touched) tables.forget(known, place);
+      if (/\b(table|database|schema)\b/i.test(sql)) tables.mayHaveMore();
       return;
     }
-    for (const { db: of, table, model } of once) {
+    if (once.emptied !== undefined) tables.emptied(once.emptied, place);
+    for (const { db: of, table, model } of once.changes) {
       for (const known of touched) {
         if (sameFolded(known.db, of) && sameFolded(known.table, table)) tables.forget(known, place);
       }
@@ -152,8 +154,8 @@ export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
    * Whether a statement gives the same when it is run on its own result, or cannot be run on it.
    * Then it does not matter whether what we know holds it already; after a swap of names it does.
    */
-  function settles(statement: Statement, once: readonly Change[]): boolean {
-    const made = new Map(once.map((change) => [`${change.db}\0${change.table}`, change]));
+  function settles(statement: Statement, once: Effect): boolean {
+    const made = new Map(once.changes.map((change) => [`${change.db}\0${change.table}`, change]));
     const twice = apply(statement, made);
     return twice === undefined || JSON.stringify(twice) === JSON.stringify(once);
   }

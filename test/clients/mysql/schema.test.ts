@@ -121,6 +121,21 @@ describe("schema cache", () => {
     expect(await unsure.load(100)).toBe("SCHEMA_UNKNOWN");
   });
 
+  test("learns it too when the whole database was seen to be made", async () => {
+    const create = "CREATE TABLE IF NOT EXISTS shop.orders (id INT, early INT)";
+    const after = async (...statements: string[]) => {
+      const { statement, load, names } = await cacheOn({ columns: ["id", "late"], created: 200 });
+      for (const sql of [...statements, create]) await statement(sql, 100, "");
+      return (await load(100)) === "loaded" ? names() : "unknown";
+    };
+    expect(await after("CREATE DATABASE shop")).toEqual(["id", "early"]);
+    expect(await after("DROP SCHEMA IF EXISTS `shop`")).toEqual(["id", "early"]);
+    expect(await after("CREATE DATABASE IF NOT EXISTS shop")).toBe("unknown");
+    expect(await after("CREATE DATABASE crm")).toBe("unknown");
+    const unclear = "CREATE TABLE shop.orders AS SELECT 1 AS one";
+    expect(await after("CREATE DATABASE shop", unclear)).toBe("unknown");
+  });
+
   test("keeps it also when the table has been dropped meanwhile", async () => {
     const { state, prefetch, load, names } = await cacheOn({ columns: ["id"], created: 50 });
     await prefetch();

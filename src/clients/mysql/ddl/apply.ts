@@ -18,19 +18,25 @@ export type TablesOfStatement = {
   absent(db: string, table: string): boolean;
 };
 
+/** What a statement did. `emptied` is a database that has no table from now on. */
+export type Effect = { readonly changes: readonly Change[]; readonly emptied?: string };
+
 /**
- * What a statement of the binlog makes of tables that are known. An empty list changes none;
- * undefined: it is not understood for sure, and whatever it may touch is not known any more.
+ * What a statement of the binlog makes of tables that are known. Undefined: it is not understood
+ * for sure, and whatever it may touch is not known any more.
  */
 export function applyStatement(
   sql: string,
   defaultDb: string,
   flavor: Flavor,
   tables: TablesOfStatement,
-): readonly Change[] | undefined {
+): Effect | undefined {
   try {
-    const reader = createReader(tokenize(sql, flavor));
-    return statement(reader, { defaultDb, flavor, ...tables });
+    const context = { defaultDb, flavor, ...tables };
+    const emptied = emptiedBy(createReader(tokenize(sql, flavor)));
+    if (emptied) return emptied;
+    const changes = statement(createReader(tokenize(sql, flavor)), context);
+    return changes && { changes };
   } catch (thrown) {
     if (thrown instanceof NotUnderstood) return undefined;
     throw thrown;
@@ -38,6 +44,16 @@ export function applyStatement(
 }
 
 type Context = TablesOfStatement & { readonly defaultDb: string; readonly flavor: Flavor };
+
+/** CREATE DATABASE of one that was not there, and DROP DATABASE. */
+function emptiedBy(reader: Reader): Effect | undefined {
+  const creates = reader.take("CREATE");
+  if (!creates && !reader.take("DROP")) return undefined;
+  if (!reader.take("DATABASE") && !reader.take("SCHEMA")) return undefined;
+  if (creates && reader.take("IF", "NOT", "EXISTS")) return { changes: [] };
+  reader.take("IF", "EXISTS");
+  return { changes: [], emptied: reader.name() };
+}
 
 function statement(reader: Reader, context: Context): readonly Change[] | undefined {
   if (reader.take("CREATE")) return create(reader, context);
