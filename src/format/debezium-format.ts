@@ -1,6 +1,6 @@
 import { type ByteSink, putByte, putBytes, putInt, putText } from "../byte-sink.ts";
 import type { RowChange, Table, Transaction, Value } from "../flow/packet.ts";
-import { fragment, putScaled } from "./json-put.ts";
+import { fragment, scaled } from "./json-put.ts";
 import { type BigintMode, debeziumEncoder, type ValueEncoder } from "./json-value.ts";
 import type { ChangeEncoder, Op } from "./row-format.ts";
 
@@ -43,6 +43,8 @@ export function compileEnvelope(table: Table, options: DebeziumOptions): ChangeE
   let log: string | undefined;
   let ts: number | undefined;
   let source = fragment("");
+  let now: number | undefined;
+  let end = fragment("");
 
   function putImage(sink: ByteSink, image: Image | undefined): void {
     if (!image) {
@@ -66,8 +68,7 @@ export function compileEnvelope(table: Table, options: DebeziumOptions): ChangeE
   function putSource(sink: ByteSink, row: RowChange): void {
     if (row.txn !== txn || row.log !== log || row.ts !== ts) {
       ({ txn, log, ts } = row);
-      const [micros, nanos] = ts === 0 ? [0, 0] : [`${ts}000000`, `${ts}000000000`];
-      const times = `"ts_us":${micros},"ts_ns":${nanos}`;
+      const times = `"ts_us":${scaled(ts, "000000")},"ts_ns":${scaled(ts, "000000000")}`;
       const server = `"server_id":${txn.serverId},"gtid":${quote(txn.gtid ?? null)}`;
       source = fragment(
         `${origin},"ts_ms":${ts * 1000},"snapshot":"false",${place},${times},` +
@@ -83,19 +84,19 @@ export function compileEnvelope(table: Table, options: DebeziumOptions): ChangeE
   return {
     encoders,
     put(sink, row, op, before, after) {
-      const now = options.wall();
+      const wallNow = options.wall();
+      if (wallNow !== now) {
+        now = wallNow;
+        const times = `"ts_us":${scaled(now, "000")},"ts_ns":${scaled(now, "000000")}`;
+        end = fragment(`${now},${times}}`);
+      }
       putBytes(sink, beforeHead);
       putImage(sink, before);
       putBytes(sink, afterHead);
       putImage(sink, after);
       putSource(sink, row);
       putBytes(sink, ends[op]);
-      putText(sink, String(now));
-      putText(sink, `,"ts_us":`);
-      putScaled(sink, now, "000");
-      putText(sink, `,"ts_ns":`);
-      putScaled(sink, now, "000000");
-      putByte(sink, close);
+      putBytes(sink, end);
     },
   };
 }

@@ -31,6 +31,6 @@ export function fragment(text: string): Uint8Array {
 }
 
 /** `value` with zeros behind, e.g. seconds as nanoseconds, without leaving exactness. */
-export function putScaled(sink: ByteSink, value: number, zeros: string): void {
-  putText(sink, value === 0 ? "0" : value + zeros);
+export function scaled(value: number, zeros: string): string {
+  return value === 0 ? "0" : value + zeros;
 }

@@ -1,6 +1,6 @@
 import { type ByteSink, putByte, putBytes, putInt, putText } from "../byte-sink.ts";
 import type { RowChange, Table, Value } from "../flow/packet.ts";
-import { fragment, putScaled } from "./json-put.ts";
+import { fragment, scaled } from "./json-put.ts";
 import { type BigintMode, plainEncoder, type ValueEncoder } from "./json-value.ts";
 
 type Image = readonly Value[];
@@ -42,11 +42,12 @@ export function compileRowEvent(
     U: fragment(`${place}U","ts":`),
     D: fragment(`${place}D","ts":`),
   };
-  const written = fragment(`,"dt":`);
   const wholeCols = fragment(`,"cols":[${names.join(",")}],"rows":[`);
   const end = fragment("]}");
   let log: string | undefined;
   let head = fragment("");
+  let now: number | undefined;
+  let written = fragment("");
 
   /** False when the image lacks a column. */
   function putWhole(sink: ByteSink, image: Image): boolean {
@@ -110,8 +111,12 @@ export function compileRowEvent(
       putInt(sink, row.pos);
       putBytes(sink, placed[op]);
       putInt(sink, row.ts);
+      const wallNow = wall();
+      if (wallNow !== now) {
+        now = wallNow;
+        written = fragment(`,"dt":${scaled(now, "000000")}`);
+      }
       putBytes(sink, written);
-      putScaled(sink, wall(), "000000");
       putRows(sink, before, after);
     },
   };

@@ -1,5 +1,4 @@
 import { type Clock, DbusError, type Packet, toDbusError } from "#plugin";
-import { murmur2 } from "#src/clients/kafka/murmur2.ts";
 import { partitionOf } from "#src/clients/kafka/partitioner.ts";
 import type { KafkaHeader, KafkaRecord } from "#src/clients/kafka/port.ts";
 import { createFormat, type FormatRecord } from "#src/format/format.ts";
@@ -15,8 +14,6 @@ export type PacketEncoder = {
   /** Goes on to the next partition with what has neither a key nor a table. */
   turn(): void;
 };
-
-const text = new TextEncoder();
 
 export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): PacketEncoder {
   const { bigint, keyColumns, keyless, sourceName, tombstones } = config;
@@ -49,8 +46,7 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
     const { payload } = packet;
     if (payload.kind !== "row") return sticky % partitions;
     // Without a key nobody can tell which rows belong together, so the table stays together.
-    const place = text.encode(`${payload.table.db}.${payload.table.name}`);
-    return (murmur2(place) & 0x7fffffff) % partitions;
+    return partitionOf(`${payload.table.db}.${payload.table.name}`, partitions);
   }
 
   function timestamp({ payload }: Packet): number {

@@ -6,8 +6,7 @@
 const seed = 0x9747b28c;
 const mix = 0x5bd1e995;
 
-export function murmur2(bytes: Uint8Array): number {
-  const { length } = bytes;
+export function murmur2(bytes: Uint8Array, length = bytes.length): number {
   let hash = seed ^ length;
   const whole = length & ~3;
   for (let i = 0; i < whole; i += 4) {

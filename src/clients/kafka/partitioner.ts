@@ -4,21 +4,20 @@ import type { Content } from "./port.ts";
 const scratch = new Uint8Array(1024);
 const encoder = new TextEncoder();
 
-/** The bytes of a key; those of a short text are valid until the next call. */
-function keyBytes(key: Uint8Array | string): Uint8Array {
-  if (typeof key !== "string") return key;
-  if (key.length * 3 > scratch.length) return encoder.encode(key);
-  let length = 0;
-  while (length < key.length) {
-    const unit = key.charCodeAt(length);
-    if (unit > 127) break;
-    scratch[length++] = unit;
+/** The murmur2 of the UTF-8 of a text. */
+export function hashOf(text: string): number {
+  const { length } = text;
+  if (length * 3 > scratch.length) return murmur2(encoder.encode(text));
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 127) return murmur2(scratch, encoder.encodeInto(text, scratch).written);
+    scratch[i] = unit;
   }
-  if (length === key.length) return scratch.subarray(0, length);
-  return scratch.subarray(0, encoder.encodeInto(key, scratch).written);
+  return murmur2(scratch, length);
 }
 
 /** The partition of a key as the Java client's default partitioner chooses it. */
 export function partitionOf(key: Exclude<Content, null>, partitions: number): number {
-  return (murmur2(keyBytes(key)) & 0x7fffffff) % partitions;
+  const hash = typeof key === "string" ? hashOf(key) : murmur2(key);
+  return (hash & 0x7fffffff) % partitions;
 }
