@@ -45,6 +45,11 @@ export type FaultProxyOptions = {
   readonly seed?: number;
   /** What is spoken, in plain text: needed for `swallow_reply`. */
   readonly protocol?: Protocol;
+  /**
+   * The port that Kafka clients are told in place of a broker's on 127.0.0.1, so that they come
+   * back to a proxy; unless told, this proxy's for its own broker and no other.
+   */
+  advertise?(port: number): number;
 };
 
 /**
@@ -55,7 +60,7 @@ export type FaultProxyOptions = {
  */
 export async function faultProxy(
   to: { readonly port: number } | (() => { readonly port: number }),
-  { seed = testSeed("fault proxy"), protocol }: FaultProxyOptions = {},
+  { seed = testSeed("fault proxy"), protocol, ...options }: FaultProxyOptions = {},
 ): Promise<FaultProxy> {
   const links = new Set<Link>();
   const toxics = toxicList(links, seed, protocol);
@@ -64,12 +69,16 @@ export async function faultProxy(
   let closing = false;
 
   function accept(client: Socket): void {
-    const { port } = typeof to === "function" ? to() : to;
+    const target = (typeof to === "function" ? to() : to).port;
     const number = ++totals.accepted;
     const link = openLink({
       ...{ number, client },
-      server: connect({ port, host: "127.0.0.1", allowHalfOpen: true }),
-      talk: conversation(protocol, (request) => toxics.onRequest(number, request)),
+      server: connect({ port: target, host: "127.0.0.1", allowHalfOpen: true }),
+      talk: conversation(
+        protocol,
+        (request) => toxics.onRequest(number, request),
+        options.advertise ?? ((broker) => (broker === target ? port : broker)),
+      ),
       forwarded(direction, bytes) {
         totals[direction] += bytes;
       },

@@ -16,6 +16,8 @@ export type End = {
 
 export type Around = {
   readonly proxy: FaultProxy;
+  /** Where the server is. */
+  readonly listener: { readonly port: number };
   /** A connected client and its end at the server. */
   pair(): Promise<{ readonly client: End; readonly server: End }>;
   client(): End;
@@ -32,7 +34,8 @@ export async function withProxy(
   const clients: End[] = [];
   const listener = createServer({ allowHalfOpen: true }, (socket) => servers.push(endOf(socket)));
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  const proxy = await faultProxy(listener.address() as { port: number }, options);
+  const address = listener.address() as { port: number };
+  const proxy = await faultProxy(address, options);
   const client = () => {
     const end = endOf(connect({ port: proxy.port, host: "127.0.0.1", allowHalfOpen: true }));
     clients.push(end);
@@ -45,7 +48,7 @@ export async function withProxy(
       await waitFor(() => servers.length > before, { what: "the connection", intervalMs: 1 });
       return { client: made, server: servers[before]! };
     };
-    await use({ proxy, pair, client, servers });
+    await use({ proxy, listener: address, pair, client, servers });
   } finally {
     await proxy.close();
     for (const { socket } of [...clients, ...servers]) socket.destroy();

@@ -23,8 +23,15 @@ export type Conversation = {
 /** `onRequest` sees each request before any of it goes on, and decides about its reply. */
 export type OnRequest = (request: RequestSeen) => Swallow | undefined;
 
-export function conversation(protocol: Protocol | undefined, onRequest: OnRequest): Conversation {
-  if (protocol === "kafka") return kafkaConversation(onRequest);
+/** The port that clients are told in place of a broker's. */
+export type Advertise = (port: number) => number;
+
+export function conversation(
+  protocol: Protocol | undefined,
+  onRequest: OnRequest,
+  advertise: Advertise,
+): Conversation {
+  if (protocol === "kafka") return kafkaConversation(onRequest, advertise);
   if (protocol === "mysql") return mysqlConversation(onRequest);
   const all = (chunk: Buffer) => ({ pass: [chunk], lost: false });
   return { fromClient: all, fromServer: all };
@@ -38,27 +45,38 @@ export function matches(pattern: RequestPattern, request: RequestSeen): boolean 
   return pattern.text === undefined || pattern.text.test(request.text);
 }
 
+/** The kinds of request whose replies name brokers: Metadata and FindCoordinator. */
+const namesBrokers = new Set([3, 10]);
+
 /**
  * Both ways a frame is its length as int32 and so many bytes. A request begins with its key
  * (int16), version (int16) and correlation id (int32), a reply with the correlation id
  * (https://kafka.apache.org/protocol: request and response headers).
  */
-function kafkaConversation(onRequest: OnRequest): Conversation {
+function kafkaConversation(onRequest: OnRequest, advertise: Advertise): Conversation {
   const swallowing = new Map<number, Swallow>();
+  const naming = new Set<number>();
   let current: number | undefined;
   let lost = false;
   const requests = frameReader({
     headBytes: () => 12,
     open(head) {
-      const swallow = onRequest({ protocol: "kafka", apiKey: head.readInt16BE(4) });
-      if (swallow !== undefined) swallowing.set(head.readInt32BE(8), swallow);
+      const apiKey = head.readInt16BE(4);
+      const id = head.readInt32BE(8);
+      const swallow = onRequest({ protocol: "kafka", apiKey });
+      if (swallow !== undefined) swallowing.set(id, swallow);
+      if (namesBrokers.has(apiKey)) naming.add(id);
       return { bytes: 4 + head.readInt32BE(0), pass: true };
     },
   });
   const replies = frameReader({
-    headBytes: () => 8,
+    headBytes(head) {
+      if (head.length < 8 || !naming.has(head.readInt32BE(4))) return 8;
+      return 4 + head.readInt32BE(0);
+    },
     open(head) {
       current = head.readInt32BE(4);
+      if (naming.delete(current)) readdress(head, advertise);
       return { bytes: 4 + head.readInt32BE(0), pass: !swallowing.has(current) };
     },
     dropped() {
@@ -72,6 +90,15 @@ function kafkaConversation(onRequest: OnRequest): Conversation {
     fromClient: (chunk) => ({ pass: requests(chunk), lost: false }),
     fromServer: (chunk) => ({ pass: replies(chunk), lost }),
   };
+}
+
+/** In every version of these replies a broker's port follows its host, as int32. */
+function readdress(reply: Buffer, advertise: Advertise): void {
+  const host = "127.0.0.1";
+  for (let at = reply.indexOf(host); at >= 0; at = reply.indexOf(host, at + 1)) {
+    const port = at + host.length;
+    if (port + 4 <= reply.length) reply.writeInt32BE(advertise(reply.readInt32BE(port)), port);
+  }
 }
 
 const textMax = 512;

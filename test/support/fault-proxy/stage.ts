@@ -28,7 +28,7 @@ export type Stage = {
 
 const none = Buffer.alloc(0);
 
-/** `acted` is called when a connection is about to end, and for each byte that is changed. */
+/** `acted` is called for each connection that ends, byte that is changed and cut of a segment. */
 export function stageOf(toxic: Toxic, random: Random, acted: () => void): Stage {
   switch (toxic.type) {
     case "latency":
@@ -44,9 +44,7 @@ export function stageOf(toxic: Toxic, random: Random, acted: () => void): Stage 
     case "truncate":
       return limit(toxic.afterBytes, "close", acted);
     case "slicer":
-      return {
-        pass: (piece) => cutUp(piece, toxic.bytes).map((part) => ({ ...part, apart: true })),
-      };
+      return slicer(toxic.bytes, acted);
     case "corrupt_byte":
       return corrupt(toxic, random, acted);
     case "blackhole":
@@ -80,6 +78,16 @@ function rate(bytesPerSecond: number): Stage {
         return { ...part, notBefore: freeAt };
       });
     },
+  };
+}
+
+function slicer(bytes: number, acted: () => void): Stage {
+  return {
+    pass: (piece) =>
+      cutUp(piece, bytes).map((part, n) => {
+        if (n > 0) acted();
+        return { ...part, apart: true };
+      }),
   };
 }
 

@@ -81,6 +81,22 @@ describe("kafka", () => {
       expect(one.acted).toBe(1);
     }));
 
+  test("the broker's address in replies that name brokers becomes the proxy's", () =>
+    speaking("kafka", async ({ proxy, pair, listener }) => {
+      const { client, server } = await pair();
+      const broker = (port: number) => Buffer.concat([Buffer.from("127.0.0.1"), int32(port)]);
+      const both = (port: number) => Buffer.concat([broker(port), broker(7), broker(port)]);
+      client.socket.write(Buffer.concat([request(3, 1), request(10, 2), request(0, 3)]));
+      await server.receives(1);
+      const answer = (port: number, other: number) =>
+        Buffer.concat([1, 2, 3].map((id) => frame(int32(id), both(id < 3 ? port : other))));
+      for (const byte of answer(listener.port, listener.port)) {
+        server.socket.write(Buffer.of(byte));
+      }
+      const wanted = answer(proxy.port, listener.port);
+      expect((await client.receives(wanted.length)).equals(wanted)).toBe(true);
+    }));
+
   test("a proxy that was not told the protocol refuses instead of never doing it", () =>
     withProxy(async ({ proxy }) => {
       const add = () => proxy.add({ type: "swallow_reply", to: { apiKey: 0 } });

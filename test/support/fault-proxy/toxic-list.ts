@@ -12,7 +12,7 @@ export type ToxicOptions = {
 };
 
 export type AddedToxic = {
-  /** How often it ended a connection, changed a byte or swallowed a reply. */
+  /** How often it ended a connection, changed a byte, cut a segment or swallowed a reply. */
   readonly acted: number;
   /** Connections that live go on without it; what it held back goes on at once. */
   remove(): void;
