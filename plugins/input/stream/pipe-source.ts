@@ -5,6 +5,8 @@ import { createLineSplitter } from "./line-splitter.ts";
 import type { StreamInputConfig } from "./stream-input-config.ts";
 
 const CHUNK = 64 * 1024;
+/** So often timers and sockets get their turn, however much there is to read. */
+const TURN_MS = 5;
 
 /**
  * Reads a named pipe, one writer after another, for ever. It is opened without blocking, since a
@@ -20,17 +22,26 @@ export async function runPipe(
   const splitter = createLineSplitter(config.lineBytesMax);
   const chunk = Buffer.allocUnsafe(CHUNK);
   const fd = openPipe(path);
+  // A pipe holds little: a busy writer must not wait for a sleeper who has seen it empty once.
+  let idleMs = 1;
+  let turn = clock.now();
   try {
     while (!signal.aborted) {
+      if (clock.now() - turn > TURN_MS) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turn = clock.now();
+      }
       const read = readSome(fd, chunk, path);
       if (read > 0) {
+        idleMs = 1;
         await reader.take(splitter.push(chunk.subarray(0, read)), next);
         continue;
       }
       // Nobody has it open for writing: what came last is all that there will be of its line.
       const last = read === 0 ? splitter.end() : null;
       if (last) await reader.last(last, false, next);
-      await sleep(clock, config.pollMs, signal);
+      await sleep(clock, idleMs, signal);
+      idleMs = Math.min(config.pollMs, idleMs * 2);
     }
   } finally {
     closeSync(fd);

@@ -38,6 +38,9 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
       const found = await opened.stat();
       size = found.isFile() ? await mendTail(opened, found.size, path, log) : 0;
       inode = found.ino;
+      // What is in a new file is on the disk only when its name is, too.
+      const fresh = found.isFile() && found.size === 0;
+      if (options.fsync === "batch" && fresh) await syncFolder(dirname(path));
     } catch (error) {
       await opened.close();
       throw error;
@@ -100,6 +103,15 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     throw error;
   });
   return sink;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 function throwCoded(path: string, error: unknown): never {

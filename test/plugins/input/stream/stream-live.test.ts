@@ -239,3 +239,14 @@ test("standard input is read to its end, larger than any buffer and without a lo
   for await (const chunk of child.stdout) answer += chunk;
   expect(answer).toBe("300000");
 });
+
+test("a pipe keeps pace with a busy writer, however seldom an idle one is looked at", async () => {
+  const path = join(dir, "busy");
+  expect(spawnSync("mkfifo", [path]).status).toBe(0);
+  const { bus } = await run({ pipe: path, pollMs: 60_000 });
+  const script = `seq 1 200000 > '${path}'`;
+  const child = spawn("sh", ["-c", script], { stdio: "ignore" });
+  stops.push(() => child.kill("SIGKILL"));
+  await has(bus, 200_000);
+  expect(texts(bus).every((text, n) => text === String(n + 1))).toBe(true);
+});
