@@ -27,6 +27,10 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   let file: FileHandle | undefined;
   let inode = 0;
   let size = 0;
+  /** Devices and pipes are written too, but can be neither synced nor put aside. */
+  let regular = true;
+
+  const synced = (): boolean => options.fsync === "batch" && regular;
 
   async function reopen(): Promise<FileHandle> {
     await file?.close().catch(() => {});
@@ -36,11 +40,11 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     const opened = await open(path, O_APPEND | O_CREAT | O_RDWR, 0o600);
     try {
       const found = await opened.stat();
-      size = found.isFile() ? await mendTail(opened, found.size, path, log) : 0;
+      regular = found.isFile();
+      size = regular ? await mendTail(opened, found.size, path, log) : 0;
       inode = found.ino;
       // What is in a new file is on the disk only when its name is, too.
-      const fresh = found.isFile() && found.size === 0;
-      if (options.fsync === "batch" && fresh) await syncFolder(dirname(path));
+      if (synced() && found.size === 0) await syncFolder(dirname(path));
     } catch (error) {
       await opened.close();
       throw error;
@@ -54,7 +58,7 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     if (!file) return reopen();
     const named = await stat(path).catch(() => undefined);
     if (named?.ino !== inode) return reopen();
-    size = named.size;
+    size = regular ? named.size : 0;
     return file;
   }
 
@@ -66,8 +70,8 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
         const { bytesWritten } = await target.write(lines, at, lines.length - at);
         at += bytesWritten;
       }
-      if (options.fsync === "batch") await target.datasync();
-      size = start + lines.length;
+      if (synced()) await target.datasync();
+      if (regular) size = start + lines.length;
     } catch (error) {
       // Should this fail too, the next opening finds the torn line and cuts it off.
       await target.truncate(start).catch(() => {});
@@ -80,7 +84,7 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   async function rotate(): Promise<void> {
     await current();
     if (size === 0) return;
-    if (options.fsync === "batch") await file?.datasync();
+    if (synced()) await file?.datasync();
     await file?.close();
     file = undefined;
     await putAside(path, options.rotate?.filesMax ?? 1);

@@ -245,3 +245,9 @@ disks.test("a full disk costs no line and doubles none (fault 79)", async ({ dir
   expect(found).toEqual(upTo(found.length));
   expect(found.length).toBeGreaterThanOrEqual(200);
 });
+
+test("a device takes lines too, although it can be neither synced nor put aside", async () => {
+  const out = await opened({ file: "/dev/null", rotate: { bytesMax: 10 } });
+  for (let n = 0; n < 3; n++) expect(await out.write(numbers(1, 5))).toBeUndefined();
+  await out.close();
+});
