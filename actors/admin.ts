@@ -49,24 +49,29 @@ export function createAdmin(deps: AdminDeps): AdminPort {
         reply,
       })),
     checkpoints: () => checkpointsOf(deps),
-    setCheckpoint: (key, position) =>
+    setCheckpoint: (key, position, dryRun = false) =>
       ask<void, EngineMessage>(commands(), (reply) => ({
         kind: "reposition",
         key,
         position: position as Json,
+        dryRun,
         reply,
       })),
-    resetCheckpoint: (key) =>
+    resetCheckpoint: (key, dryRun = false) =>
       ask<void, EngineMessage>(commands(), (reply) => ({
         kind: "reposition",
         key,
         position: null,
+        dryRun,
         reply,
       })),
     deadLetters: (query) => state.deadLetters.list(query),
     deadLetter(id) {
       const letter = state.deadLetters.get(id);
-      if (!letter) throw new DbusError("NOT_FOUND", `no dead letter ${id}`);
+      if (!letter) {
+        const remedy = "dbc deadletters list shows their numbers";
+        throw new DbusError("NOT_FOUND", `no dead letter ${id}`, { remedy });
+      }
       return letter;
     },
     redrive: (ids) =>
@@ -120,6 +125,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
       plugin: entry.plugin.name,
       ...stats,
       state: actorState === "backoff" ? ("backoff" as const) : stats.state,
+      lagSeconds: lagSeconds(stats.lagSeconds, partitions.heldMs),
       inFlight: partitions.inFlight,
       inFlightBytes: partitions.inFlightBytes,
       lastError,
@@ -150,6 +156,12 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     deadLetters: state.deadLetters.count(),
     gaps: state.gaps.count(),
   };
+}
+
+/** What was read is not delivered yet: an output that hangs is a lag as well. */
+function lagSeconds(read: number | null, heldMs: number): number | null {
+  if (heldMs < 1_000) return read;
+  return Math.max(read ?? 0, Math.round(heldMs / 100) / 10);
 }
 
 function topologyOf(config: Config, { graph }: Wiring) {

@@ -1,6 +1,6 @@
 import { defineActor } from "#src/actor/actor.ts";
 import type { CheckpointKey, CheckpointStore } from "#src/checkpoint/store.ts";
-import type { Config } from "#src/config/config.ts";
+import type { Config, InputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Json } from "#src/flow/position.ts";
 import { ask, type InputMessage, type Reply } from "./protocol.ts";
@@ -17,6 +17,8 @@ export type EngineMessage =
       readonly kind: "reposition";
       readonly key: CheckpointKey;
       readonly position: Json | null;
+      /** Only finds out whether it could be done. */
+      readonly dryRun: boolean;
       readonly reply: Reply<void>;
     };
 
@@ -36,7 +38,7 @@ export const engineActor = defineActor<EngineDeps, EngineDeps, EngineMessage>({
       case "setPaused":
         return answer(message.reply, () => setPaused(state, message.input, message.paused));
       case "reposition":
-        return answer(message.reply, () => reposition(state, message.key, message.position));
+        return answer(message.reply, () => reposition(state, message));
     }
   },
 });
@@ -58,11 +60,16 @@ async function setPaused(state: EngineDeps, name: string, paused: boolean): Prom
   }
 }
 
-async function reposition(state: EngineDeps, key: CheckpointKey, position: Json | null) {
+async function reposition(
+  state: EngineDeps,
+  { key, position, dryRun }: EngineMessage & { kind: "reposition" },
+): Promise<void> {
   const node = state.wiring.inputs.find(
     ({ partitions: { key: own } }) => own.input === key.input && own.resource === key.resource,
   );
   if (!node) throw new DbusError("NOT_FOUND", `no input ${key.input} reads ${key.resource}`);
+  if (position !== null) checkPosition(node.entry, position);
+  if (dryRun) return;
   if (node.stats.state === "backoff") return repositionStopped(state, node, key, position);
   const { partition } = key;
   await ask<void, InputMessage>(node.ref, (reply) => ({
@@ -80,12 +87,20 @@ async function repositionStopped(
   { partition }: CheckpointKey,
   position: Json | null,
 ): Promise<void> {
-  if (position !== null && entry.plugin.positionSchema?.safeParse(position).success === false) {
-    throw new DbusError("REQUEST_INVALID", `not a position of ${entry.plugin.name}`);
-  }
   if (partitions.inFlight > 0) {
     throw new DbusError("ACTOR_UNAVAILABLE", `${entry.name} still has packets in flight`);
   }
   await partitions.reposition(checkpoints, partition, position);
   wake(path);
+}
+
+function checkPosition({ plugin }: InputEntry, position: Json): void {
+  const checked = plugin.positionSchema?.safeParse(position);
+  if (checked === undefined || checked.success) return;
+  const faults = checked.error.issues.map(({ path, message }) => {
+    return path.length === 0 ? message : `${path.join(".")}: ${message}`;
+  });
+  const remedy = "spell it as dbc checkpoint get does";
+  const message = `not a position of ${plugin.name}: ${faults.join("; ")}`;
+  throw new DbusError("REQUEST_INVALID", message, { remedy });
 }

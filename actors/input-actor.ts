@@ -39,6 +39,8 @@ type State = InputDeps & {
   readonly admission: Admission;
   run: Run | undefined;
   runs: number;
+  /** Attempts to begin a run: only the newest may. */
+  boots: number;
   stopping: boolean;
 };
 
@@ -52,7 +54,7 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
     const { entry, partitions, edge, stats } = deps;
     const onRoom = () => self.signal({ kind: "room" });
     const admission = createAdmission({ partitions, edge, stats, onRoom });
-    const state: State = { ...deps, admission, run: undefined, runs: 0, stopping: false };
+    const state: State = { ...deps, admission, run: undefined, runs: 0, boots: 0, stopping: false };
     admission.setPaused(partitions.paused ?? entry.paused);
     stats.note = null;
     boot(state, self);
@@ -70,7 +72,7 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
         state.admission.pump();
         return undefined;
       case "booted":
-        startRun(state, self);
+        if (message.boot === state.boots) startRun(state, self);
         return undefined;
       case "ended":
         ended(state, message.run, message.error, self);
@@ -125,6 +127,7 @@ function forgetLag({ stats }: State): void {
 function boot(state: State, self: Self<InputMessage>): void {
   const { stats, partitions, checkpoints } = state;
   stats.state = "starting";
+  const boot = ++state.boots;
   self.pipe(
     (async () => {
       await partitions.load(checkpoints);
@@ -132,7 +135,7 @@ function boot(state: State, self: Self<InputMessage>): void {
       await partitions.drained(Number.POSITIVE_INFINITY);
       stats.note = null;
     })(),
-    () => ({ kind: "booted" }),
+    () => ({ kind: "booted", boot }),
     (error) => ({ kind: "ended", run: state.runs, error: toDbusError(error) }),
   );
 }
@@ -210,18 +213,20 @@ async function reposition(
   position: Json | null,
   self: Self<InputMessage>,
 ): Promise<void> {
-  const { entry, partitions, checkpoints } = state;
-  const schema = entry.plugin.positionSchema;
-  const checked = position === null ? undefined : schema?.safeParse(position);
-  if (checked && !checked.success) {
-    const message = checked.error.issues.map((issue) => issue.message).join("; ");
-    throw new DbusError("REQUEST_INVALID", `not a position of ${entry.plugin.name}: ${message}`);
-  }
+  const { entry, partitions, checkpoints, stopDeadlineMs } = state;
   state.runs++;
+  state.boots++;
   await endRun(state);
-  await partitions.drained(Number.POSITIVE_INFINITY);
-  await partitions.reposition(checkpoints, partition, position);
-  boot(state, self);
+  try {
+    if (!(await partitions.drained(stopDeadlineMs))) {
+      const message = `${entry.name} still has ${partitions.inFlight} packets in flight`;
+      const remedy = "see in dbc status which output does not take them, then try again";
+      throw new DbusError("ACTOR_UNAVAILABLE", message, { remedy });
+    }
+    await partitions.reposition(checkpoints, partition, position);
+  } finally {
+    boot(state, self);
+  }
 }
 
 function contextOf(state: State, run: Run): InputContext {

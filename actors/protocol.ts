@@ -22,7 +22,7 @@ export type InputMessage =
   /** The ledger has room, or the gate was opened: admit what waits. */
   | { readonly kind: "room" }
   /** The checkpoints were read and nothing of an earlier run is in flight: open and run. */
-  | { readonly kind: "booted" }
+  | { readonly kind: "booted"; readonly boot: number }
   /** The plugin's `run` came to its end, or failed on its way. */
   | { readonly kind: "ended"; readonly run: number; readonly error: DbusError | undefined }
   | { readonly kind: "pause"; readonly reply: Reply<void> }

@@ -89,6 +89,7 @@ export function wire({ config, epoch, clock, log }: WiringOptions): Wiring {
       window: bus.window,
       epoch,
       nextLane: () => ++lanes,
+      now: clock.now,
       after: clock.after,
     });
 

@@ -106,9 +106,12 @@ export type AdminPort = {
   pause(input: string): Promise<void>;
   resume(input: string): Promise<void>;
   checkpoints(): Promise<readonly CheckpointView[]>;
-  /** Pauses, waits for what is in flight, writes, reads on from there. Refused when not valid. */
-  setCheckpoint(key: CheckpointKey, position: unknown): Promise<void>;
-  resetCheckpoint(key: CheckpointKey): Promise<void>;
+  /**
+   * Stops reading, waits for what is in flight, writes, reads on from there. Refused when the
+   * position is not valid, which a dry run finds out as well.
+   */
+  setCheckpoint(key: CheckpointKey, position: unknown, dryRun?: boolean): Promise<void>;
+  resetCheckpoint(key: CheckpointKey, dryRun?: boolean): Promise<void>;
   deadLetters(query: DeadLetterQuery): readonly DeadLetter[];
   deadLetter(id: number): DeadLetter;
   /** Sends them again to the node that refused them; returns how many were delivered. */

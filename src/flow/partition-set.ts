@@ -12,6 +12,8 @@ export type PartitionSet = {
   paused: boolean | undefined;
   readonly inFlight: number;
   readonly inFlightBytes: number;
+  /** How long the oldest packet in flight is known to wait, in ms; 0 when there is none. */
+  readonly heldMs: number;
   get(name: string): Partition;
   all(): Iterable<Partition>;
   /** Reads the stored positions; called before each run, the newest watermark wins over them. */
@@ -36,6 +38,7 @@ export type PartitionSetOptions = {
   readonly epoch: number;
   /** A number that no other partition of the process has. */
   readonly nextLane: () => number;
+  readonly now: () => number;
   readonly after: (ms: number, run: () => void) => { cancel(): void };
 };
 
@@ -44,6 +47,8 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
   const partitions = new Map<string, Partition>();
   const stored = new Map<string, Json>();
   const written = new Map<string, Position>();
+  /** The oldest packet in flight by partition, and since when it has been that. */
+  const oldest = new Map<string, { readonly seq: number; readonly since: number }>();
   const waiters = new Set<() => void>();
 
   function onLedgerRoom() {
@@ -57,6 +62,20 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     return total;
   }
 
+  /** Looks at the ledgers, so that nothing has to be noted for each packet. */
+  function observe(): number {
+    const now = options.now();
+    let held = 0;
+    for (const { name, ledger } of partitions.values()) {
+      const seq = ledger.admitted - ledger.inFlight;
+      const before = oldest.get(name);
+      if (ledger.inFlight === 0) oldest.delete(name);
+      else if (before?.seq === seq) held = Math.max(held, now - before.since);
+      else oldest.set(name, { seq, since: now });
+    }
+    return held;
+  }
+
   const set: PartitionSet = {
     key: { input, resource },
     window,
@@ -67,6 +86,9 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     },
     get inFlightBytes() {
       return sum((ledger) => ledger.inFlightBytes);
+    },
+    get heldMs() {
+      return observe();
     },
     get(name) {
       const found = partitions.get(name);
@@ -90,6 +112,8 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       return stored.get(name) ?? null;
     },
     dirty() {
+      // Asked regularly, so the time is right to that much when nobody looks at it.
+      observe();
       const found = [];
       for (const { name, ledger } of partitions.values()) {
         const position = ledger.watermark();

@@ -93,21 +93,6 @@ describe("delivery", () => {
     expect(out.written).toEqual(numbers(100));
   });
 
-  test("an input that has come to its end is behind nothing any more", async () => {
-    const far = inputOf(async (context) => {
-      context.reportLag({ seconds: 28_000_000, bytes: 5 });
-      await context.emitBatch([packetOf("in", 1)]);
-    });
-    const out = probeOutput();
-    const bus = await start({
-      inputs: [inputEntry("in", far)],
-      outputs: [outputEntry("out", out.plugin, ["in"])],
-    });
-    const status = () => bus.admin.stat().inputs[0];
-    await waitFor(() => status()?.state === "finished", { what: "the end" });
-    expect(status()).toMatchObject({ lagSeconds: null, lagBytes: null });
-  });
-
   test("an input that failed does not go on telling how far behind it was before", async () => {
     const broken = inputOf((context) => {
       context.reportLag({ seconds: 0, bytes: 0 });

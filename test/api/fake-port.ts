@@ -145,13 +145,13 @@ export function fakePort(): AdminPort & { readonly calls: unknown[] } {
         watermark: null,
       },
     ],
-    async setCheckpoint(key, position) {
+    async setCheckpoint(key, position, dryRun) {
       known(key.input);
-      calls.push(["set", key, position]);
+      calls.push(["set", key, position, ...(dryRun ? ["dry"] : [])]);
     },
-    async resetCheckpoint(key) {
+    async resetCheckpoint(key, dryRun) {
       known(key.input);
-      calls.push(["reset", key]);
+      calls.push(["reset", key, ...(dryRun ? ["dry"] : [])]);
     },
     deadLetters(query) {
       calls.push(["list", query]);

@@ -128,7 +128,9 @@ test("checkpoint set and reset find the only resource; a dry run changes nothing
   expect(dry.out).toBe(
     'shop mysql-1 partition 0 would go from {"file":"bin.000001","pos":4} to {"pos":9}\n',
   );
-  expect(port.calls).toEqual([]);
+  expect(port.calls.splice(0)).toEqual([
+    ["set", { input: "shop", resource: "mysql-1", partition: "0" }, { pos: 9 }, "dry"],
+  ]);
   await dbc('checkpoint set shop {"pos":9}');
   await dbc("checkpoint set shop bin.2:4 --resource r --partition p");
   expect((await dbc("checkpoint reset shop")).out).toContain("to nothing stored");

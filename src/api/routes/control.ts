@@ -5,6 +5,9 @@ import { checkpointSchema } from "../schemas.ts";
 const name = z.string().min(1).max(256);
 const inputParams = z.strictObject({ input: name });
 const keyParams = z.strictObject({ input: name, resource: name, partition: name });
+const dryRunQuery = z.strictObject({
+  dryRun: z.enum(["true", "false"]).optional().describe("Only checks whether it could be done."),
+});
 const done = z.object({ done: z.literal(true) });
 const noBody = z.strictObject({});
 
@@ -45,10 +48,11 @@ export const controlRoutes = [
     path: "/api/v1/checkpoints/{input}/{resource}/{partition}",
     summary: "Sets a checkpoint: the input reads on from there.",
     params: keyParams,
+    query: dryRunQuery,
     body: z.strictObject({ position: z.json().describe("As the input's plugin spells it.") }),
     response: done,
-    async handle(port, { params, body }) {
-      await port.setCheckpoint(params, body.position);
+    async handle(port, { params, query, body }) {
+      await port.setCheckpoint(params, body.position, query.dryRun === "true");
       return { body: { done: true } };
     },
   }),
@@ -57,10 +61,11 @@ export const controlRoutes = [
     path: "/api/v1/checkpoints/{input}/{resource}/{partition}",
     summary: "Forgets a checkpoint: the input starts anew under its start policy.",
     params: keyParams,
+    query: dryRunQuery,
     body: noBody,
     response: done,
-    async handle(port, { params }) {
-      await port.resetCheckpoint(params);
+    async handle(port, { params, query }) {
+      await port.resetCheckpoint(params, query.dryRun === "true");
       return { body: { done: true } };
     },
   }),

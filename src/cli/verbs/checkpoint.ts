@@ -84,10 +84,10 @@ async function change(
   const before = all.find(same)?.position ?? null;
   const after = to === null ? null : JSON.stringify(to.position);
   const dryRun = context.values["dry-run"] === true;
-  if (!dryRun) {
-    const path = ["checkpoints", key.input, key.resource, key.partition].map(encodeURIComponent);
-    await context.client.send(to ? "PUT" : "DELETE", `/api/v1/${path.join("/")}`, to ?? undefined);
-  }
+  const parts = ["checkpoints", key.input, key.resource, key.partition].map(encodeURIComponent);
+  // The daemon looks at a dry run too: only it knows what its plugins take for a position.
+  const path = `/api/v1/${parts.join("/")}${dryRun ? "?dryRun=true" : ""}`;
+  await context.client.send(to ? "PUT" : "DELETE", path, to ?? undefined);
   const nothing = "nothing stored";
   show(context, { ...key, before, after, dryRun }, () => {
     const which = `${key.input} ${key.resource} partition ${key.partition}`;
