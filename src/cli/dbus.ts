@@ -1,3 +1,5 @@
+// First of all, before anything is loaded that would be loaded twice.
+import "./small-heap.ts";
 import { basename } from "node:path";
 import { main as dbc } from "./dbc.ts";
 import { main as dbusd } from "./dbusd.ts";

@@ -1,3 +1,5 @@
+// First of all, before anything is loaded that would be loaded twice.
+import "./small-heap.ts";
 import { stringify } from "yaml";
 import { builtins } from "#plugins/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
