@@ -109,3 +109,25 @@ services.test(
       expect(await around.read()).toEqual(["3", "4"]);
     }),
 );
+
+services.test(
+  "an advertised address that nobody can reach is named, and used again when it can (fault 42)",
+  async ({ thief, direct }) => {
+    const topic = newTopicName("advertised");
+    const peer = await kafkaPeer(direct);
+    await peer.createTopic(topic, 1);
+    await peer.close();
+    thief.shut();
+    const producer = createKafkajsProducer(producerOptions(direct));
+    await producer.connect();
+    const batch = records("1");
+    const [refused] = await producer.produce([{ topic, partition: 0, records: batch }]);
+    expect(refused?.[0]?.code).toBe("KAFKA_UNREACHABLE");
+    expect(refused?.[0]?.message).toContain(`127.0.0.1:${thief.port}`);
+    expect(refused?.[0]?.message).toContain("advertises");
+    thief.open();
+    const [written] = await producer.produce([{ topic, partition: 0, records: batch }]);
+    expect(written).toEqual([null]);
+    await producer.close();
+  },
+);
