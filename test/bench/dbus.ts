@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { startMeasured } from "./measure.ts";
+import { type Measured, startMeasured } from "./measure.ts";
 import type { Mover, MoverOptions } from "./mover.ts";
 
 const repo = join(import.meta.dir, "../..");
@@ -14,21 +14,24 @@ function dbusWith(name: string, batch: { readonly lingerMs?: number }): Mover {
   return {
     name,
     topicOf: (table) => `dbus.bench.${table}`,
-    start: async (options) => {
-      const file = join(options.dir, "dbus.yaml");
-      // JSON is YAML.
-      await Bun.write(file, JSON.stringify(configOf(options, batch), null, 2));
-      return startMeasured([process.execPath, "src/cli/dbusd.ts", file], {
-        logFile: join(options.dir, "dbusd.log"),
-        cwd: repo,
-      });
-    },
+    start: (options) => startDbusd(configOf(options, batch), options.dir),
     column(value, column) {
       const { dml, cols, rows } = JSON.parse(value.toString()) as RowEvent;
       if (dml !== "I") throw new Error(`a record of dbus's with dml ${dml}`);
       return rows[0]?.[cols.indexOf(column)];
     },
   };
+}
+
+/** Starts dbusd by its command line on a config, which is written to `dir`. */
+export async function startDbusd(config: unknown, dir: string): Promise<Measured> {
+  const file = join(dir, "dbus.yaml");
+  // JSON is YAML.
+  await Bun.write(file, JSON.stringify(config, null, 2));
+  return startMeasured([process.execPath, "src/cli/dbusd.ts", file], {
+    logFile: join(dir, "dbusd.log"),
+    cwd: repo,
+  });
 }
 
 type RowEvent = {

@@ -1,6 +1,10 @@
 import { join } from "node:path";
+import type { Stat } from "#src/api/port.ts";
+import { freePort } from "../services/port.ts";
 import { runDir } from "../services/run-dir.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { type Bench, type BenchOptions, say } from "./bench.ts";
+import { startDbusd } from "./dbus.ts";
 import { startMeasured, type Usage } from "./measure.ts";
 import { type BenthosCase, benthosProgram, runBenthos } from "./peers/benthos.ts";
 import type { Result } from "./result.ts";
@@ -64,7 +68,7 @@ async function run(options: BenchOptions): Promise<readonly Result[]> {
     const ours = options.peersOnly ? undefined : await throughBus(each, options.seconds);
     if (ours !== undefined) {
       say(`${each.name}: the bare loop`);
-      const raw = await program("raw-batches.ts", ["2", String(each.rawBatch)]);
+      const raw = await throughLoop(each.rawBatch);
       ratio.raw = ours.rate / raw.rate;
       peers.push({ case: `raw-${each.name}`, unit: "packets/s", rate: raw.rate, ...raw.usage });
     }
@@ -83,22 +87,45 @@ async function run(options: BenchOptions): Promise<readonly Result[]> {
 
 type Ran = { readonly rate: number; readonly usage: Usage };
 
+/**
+ * Runs dbusd and counts what its first output has written over some seconds, after one second to
+ * warm up. The counts come from its admin API, the time from the clock of this process.
+ */
 async function throughBus(each: Case, seconds: number): Promise<Ran> {
   say(`${each.name}: the bus`);
   const dir = await runDir("dryrun");
-  const file = join(dir, "dryrun.yaml");
-  const config = { state: { dir: join(dir, "state") }, admin: { port: 0 }, ...each.config };
-  await Bun.write(file, JSON.stringify(config, null, 2));
-  return program("dryrun.ts", [file, String(seconds)]);
+  const port = await freePort();
+  const bus = await startDbusd(
+    { state: { dir: join(dir, "state") }, admin: { port }, ...each.config },
+    dir,
+  );
+  try {
+    const written = () => writtenPackets(port);
+    await waitFor(written, { what: "the first packets", timeoutMs: 30_000, intervalMs: 50 });
+    await Bun.sleep(1_000);
+    const from = { packets: await written(), at: performance.now() };
+    await Bun.sleep(seconds * 1_000);
+    const to = { packets: await written(), at: performance.now() };
+    const rate = (to.packets - from.packets) / ((to.at - from.at) / 1_000);
+    return { rate, usage: bus.usage() };
+  } finally {
+    await bus.stop();
+  }
 }
 
-/** Runs one of `programs/`, which prints how many packets it moved in how many seconds. */
-async function program(name: string, args: readonly string[]): Promise<Ran> {
+async function writtenPackets(port: number): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${port}/api/v1/stat`);
+  const stat = (await answer.json()) as Pick<Stat, "outputs">;
+  return stat.outputs[0]?.packets ?? 0;
+}
+
+/** The bare loop prints how many packets it moved in how many seconds. */
+async function throughLoop(batch: number): Promise<Ran> {
   const logFile = join(await runDir("dryrun"), "log");
-  const path = join(import.meta.dir, "programs", name);
-  const run = await startMeasured([process.execPath, path, ...args], { logFile });
+  const path = join(import.meta.dir, "programs/raw-batches.ts");
+  const run = await startMeasured([process.execPath, path, "2", String(batch)], { logFile });
   const [code, text] = await Promise.all([run.exited, run.output]);
-  if (code !== 0) throw new Error(`${name} ended with ${code}: ${await Bun.file(logFile).text()}`);
+  if (code !== 0) throw new Error(`the bare loop ended with ${code}: ${await run.logTail()}`);
   const { packets, seconds } = JSON.parse(text) as { packets: number; seconds: number };
   return { rate: packets / seconds, usage: run.usage() };
 }
