@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type MysqlService, startMysql, useStarted } from "../services/index.ts";
-import { cuttingProxy } from "../support/cutting-proxy.ts";
+import { faultProxy } from "../support/fault-proxy.ts";
 import { holdsFor, waitFor } from "../support/index.ts";
 import { clientAt, streams, tableOn } from "../support/mysql-client.ts";
 import { runInput } from "../support/mysql-input.ts";
@@ -141,15 +141,14 @@ describe("faults", () => {
     const cuts = Array.from({ length: 60 }, (_, n) => n * 71);
     for (let first = 0; first < cuts.length; first += 12) {
       const lots = cuts.slice(first, first + 12).map(async (bytes) => {
-        const proxy = await cuttingProxy(at.port, { connection: 2, bytes });
-        const input = await runInput(
-          { host: "127.0.0.1", port: proxy.port },
-          { databases: [db], start },
-        );
+        const proxy = await faultProxy(at, { seed: 1 });
+        const toxic = { type: "truncate", afterBytes: bytes } as const;
+        const cut = proxy.add(toxic, { connection: 2, direction: "downstream" });
+        const input = await runInput(proxy, { databases: [db], start });
         const rows = await input.rowsReach(30);
         await input.stop();
-        proxy.close();
-        return [bytes, proxy.cuts(), rows.map((row) => row.after?.[0])];
+        await proxy.close();
+        return [bytes, cut.acted, rows.map((row) => row.after?.[0])];
       });
       for (const [bytes, cut, ids] of await Promise.all(lots)) {
         expect([bytes, cut, ids]).toEqual([bytes, 1, all]);
