@@ -57,3 +57,52 @@ services.test(
   },
   120_000,
 );
+
+services.test(
+  "a broker that hangs and wakes up late writes nothing twice and nothing out of order",
+  async (kafka) => {
+    const table = noteTable("hung", "t");
+    const output = await driveOutput(kafkaOutput, {
+      brokers: kafka.bootstrap.split(","),
+      createTopics: { partitions: 1, replicationFactor: 1 },
+      requestTimeoutMs: 1_500,
+      connectTimeoutMs: 1_000,
+    });
+    const packets = Array.from({ length: 300 }, (_, i) => {
+      return notePacket(table, "I", { after: [i % 10, `${i}`] }, i);
+    });
+    const [broker] = kafka.brokers;
+    await output.deliver(packets.slice(0, 100));
+    broker?.kill("SIGSTOP");
+    // The broker has this batch in its socket, and writes it when it goes on.
+    const verdicts = await output.write(packets.slice(100, 200));
+    expect(verdicts.every((verdict) => verdict !== "done" && "retryAfterMs" in verdict)).toBe(true);
+    broker?.kill("SIGCONT");
+    await output.deliver(packets.slice(100), { delayMs: 100 });
+    await output.close();
+    const records = await readTopic(kafka.bootstrap, "cdc.hung.t");
+    const notes = records.map(({ value }) => Number(JSON.parse(`${value}`).rows[0][1]));
+    expect(notes).toEqual([...packets.keys()]);
+  },
+);
+
+services.test("an output whose broker hangs is closed at once", async (kafka) => {
+  const table = noteTable("closing", "t");
+  const output = await driveOutput(kafkaOutput, { brokers: kafka.bootstrap.split(",") });
+  const packets = [notePacket(table, "I", { after: [1, "a"] })];
+  await output.deliver(packets);
+  const [broker] = kafka.brokers;
+  broker?.kill("SIGSTOP");
+  try {
+    const writing = output.write(packets);
+    // The request leaves in the next turns of the loop; the answer never comes.
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    const before = performance.now();
+    await output.close();
+    const [verdict] = await writing;
+    expect(performance.now() - before).toBeLessThan(1_000);
+    expect(verdict).toMatchObject({ retryAfterMs: expect.any(Number) });
+  } finally {
+    broker?.kill("SIGCONT");
+  }
+});
