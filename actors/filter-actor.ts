@@ -4,7 +4,7 @@ import type { FilterEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { toDbusError } from "#src/errors.ts";
-import { type Attached, type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
+import { type Attached, attach, type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
@@ -87,10 +87,7 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
       case "opened":
         state.plugin = { value: message.plugin };
         state.stats.ready = true;
-        for (const sender of state.upstream) {
-          const { incarnation } = self;
-          sender.signal({ kind: "attached", to: state.entry.name, incarnation });
-        }
+        attach(state.upstream, state.entry.name, self.incarnation);
         return undefined;
       case "applied":
         self.release(message.lane);

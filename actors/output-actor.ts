@@ -12,7 +12,7 @@ import {
   eachPacket,
   type Range,
 } from "#src/flow/batch.ts";
-import { type Attached, type Delivery, settle } from "#src/flow/delivery.ts";
+import { type Attached, attach, type Delivery, settle } from "#src/flow/delivery.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Packet } from "#src/flow/packet.ts";
@@ -99,10 +99,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       case "opened":
         state.plugin = { value: message.plugin };
         state.stats.ready = true;
-        for (const sender of state.upstream) {
-          const { incarnation } = self;
-          sender.signal({ kind: "attached", to: state.entry.name, incarnation });
-        }
+        attach(state.upstream, state.entry.name, self.incarnation);
         return undefined;
       case "flush":
         state.timer = undefined;

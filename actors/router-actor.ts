@@ -1,5 +1,5 @@
 import { defineActor } from "#src/actor/actor.ts";
-import { type Attached, settle } from "#src/flow/delivery.ts";
+import { type Attached, attach, settle } from "#src/flow/delivery.ts";
 import { DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
 import type { RouterMessage } from "./protocol.ts";
@@ -19,9 +19,7 @@ export const routerActor = defineActor<RouterDeps, RouterDeps, RouterMessage>({
   name: "router",
   init(deps, self) {
     self.clearData();
-    for (const sender of deps.upstream) {
-      sender.signal({ kind: "attached", to: "router", incarnation: self.incarnation });
-    }
+    attach(deps.upstream, "router", self.incarnation);
     return deps;
   },
   receive({ outlet }, message, self) {

@@ -16,8 +16,9 @@ export function createMemoryCheckpointStore(clock: Clock = systemClock): Checkpo
     async get(key) {
       return rows.get(idOf(key)) ?? null;
     },
-    async list() {
-      return [...rows.keys()].sort().map((id) => rows.get(id) as Checkpoint);
+    async list(of) {
+      const all = [...rows.keys()].sort().map((id) => rows.get(id) as Checkpoint);
+      return of ? all.filter((one) => one.input === of.input && one.resource === of.resource) : all;
     },
     async commit(commits) {
       for (const commit of commits) {

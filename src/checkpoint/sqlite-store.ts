@@ -34,9 +34,13 @@ export function createSqliteCheckpointStore(
       );
       return row && checkpointOf(row);
     },
-    async list() {
-      const query = `SELECT ${columns} FROM checkpoint ORDER BY input, resource, partition`;
-      return database.read((db) => db.query<Row, []>(query).all()).map(checkpointOf);
+    async list(of) {
+      const query = `SELECT ${columns} FROM checkpoint
+        WHERE (?1 IS NULL OR input = ?1) AND (?2 IS NULL OR resource = ?2)
+        ORDER BY input, resource, partition`;
+      const only: [string | null, string | null] = [of?.input ?? null, of?.resource ?? null];
+      const rows = database.read((db) => db.query<Row, typeof only>(query).all(...only));
+      return rows.map(checkpointOf);
     },
     async commit(commits) {
       if (commits.length === 0) return;

@@ -5,6 +5,9 @@ export type CheckpointKey = {
   readonly partition: string;
 };
 
+/** A resource of an input, with all its partitions. */
+export type CheckpointOwner = Pick<CheckpointKey, "input" | "resource">;
+
 export type Checkpoint = CheckpointKey & {
   /** JSON text of the input's position: everything before it is settled. */
   readonly position: string;
@@ -20,7 +23,8 @@ export type Commit = CheckpointKey & { readonly position: string; readonly epoch
 export type CheckpointStore = {
   /** Throws `CHECKPOINT_CORRUPT` rather than answer null for something unreadable. */
   get(key: CheckpointKey): Promise<Checkpoint | null>;
-  list(): Promise<readonly Checkpoint[]>;
+  /** All of them, or those of one resource: what is unreadable stops only its own input. */
+  list(of?: CheckpointOwner): Promise<readonly Checkpoint[]>;
   /**
    * All of them or none, durable when it resolves. Throws `STALE_EPOCH` when any stored epoch is
    * newer than the commit's, `STATE_UNWRITABLE` when the disk refuses.

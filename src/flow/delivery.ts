@@ -58,3 +58,12 @@ export function seqOf(delivery: Delivery, index: number): number {
 export function settle(delivery: Delivery, from: number, to: number, outcome: Outcome): void {
   if (to > from) delivery.edge.sender.signal({ kind: "settled", delivery, from, to, outcome });
 }
+
+/** Tells the senders of a receiver that it has started, and under which incarnation. */
+export function attach(
+  upstream: readonly { signal(message: Attached): void }[],
+  to: string,
+  incarnation: number,
+): void {
+  for (const sender of upstream) sender.signal({ kind: "attached", to, incarnation });
+}

@@ -101,8 +101,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     all: () => partitions.values(),
     async load(store) {
       stored.clear();
-      for (const checkpoint of await store.list()) {
-        if (checkpoint.input !== input || checkpoint.resource !== resource) continue;
+      for (const checkpoint of await store.list({ input, resource })) {
         stored.set(checkpoint.partition, parse(checkpoint.position, input));
       }
     },

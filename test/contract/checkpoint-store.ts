@@ -42,6 +42,14 @@ export function checkpointStoreContract(open: () => Promise<CheckpointStore>): v
     ]);
   });
 
+  test("those of one resource are listed alone", async () => {
+    const store = await open();
+    await store.commit([at("0", 1), { ...at("0", 2), resource: "mysql-2" }]);
+    const found = await store.list({ input: "in", resource: "mysql-2" });
+    expect(found.map(({ position }) => position)).toEqual(["2"]);
+    expect(await store.list({ input: "other", resource: "mysql-2" })).toEqual([]);
+  });
+
   test("an older epoch is refused, and none of its commits is kept", async () => {
     const store = await open();
     await store.commit([at("1", "theirs", 8)]);
