@@ -81,7 +81,7 @@ export type SchemaCacheOptions = {
 const seenMax = 64;
 const textMax = 65_536;
 const changesNothing =
-  /^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|START\s|XA\s|RELEASE\s|FLUSH\s|GRANT\s|ANALYZE\s|#)/i;
+  /^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|START\s|XA\s|RELEASE\s|FLUSH\s|GRANT\s|REVOKE\s|(CREATE|ALTER|DROP)\s+(USER|ROLE)\s|ANALYZE\s|#)/i;
 
 export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
   const { history } = options;
@@ -230,9 +230,18 @@ function mayChange(
 ): boolean {
   if (!understood(sql)) return true;
   const text = sql.replaceAll("``", "`").toLowerCase();
-  if (text.includes(entry.table.toLowerCase())) return true;
+  if (spells(text, entry.table.toLowerCase())) return true;
   const wholeDb = /\b(database|schema)\b/.test(text);
-  return wholeDb && (db === entry.db || text.includes(entry.db.toLowerCase()));
+  return wholeDb && (db === entry.db || spells(text, entry.db.toLowerCase()));
+}
+
+/** Whether the name stands there and is not a part of a longer word; digits may precede it. */
+function spells(text: string, name: string): boolean {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    const before = at > 0 && /[a-z_$\u0080-\uffff]/.test(text.charAt(at - 1));
+    if (!before && !/[a-z0-9_$\u0080-\uffff]/.test(text.charAt(at + name.length))) return true;
+  }
+  return false;
 }
 
 function sameFolded(a: string, b: string): boolean {

@@ -196,6 +196,22 @@ describe("schema cache", () => {
     expect(await forgets("shop", "CREATE INDEX i ON payments (order_id)")).toBe(false);
   });
 
+  test("keeps a table through what only has its name within other words, or makes users", async () => {
+    const { load, names, statement } = await cacheOn({ columns: ["id"], created: 1 });
+    await load(2);
+    for (const sql of [
+      "CREATE TABLE shop.orders_old (id INT NOT UNDERSTOOD)",
+      "ALTER TABLE shop.reorders WHATEVER THIS IS",
+      "CREATE USER 'orders'@'%' IDENTIFIED BY 'x'",
+      "DROP ROLE orders",
+    ]) {
+      await statement(sql, 3);
+      expect(names()).toEqual(["id"]);
+    }
+    await statement("/*!50003orders*/ WHATEVER THIS IS", 3);
+    expect(names()).toBeUndefined();
+  });
+
   test("holds so many tables and no more", async () => {
     const { connection } = serverOf({ columns: ["id"], created: 1 });
     const history = await openSchemaHistory(undefined);
