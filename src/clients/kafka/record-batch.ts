@@ -98,10 +98,10 @@ function putLengthBefore(sink: ByteSink, start: number, gap: number): void {
   const from = start + gap;
   const length = sink.at - from;
   const body = start + varintSize(length);
-  if (body !== from) {
-    reserve(sink, 8);
-    sink.buffer.copyWithin(body, from, from + length);
-  }
+  // Room behind the end is room behind the start too: the sink must not grow while it is rewound,
+  // as it takes along only what lies before its position.
+  reserve(sink, 8);
+  if (body !== from) sink.buffer.copyWithin(body, from, from + length);
   sink.at = start;
   putVarint(sink, length);
   sink.at = body + length;

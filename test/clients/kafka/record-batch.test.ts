@@ -152,6 +152,19 @@ describe("record batch", () => {
     expect(batch.bytes.length).toBe(0);
   });
 
+  test("a record that ends just where the buffer does is whole, wherever that is", () => {
+    const first = (1 << 19) - 61 - 200;
+    for (let more = 0; more < 200; more++) {
+      const writer = requestWriter("none", huge);
+      const long = record(new Uint8Array(first + more));
+      const short = record("v", { key: "ab", headers: [["h", "i"]] });
+      const { bytes } = writer.batch([long, short, short], 0, stamp, huge);
+      const { records } = readBatch(bytes);
+      expect(records[1]).toMatchObject({ key: "ab", value: "v", headers: [["h", "i"]] });
+      expect(records[2]).toMatchObject({ key: "ab", value: "v", headers: [["h", "i"]] });
+    }
+  });
+
   test("what is written around the batches stays in its place", () => {
     const writer = requestWriter("none", huge);
     writer.int16(7);
