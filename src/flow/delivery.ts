@@ -14,6 +14,8 @@ export type Delivery = {
   /** Sequence numbers in the partition's ledger: `first + i`, unless `seqs` says otherwise. */
   readonly first: number;
   readonly seqs: readonly number[] | undefined;
+  /** The credit in bytes that all of it was charged. */
+  readonly charged: number;
   /** The receiver's incarnation that it was sent to; another one ignores it. */
   readonly incarnation: number;
   /** How many packets the receiver has dealt with, from the front. Kept by the receiver. */

@@ -102,6 +102,7 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       packets,
       first,
       seqs,
+      charged: bytes,
       incarnation,
       taken: 0,
       open: packets.length,
@@ -160,7 +161,8 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       const { credit, unsettled } = laneOf(partition);
       markSettled(delivery, begin, end);
       while (unsettled.peek()?.open === 0) unsettled.shift();
-      grant(credit, end - begin, chargeOf(packets, begin, end));
+      const whole = end - begin === packets.length;
+      grant(credit, end - begin, whole ? delivery.charged : chargeOf(packets, begin, end));
       if (!seqs) partition.ledger.settleRange(first + begin, end - begin, outcome);
       else for (let i = begin; i < end; i++) partition.ledger.settle(seqs[i] as number, outcome);
     },
