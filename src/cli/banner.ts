@@ -13,22 +13,32 @@ export function bannerText(config: Config, adminUrl: string | null, dbc: string)
     .filter((group) => group.length > 0)
     .map((group) => group.map(name).join(", "))
     .join(" -> ");
-  const admin = adminUrl === null ? "" : ` --admin ${new URL(adminUrl).host}`;
-  const option = adminUrl?.endsWith(":9876") ? "" : admin;
-  const written = config.outputs.flatMap((output) => {
-    const path = fileOf(output, config.state.dir);
-    return path === null ? [] : [path];
-  });
+  const { writes, next } = whereToLook(config, adminUrl, dbc);
   const lines = [
     `dbus is running: ${chain}`,
-    ...written.map((path) => `  writes    ${path}`),
+    ...writes.map((path) => `  writes    ${path}`),
     `  state     ${config.state.dir}`,
     ...(adminUrl === null ? [] : [`  admin     ${adminUrl}/api/v1/stat`]),
-    ...(adminUrl === null ? [] : [`  try       ${dbc} status --watch${option}`]),
-    ...(written[0] === undefined ? [] : [`  or        tail -f ${written[0]}`]),
+    ...(next === null ? [] : [`  try       ${next}`]),
+    ...(writes[0] === undefined ? [] : [`  or        tail -f ${writes[0]}`]),
     "  stop      Ctrl-C",
   ];
   return `\n${lines.map((line) => `${printable(line)}\n`).join("")}\n`;
+}
+
+/** The files that are written, and the command to try next. */
+export function whereToLook(
+  config: Config,
+  adminUrl: string | null,
+  dbc: string,
+): { readonly writes: readonly string[]; readonly next: string | null } {
+  const writes = config.outputs.flatMap((output) => {
+    const path = fileOf(output, config.state.dir);
+    return path === null ? [] : [path];
+  });
+  if (adminUrl === null) return { writes, next: null };
+  const option = adminUrl.endsWith(":9876") ? "" : ` --admin ${new URL(adminUrl).host}`;
+  return { writes, next: `${dbc} status --watch${option}` };
 }
 
 /** The file that an output appends to, when it is one that does. */

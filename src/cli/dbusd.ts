@@ -10,7 +10,7 @@ import { toDbusError } from "../errors.ts";
 import { createLog } from "../log-writer.ts";
 import { startDaemon } from "../main.ts";
 import { createRegistry } from "../plugin/registry.ts";
-import { bannerText } from "./banner.ts";
+import { bannerText, whereToLook } from "./banner.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
 import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
@@ -91,12 +91,18 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   if (options.from !== undefined && io.terminal) io.err(`\n${load.text ?? ""}\n`);
   const { level, format } = config.log;
   const log = createLog({ level, format, ...(io.log ? { write: io.log } : {}) });
+  if (options.from !== undefined && !io.terminal) {
+    log.info("the configuration that --from and --to stand for", { yaml: load.text });
+  }
   const signals = onSignals(log, io.err);
   try {
     const daemon = await startDaemon(config, { log });
     signals.ready((reason) => daemon.stop(reason));
     if (io.terminal) io.err(bannerText(config, daemon.adminUrl, io.dbc));
-    else log.info("dbus is running", { admin: daemon.adminUrl, config: file });
+    else {
+      const { writes, next } = whereToLook(config, daemon.adminUrl, io.dbc);
+      log.info("dbus is running", { admin: daemon.adminUrl, config: file, writes, next });
+    }
     const { exitCode, reason } = await daemon.done;
     log.info(`ended: ${reason}`, { exitCode });
     return exitCode;

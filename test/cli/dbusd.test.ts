@@ -167,6 +167,23 @@ test("a bus whose inputs end runs to its end and exits with 0", async () => {
   expect(err).toContain("ended: every input has ended");
 });
 
+test("two places are enough: the configuration that they stand for is in the log", async () => {
+  const from = write("lines.txt", "one\ntwo\n");
+  const to = join(folder, "lines.ndjson");
+  const argv = ["--from", from, "--to", to, "--state-dir", join(folder, "two"), "--admin", ":0"];
+  const { code, err } = await dbusd(argv);
+  expect(code).toBe(0);
+  const entries = err.trim().split("\n");
+  const said = (text: string) =>
+    JSON.parse(entries.find((entry) => entry.includes(text)) ?? "{}") as Record<string, unknown>;
+  expect(said("--from and --to stand for").yaml).toContain("plugin: StreamInput");
+  expect(said("dbus is running")).toMatchObject({
+    writes: [to],
+    next: expect.stringMatching(/^dbc status --watch --admin 127\.0\.0\.1:\d+$/),
+  });
+  expect(readFileSync(to, "utf8").trim().split("\n")).toHaveLength(2);
+});
+
 test("an admin port that is taken ends it with exit code 4", async () => {
   const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
   try {
