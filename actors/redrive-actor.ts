@@ -59,7 +59,10 @@ function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): 
     const known = letter && state.edges.some((edge) => edge.to === letter.node);
     if (!letter || !known) {
       const what = letter ? `no node ${letter.node} any more` : `no dead letter ${id}`;
-      reply.reject(new DbusError("NOT_FOUND", what));
+      const remedy = letter
+        ? `give a filter or output the name ${letter.node} again, then redrive it`
+        : "dbc deadletters list shows their numbers";
+      reply.reject(new DbusError("NOT_FOUND", what, { remedy }));
       return;
     }
     letters.push(letter);

@@ -57,8 +57,8 @@ kafka   backoff      900     15     100        4       1
 kafka: waiting for broker
 kafka: last error INTERNAL: connection refused
 7 packets matched nothing, from: shop.secret
-1 dead letters: dbc deadletters list
-1 gaps in a source: dbc gaps
+1 dead letter: dbc deadletters list
+1 gap in a source: dbc gaps
 `);
 });
 

@@ -101,6 +101,10 @@ function lagText(seconds: number | null, bytes: number | null): string | null {
   return parts.length === 0 ? null : parts.join(", ");
 }
 
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 /** What a person should look at; nothing where all is well. */
 function notesText(stat: Stat): string {
   const lines: string[] = [];
@@ -116,8 +120,8 @@ function notesText(stat: Stat): string {
     lines.push(`${stat.unrouted.packets} packets matched nothing, from: ${idents}`);
   }
   if (stat.deadLetters > 0) {
-    lines.push(`${stat.deadLetters} dead letters: dbc deadletters list`);
+    lines.push(`${counted(stat.deadLetters, "dead letter")}: dbc deadletters list`);
   }
-  if (stat.gaps > 0) lines.push(`${stat.gaps} gaps in a source: dbc gaps`);
+  if (stat.gaps > 0) lines.push(`${counted(stat.gaps, "gap")} in a source: dbc gaps`);
   return lines.map((line) => `${printable(line)}\n`).join("");
 }
