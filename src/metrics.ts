@@ -12,9 +12,9 @@ type Sample = { readonly labels: Readonly<Record<string, string>>; readonly valu
 export function metricsText(stat: Stat, root: ActorStatus): Promise<string> {
   const registry = new Registry();
   const add = (kind: "counter" | "gauge", name: string, help: string, all: readonly Sample[]) => {
-    // Without a label, prom-client would make up a 0 for what nobody has measured.
-    if (all.length === 0) return;
-    const labelNames = [...new Set(all.flatMap(({ labels }) => Object.keys(labels)))];
+    // Without any label, prom-client would make up a 0 for what nobody has measured.
+    const labels = all.length === 0 ? ["name"] : all.flatMap(({ labels }) => Object.keys(labels));
+    const labelNames = [...new Set(labels)];
     const options = { name: `dbus_${name}`, help, labelNames, registers: [registry] };
     const metric = kind === "counter" ? new Counter(options) : new Gauge(options);
     for (const { labels, value } of all) metric.inc(labels, value);
