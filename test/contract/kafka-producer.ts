@@ -4,11 +4,13 @@ import type {
   KafkaProducer,
   KafkaProducerOptions,
   KafkaRecord,
+  PartitionBatch,
   PartitionResult,
 } from "#src/clients/kafka/port.ts";
 import { systemClock } from "#src/clock.ts";
 import type { DbusError } from "#src/errors.ts";
 import { silentLog } from "#src/log.ts";
+import { waitFor } from "../support/index.ts";
 import { type KafkaPeer, kafkaPeer } from "../support/kafka-peer.ts";
 import { readTopic } from "../support/kafka-read.ts";
 import type { TopicRecord } from "../support/kafka-topic.ts";
@@ -51,13 +53,34 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 const codes = (results: readonly PartitionResult[]) =>
   results.map((result) => result.map((error) => error?.code ?? null));
 
+/** A topic that is new may have no leader for a moment: then its batches are given again. */
+export function patient(producer: KafkaProducer): KafkaProducer {
+  return {
+    ...producer,
+    async produce(batches) {
+      const results = [...(await producer.produce(batches))];
+      const early = () =>
+        [...results.keys()].filter((i) => results[i]?.[0]?.code === "KAFKA_NOT_LEADER");
+      const again = async () => {
+        const waiting = early();
+        if (waiting.length === 0) return true;
+        const given = await producer.produce(waiting.map((i) => batches[i] as PartitionBatch));
+        for (const [n, i] of waiting.entries()) results[i] = given[n] as PartitionResult;
+        return early().length === 0;
+      };
+      await waitFor(again, { what: "new topics to have leaders" });
+      return results;
+    },
+  };
+}
+
 /** Runs `use` with a connected producer and a witness, and closes both whatever happens. */
 async function withProducer(
   { create, bootstrap }: ProducerContract,
   more: Partial<KafkaProducerOptions>,
   use: (producer: KafkaProducer, peer: KafkaPeer) => Promise<void>,
 ): Promise<void> {
-  const producer = create({ ...producerOptions(bootstrap), ...more });
+  const producer = patient(create({ ...producerOptions(bootstrap), ...more }));
   const peer = await kafkaPeer(bootstrap);
   try {
     await producer.connect();

@@ -1,4 +1,5 @@
 import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { waitFor } from "./wait-for.ts";
 
 /** What tests ask of Kafka with a client that shares no code with the producer under test. */
 export type KafkaPeer = {
@@ -8,6 +9,7 @@ export type KafkaPeer = {
     config?: Readonly<Record<string, string>>,
   ): Promise<void>;
   growTopic(topic: string, partitions: number): Promise<void>;
+  /** Resolves when it is gone. */
   deleteTopic(topic: string): Promise<void>;
   /** Writes one record for each key, partitioned as the Java client does. */
   produceByKey(topic: string, keys: readonly string[]): Promise<void>;
@@ -30,7 +32,12 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
     async growTopic(topic, count) {
       await admin.createPartitions({ topicPartitions: [{ topic, count }] });
     },
-    deleteTopic: (topic) => admin.deleteTopics({ topics: [topic] }),
+    async deleteTopic(topic) {
+      await admin.deleteTopics({ topics: [topic] });
+      await waitFor(async () => !(await admin.listTopics()).includes(topic), {
+        what: `topic ${topic} to be gone`,
+      });
+    },
     async produceByKey(topic, keys) {
       const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
       await producer.connect();

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
 import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/kafka/port.ts";
-import { newTopicName, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
+import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { waitFor } from "../../support/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
@@ -28,7 +28,7 @@ type Around = {
 
 async function withTopic(thief: ReplyThief, use: (around: Around) => Promise<void>): Promise<void> {
   const bootstrap = `127.0.0.1:${thief.port}`;
-  const producer = createKafkajsProducer(producerOptions(bootstrap));
+  const producer = patient(createKafkajsProducer(producerOptions(bootstrap)));
   const peer = await kafkaPeer(bootstrap);
   const topic = newTopicName("ambiguous");
   try {
@@ -121,13 +121,23 @@ services.test(
     const producer = createKafkajsProducer(producerOptions(direct));
     await producer.connect();
     const batch = records("1");
-    const [refused] = await producer.produce([{ topic, partition: 0, records: batch }]);
-    expect(refused?.[0]?.code).toBe("KAFKA_UNREACHABLE");
-    expect(refused?.[0]?.message).toContain(`127.0.0.1:${thief.port}`);
-    expect(refused?.[0]?.message).toContain("advertises");
+    const send = async () => {
+      const [result] = await producer.produce([{ topic, partition: 0, records: batch }]);
+      return result?.[0];
+    };
+    // A topic that is new may have no leader yet.
+    const refused = await waitFor(
+      async () => {
+        const error = await send();
+        return error?.code === "KAFKA_NOT_LEADER" ? undefined : error;
+      },
+      { what: "the topic to have a leader" },
+    );
+    expect(refused.code).toBe("KAFKA_UNREACHABLE");
+    expect(refused.message).toContain(`127.0.0.1:${thief.port}`);
+    expect(refused.message).toContain("advertises");
     thief.open();
-    const [written] = await producer.produce([{ topic, partition: 0, records: batch }]);
-    expect(written).toEqual([null]);
+    await waitFor(async () => (await send()) === null, { what: "the record to be written" });
     await producer.close();
   },
 );

@@ -3,7 +3,7 @@ import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
 import type { KafkaProducerOptions, KafkaSasl } from "#src/clients/kafka/port.ts";
 import type { DbusError } from "#src/errors.ts";
 import type { Log, LogFields } from "#src/log.ts";
-import { producerOptions, recordOf } from "../../contract/kafka-producer.ts";
+import { patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { useStarted } from "../../services/index.ts";
 import { type SecuredKafka, startSecuredKafka } from "../../support/kafka-secured.ts";
 
@@ -15,7 +15,7 @@ type More = Partial<Pick<KafkaProducerOptions, "tls" | "sasl" | "log">>;
 /** Writes one record; resolves to the code of what stood in the way, or "written". */
 async function attempt(broker: string, more: More): Promise<{ code: string; message: string }> {
   const options = { ...producerOptions(broker), connectTimeoutMs: 3_000, ...more };
-  const producer = createKafkajsProducer(options);
+  const producer = patient(createKafkajsProducer(options));
   try {
     await producer.connect();
     await producer.createTopic({ topic, partitions: 1, replicationFactor: 1 });
