@@ -109,7 +109,9 @@ export function createSupervisor(
       deps.onFailure(child.path, error, null);
       return;
     }
-    if (error.kind === "bug") {
+    // A supervisor gives up over bugs only, so what it hands on is one of them.
+    const isBug = error.kind === "bug" || error.code === "ACTOR_INTENSITY";
+    if (isBug) {
       failures = failures.filter((at) => now - at < spec.periodMs);
       failures.push(now);
       if (failures.length > spec.intensity) {
@@ -119,7 +121,7 @@ export function createSupervisor(
       }
     }
     if (now - child.lastStart > spec.periodMs) child.attempt = 0;
-    const policy = error.kind === "fatal" ? fatalBackoff : spec.backoff;
+    const policy = error.kind === "fatal" && !isBug ? fatalBackoff : spec.backoff;
     const delayMs = backoffDelay(policy, child.attempt++, deps.random);
     deps.onFailure(child.path, error, delayMs);
     void enqueue(() => restartLater(index, delayMs));

@@ -138,7 +138,25 @@ describe("supervisor", () => {
     crash(setup.system, "root/inner/a");
     await waitFor(() => child(setup.system, "inner")?.state === "backoff", { what: "inner waits" });
     expect(child(setup.system, "inner")?.lastError?.code).toBe("ACTOR_INTENSITY");
+    // Its other children did nothing wrong, so they are not kept waiting for a person.
+    setup.clock.advance(1_000);
+    await waitFor(() => child(setup.system, "inner")?.state === "running", { what: "it is back" });
     await setup.system.stop();
+  });
+
+  test("what is never mended is handed on up to the root", async () => {
+    const inner = tree("one_for_one", [worker("a", [])], { id: "inner", intensity: 0 });
+    const setup = setUp(tree("one_for_one", [inner], { intensity: 1 }));
+    await setup.system.start();
+    crash(setup.system, "root/inner/a");
+    await waitFor(() => child(setup.system, "inner")?.state === "backoff", { what: "inner waits" });
+    setup.clock.advance(1_000);
+    await waitFor(() => child(setup.system, "inner")?.state === "running", { what: "it is back" });
+    crash(setup.system, "root/inner/a");
+    const error = await setup.system.failed;
+    expect(error.code).toBe("ACTOR_INTENSITY");
+    expect(error.message).toContain("root/inner failed more than 1 times");
+    expect(error.message).toContain("root/inner/a failed more than 0 times");
   });
 
   test("a server that is away never counts towards the intensity", async () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { z } from "zod";
+import type { ActorStatus } from "#src/api/port.ts";
 import type { InputPlugin } from "#src/plugin/define.ts";
 import { packetOf } from "../support/packets.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
@@ -73,6 +74,40 @@ describe("checkpoints by hand", () => {
     await waitFor(() => bus.admin.stat().inputs[0]?.state === "finished", { what: "the end" });
     expect(out.written).toEqual(numbers(20));
   });
+});
+
+test("every actor can be looked at: where it is, how it is, what waits and what it may send", async () => {
+  const out = probeOutput();
+  out.close();
+  const bus = await start({
+    inputs: [inputEntry("in", counterInput({ count: 20 }))],
+    outputs: [outputEntry("out", out.plugin, ["in"])],
+  });
+  await waitFor(() => bus.admin.stat().inputs[0]?.inFlight === 20, { what: "all on the way" });
+  const flat = (one: ActorStatus): ActorStatus[] => [one, ...one.children.flatMap(flat)];
+  const actors = new Map(flat(bus.admin.supervisor()).map((one) => [one.path, one]));
+  expect([...actors.keys()]).toEqual([
+    "engine",
+    "engine/checkpoint",
+    "engine/pipeline",
+    "engine/pipeline/outputs",
+    "engine/pipeline/outputs/out",
+    "engine/pipeline/filters",
+    "engine/pipeline/router",
+    "engine/pipeline/inputs",
+    "engine/pipeline/inputs/in.in",
+    "engine/redrive",
+    "engine/commands",
+    "engine/api",
+  ]);
+  for (const actor of actors.values()) {
+    expect(actor).toMatchObject({ state: "running", restarts: 0, lastError: null });
+    expect(actor.mailbox).toEqual({ depth: expect.any(Number), bytes: expect.any(Number) });
+  }
+  expect(actors.get("engine/pipeline/router")?.credit).toEqual({ out: 2048 - 20 });
+  expect(actors.get("engine/pipeline/router")?.handled).toBeGreaterThan(0);
+  expect(actors.get("engine/pipeline/router")?.busyMs).toBeGreaterThan(0);
+  out.open();
 });
 
 describe("lag", () => {
