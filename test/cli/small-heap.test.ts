@@ -1,8 +1,16 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { useStarted } from "../services/index.ts";
 import { waitFor } from "../support/index.ts";
+
+/** What a process was started with can be read on Linux only. */
+const processes = await useStarted("a look at processes", () => {
+  return process.platform === "linux"
+    ? Promise.resolve(null)
+    : Promise.reject(new Error(`there is no /proc on ${process.platform}`));
+});
 
 const root = join(import.meta.dir, "../..");
 const option = "BUN_JSC_forceRAMSize";
@@ -37,7 +45,7 @@ async function runOnce(own: Record<string, string>) {
   }
 }
 
-test.if(process.platform === "linux")(
+processes.test(
   "dbusd runs with a small heap, as the process that was started, with its arguments",
   async () => {
     const { environment, words, file, code } = await runOnce({});
@@ -48,7 +56,7 @@ test.if(process.platform === "linux")(
   30_000,
 );
 
-test.if(process.platform === "linux")(
+processes.test(
   "a heap that somebody chose stays as it was chosen",
   async () => {
     const { environment, code } = await runOnce({ [option]: "1073741824" });
