@@ -183,6 +183,17 @@ describe("toxics that end connections", () => {
       await waitFor(() => proxy.stats().open === 1, { what: "the last connection alone" });
     }));
 
+  test("a peer that never reads holds up neither a proper cut nor the close of the proxy", () =>
+    withProxy(async ({ proxy, pair }) => {
+      const { client, server } = await pair();
+      client.socket.pause();
+      server.socket.write(Buffer.alloc(32 << 20));
+      await waitFor(() => proxy.stats().downstream > 1 << 20, { what: "bytes on their way" });
+      proxy.cut("close");
+      await proxy.close();
+      expect(proxy.stats().open).toBe(0);
+    }));
+
   test("timeout lets nothing through, and closes after its time", () =>
     withProxy(async ({ proxy, pair }) => {
       const { client, server } = await pair();

@@ -37,16 +37,14 @@ export function openLink({ number, client, server, talk, ...options }: LinkOptio
   };
 
   function end(how: "reset" | "close") {
-    if (ended) return;
+    // A proper close waits for a reader that may never read, so a reset may still follow it.
+    if (ended && how === "close") return;
+    const undone = [...attached.values()];
     ended = true;
-    for (const one of Object.values(pipes)) one.stop();
-    for (const { undo } of attached.values()) undo();
     attached.clear();
-    for (const socket of [client, server]) {
-      if (socket.connecting) socket.destroy();
-      else if (how === "close") socket.destroySoon();
-      else socket.resetAndDestroy();
-    }
+    for (const { undo } of undone) undo();
+    for (const one of Object.values(pipes)) one.stop();
+    for (const socket of [client, server]) endSocket(socket, how);
   }
 
   const pipes: Readonly<Record<Direction, Pipe>> = {
@@ -73,28 +71,6 @@ export function openLink({ number, client, server, talk, ...options }: LinkOptio
     });
   }
 
-  function act(toxic: Toxic, onAct: () => void): () => void {
-    const away = (how: "reset" | "close") => {
-      onAct();
-      end(how);
-    };
-    if (toxic.type === "refuse") away("reset");
-    if (toxic.type === "half_open") {
-      onAct();
-      const [gone, from, to] =
-        toxic.left === "client"
-          ? ([server, "downstream", "upstream"] as const)
-          : ([client, "upstream", "downstream"] as const);
-      pipes[to].sink();
-      pipes[from].stop();
-      gone.destroy();
-      return () => end("reset");
-    }
-    if (toxic.type !== "timeout") return () => {};
-    const timer = setTimeout(() => away("close"), toxic.ms);
-    return () => clearTimeout(timer);
-  }
-
   const link: Link = {
     number,
     forwarded,
@@ -102,7 +78,7 @@ export function openLink({ number, client, server, talk, ...options }: LinkOptio
       if (ended) return;
       attached.set(toxic, { stages, undo: () => {} });
       for (const [direction, stage] of stages) pipes[direction].add(stage);
-      const undo = act(toxic, onAct);
+      const undo = act(toxic, { client, server, pipes, end, onAct });
       if (!ended) attached.set(toxic, { stages, undo });
     },
     remove(toxic) {
@@ -115,4 +91,41 @@ export function openLink({ number, client, server, talk, ...options }: LinkOptio
     end,
   };
   return link;
+}
+
+function endSocket(socket: Socket, how: "reset" | "close"): void {
+  if (socket.destroyed) return;
+  if (socket.connecting) socket.destroy();
+  else if (how === "close") socket.destroySoon();
+  else socket.resetAndDestroy();
+}
+
+type Acting = {
+  readonly client: Socket;
+  readonly server: Socket;
+  readonly pipes: Readonly<Record<Direction, Pipe>>;
+  end(how: "reset" | "close"): void;
+  onAct(): void;
+};
+
+/** What a toxic does to a connection when they meet; returns what its removal does. */
+function act(toxic: Toxic, { client, server, pipes, end, onAct }: Acting): () => void {
+  if (toxic.type === "refuse") {
+    onAct();
+    end("reset");
+  }
+  if (toxic.type === "half_open") {
+    onAct();
+    const clientLeft = toxic.left === "client";
+    pipes[clientLeft ? "upstream" : "downstream"].sink();
+    pipes[clientLeft ? "downstream" : "upstream"].stop();
+    (clientLeft ? server : client).destroy();
+    return () => end("reset");
+  }
+  if (toxic.type !== "timeout") return () => {};
+  const timer = setTimeout(() => {
+    onAct();
+    end("close");
+  }, toxic.ms);
+  return () => clearTimeout(timer);
 }
