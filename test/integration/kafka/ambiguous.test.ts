@@ -3,22 +3,26 @@ import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
 import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/kafka/port.ts";
 import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
+import { type AddedToxic, type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
 import { waitFor } from "../../support/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { readTopic } from "../../support/kafka-read.ts";
-import { type ReplyThief, replyThief } from "../../support/reply-thief.ts";
 
 const services = await useStarted("kafka behind a proxy", async () => {
   let port = 0;
-  const thief = await replyThief(() => port);
-  const properties = { "advertised.listeners": `PLAINTEXT://127.0.0.1:${thief.port}` };
+  const proxy = await faultProxy(() => ({ port }), { seed: 29, protocol: "kafka" });
+  const properties = { "advertised.listeners": `PLAINTEXT://127.0.0.1:${proxy.port}` };
   const kafka = await startKafka({ properties });
   port = kafka.brokers[0]?.port ?? 0;
-  return { thief, direct: kafka.bootstrap };
+  return { proxy, direct: kafka.bootstrap };
 });
 
+/** The key of Produce requests. */
+const produce = 0;
+
 type Around = {
-  readonly thief: ReplyThief;
+  /** The next batch gets to the broker, and its answer to nobody. */
+  loseAnswer(): AddedToxic;
   readonly producer: KafkaProducer;
   readonly topic: string;
   readonly bootstrap: string;
@@ -26,8 +30,9 @@ type Around = {
   read(): Promise<string[]>;
 };
 
-async function withTopic(thief: ReplyThief, use: (around: Around) => Promise<void>): Promise<void> {
-  const bootstrap = `127.0.0.1:${thief.port}`;
+async function withTopic(proxy: FaultProxy, use: (around: Around) => Promise<void>): Promise<void> {
+  const bootstrap = `127.0.0.1:${proxy.port}`;
+  const loseAnswer = () => proxy.add({ type: "swallow_reply", to: { apiKey: produce } });
   const producer = patient(createKafkajsProducer(producerOptions(bootstrap)));
   const peer = await kafkaPeer(bootstrap);
   const topic = newTopicName("ambiguous");
@@ -36,7 +41,7 @@ async function withTopic(thief: ReplyThief, use: (around: Around) => Promise<voi
     await producer.connect();
     await producer.partitionCount(topic);
     const read = async () => (await readTopic(bootstrap, topic)).map(({ value }) => `${value}`);
-    await use({ thief, producer, topic, bootstrap, read });
+    await use({ loseAnswer, producer, topic, bootstrap, read });
   } finally {
     await producer.close();
     await peer.close();
@@ -51,28 +56,26 @@ const send = async ({ producer, topic }: Around, batch: readonly KafkaRecord[]) 
 
 services.test(
   "a batch whose answer was lost is not written twice when it is given again (fault 29)",
-  ({ thief }) =>
-    withTopic(thief, async (around) => {
+  ({ proxy }) =>
+    withTopic(proxy, async (around) => {
       expect(await send(around, records("0"))).toEqual([null]);
       const batch = records("1", "2");
-      const before = thief.stolen;
-      thief.steal();
+      const lost = around.loseAnswer();
       expect(await send(around, batch)).toEqual(["KAFKA_REQUEST_FAILED", "KAFKA_REQUEST_FAILED"]);
-      expect(thief.stolen).toBe(before + 1);
+      expect(lost.acted).toBe(1);
       expect(await send(around, [...batch, ...records("3")])).toEqual([null, null, null]);
       expect(await send(around, records("4"))).toEqual([null]);
       expect(await around.read()).toEqual(["0", "1", "2", "3", "4"]);
     }),
 );
 
-services.test("nor when the answer is lost several times over", ({ thief }) =>
-  withTopic(thief, async (around) => {
+services.test("nor when the answer is lost several times over", ({ proxy }) =>
+  withTopic(proxy, async (around) => {
     const batch = records("1", "2", "3");
     for (let i = 0; i < 4; i++) {
-      // Connects again, so that what is stolen is the answer to the batch.
-      await around.producer.partitionCount(around.topic);
-      thief.steal();
+      const lost = around.loseAnswer();
       expect(await send(around, batch)).toContain("KAFKA_REQUEST_FAILED");
+      expect(lost.acted).toBe(1);
     }
     expect(await send(around, batch)).toEqual([null, null, null]);
     expect(await around.read()).toEqual(["1", "2", "3"]);
@@ -81,10 +84,10 @@ services.test("nor when the answer is lost several times over", ({ thief }) =>
 
 services.test(
   "given again as other records it may stand there twice, but in order and not stuck",
-  ({ thief }) =>
-    withTopic(thief, async (around) => {
+  ({ proxy }) =>
+    withTopic(proxy, async (around) => {
       expect(await send(around, records("0"))).toEqual([null]);
-      thief.steal();
+      around.loseAnswer();
       await send(around, records("1", "2"));
       expect(await send(around, records("1", "2", "3"))).toEqual([null, null, null]);
       expect(await send(around, records("4"))).toEqual([null]);
@@ -94,8 +97,8 @@ services.test(
 
 services.test(
   "a topic that was deleted and made anew is written on, under new numbers (fault 30)",
-  ({ thief, direct }) =>
-    withTopic(thief, async (around) => {
+  ({ proxy, direct }) =>
+    withTopic(proxy, async (around) => {
       await send(around, records("0", "1", "2"));
       const peer = await kafkaPeer(direct);
       await peer.deleteTopic(around.topic);
@@ -112,12 +115,12 @@ services.test(
 
 services.test(
   "an advertised address that nobody can reach is named, and used again when it can (fault 42)",
-  async ({ thief, direct }) => {
+  async ({ proxy, direct }) => {
     const topic = newTopicName("advertised");
     const peer = await kafkaPeer(direct);
     await peer.createTopic(topic, 1);
     await peer.close();
-    thief.shut();
+    const away = proxy.add({ type: "refuse" });
     const producer = createKafkajsProducer(producerOptions(direct));
     await producer.connect();
     const batch = records("1");
@@ -134,9 +137,9 @@ services.test(
       { what: "the topic to have a leader" },
     );
     expect(refused.code).toBe("KAFKA_UNREACHABLE");
-    expect(refused.message).toContain(`127.0.0.1:${thief.port}`);
+    expect(refused.message).toContain(`127.0.0.1:${proxy.port}`);
     expect(refused.message).toContain("advertises");
-    thief.open();
+    away.remove();
     await waitFor(async () => (await send()) === null, { what: "the record to be written" });
     await producer.close();
   },
