@@ -452,6 +452,16 @@ const table = {
     summary: "the HTTP input would take packets from other machines without a token",
     remedy: "listen on 127.0.0.1, or set token",
   },
+  HTTP_BUSY: {
+    kind: "retry",
+    summary: "the HTTP input takes nothing now: the bus has no room, or it is stopping",
+    remedy: "send the request again after as many seconds as Retry-After says",
+  },
+  HTTP_UNSETTLED: {
+    kind: "retry",
+    summary: "the outputs have not acked the packets of a request in time",
+    remedy: "send the request again: its packets may arrive twice, but are not lost",
+  },
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof table;

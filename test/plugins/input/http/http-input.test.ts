@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { httpInput } from "#plugins/input/http/http-input.ts";
+import { type ErrorCode, errorTable } from "#src/errors.ts";
 import { inputPluginContract, start } from "../../../contract/input-plugin.ts";
 import {
   type FakeInput,
@@ -101,7 +102,11 @@ test.each([
     const response = await post(body, headers);
     expect(response.status).toBe(400);
     expect(response.headers.get("content-type")).toBe("application/problem+json");
-    expect(await response.json()).toMatchObject({ status: 400, ...place });
+    const remedy = "mend the body at that place; nothing of it was taken";
+    expect(await response.json()).toMatchObject({
+      ...{ status: 400, code: "REQUEST_INVALID", remedy },
+      ...place,
+    });
     expect(bus.packets).toEqual([]);
   },
 );
@@ -113,6 +118,27 @@ test("what is no JSON by its type, or is compressed, is 415", async () => {
   expect((await fetch(url, { method: "POST" })).status).toBe(415);
   expect((await post("1", { "content-type": "application/json; charset=utf-8" })).status).toBe(202);
   expect(bus.packets).toHaveLength(1);
+});
+
+test("every refusal has a code of the table and says what to do", async () => {
+  const token = "correct-horse-battery";
+  const { bus, post, url } = await serve({ bodyBytesMax: 1024, token });
+  const own = { authorization: `Bearer ${token}` };
+  const refused = async (answer: Promise<Response>) => {
+    const problem = (await (await answer).json()) as { code: ErrorCode; remedy: string };
+    expect(problem.remedy).toMatch(/\w/);
+    expect(Object.keys(errorTable)).toContain(problem.code);
+    return problem.code;
+  };
+  expect(await refused(post("1"))).toBe("UNAUTHORIZED");
+  expect(await refused(post(`"${"x".repeat(2000)}"`, own))).toBe("REQUEST_TOO_LARGE");
+  expect(await refused(post("1", { ...own, "content-type": "text/plain" }))).toBe(
+    "REQUEST_INVALID",
+  );
+  expect(await refused(fetch(url, { headers: own }))).toBe("REQUEST_INVALID");
+  expect(await refused(post("1", { ...own, origin: "http://evil.example" }))).toBe("FORBIDDEN");
+  bus.withhold();
+  expect(await refused(post("1", own))).toBe("HTTP_BUSY");
 });
 
 test("other paths and methods are told where to go", async () => {
