@@ -64,9 +64,9 @@ async function answerOf<T>(response: Response, url: string): Promise<T> {
   throw new DbusError(code as ErrorCode, detail ?? `status ${response.status}`, options);
 }
 
-/** Accepts what people write: `9876`, `host:9876`, `http://host:9876/`. */
+/** Accepts what people write: `9876`, `:9876`, `host:9876`, `http://host:9876/`. */
 export function adminUrl(admin: string): string {
-  const whole = /^\d+$/.test(admin) ? `127.0.0.1:${admin}` : admin;
+  const whole = admin.replace(/^:?(?=\d+$)/, "127.0.0.1:");
   const url = URL.parse(/^https?:\/\//.test(whole) ? whole : `http://${whole}`);
   if (url === null || url.username !== "" || url.password !== "" || url.hostname === "") {
     throw new DbusError("USAGE", "--admin wants host:port", {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AdminServer, serveAdmin } from "#src/api/serve.ts";
+import { adminUrl } from "#src/cli/client.ts";
 import { runDbc, verbs } from "#src/cli/dbc.ts";
 import { silentLog } from "#src/log.ts";
 import { fakePort } from "../api/fake-port.ts";
@@ -188,6 +189,13 @@ test.each([
   expect(code).toBe(2);
   expect(err).toContain(says);
 });
+
+test.each(["9876", ":9876", "127.0.0.1:9876", "http://127.0.0.1:9876/"])(
+  "--admin %s is the same daemon",
+  (admin) => {
+    expect(adminUrl(admin)).toBe("http://127.0.0.1:9876");
+  },
+);
 
 test("no daemon there: one clear message, a code of its own, the same for machines", async () => {
   const env = { DBUS_ADMIN: "127.0.0.1:1" };
