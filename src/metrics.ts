@@ -1,7 +1,7 @@
-import { Counter, Gauge, Registry } from "prom-client";
 import type { ActorStatus, Stat } from "./api/port.ts";
 
-export const metricsType = Registry.PROMETHEUS_CONTENT_TYPE;
+/** The content type of the text format, as prom-client names it too. */
+export const metricsType = "text/plain; version=0.0.4; charset=utf-8";
 
 type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
@@ -9,7 +9,9 @@ type Sample = { readonly labels: Readonly<Record<string, string>>; readonly valu
  * A status as Prometheus text. The registry lives for one scrape: the actors hold the counters,
  * and a second copy of them could only disagree. Labels are names from the config, never data.
  */
-export function metricsText(stat: Stat, root: ActorStatus): Promise<string> {
+export async function metricsText(stat: Stat, root: ActorStatus): Promise<string> {
+  // Loaded by the first scrape: a bus that nobody scrapes is 7 MB smaller.
+  const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
   const add = (kind: "counter" | "gauge", name: string, help: string, all: readonly Sample[]) => {
     // Without any label, prom-client would make up a 0 for what nobody has measured.
