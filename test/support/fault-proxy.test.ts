@@ -166,7 +166,7 @@ describe("toxics that end connections", () => {
       await two.client.becomes("reset");
       await one.server.receives(5);
       await three.server.receives(5);
-      expect(proxy.stats().open).toBe(2);
+      await waitFor(() => proxy.stats().open === 2, { what: "the other two alone" });
     }));
 
   test("cut ends every connection, by RST or properly, and new ones are accepted", () =>
