@@ -4,6 +4,7 @@ import { type MysqlAddress, useServices } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
 import { type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
 import { readTopic } from "../../support/kafka-read.ts";
+import { kafkaWitness } from "../../support/kafka-topic.ts";
 import { clientAt, freshDatabase } from "../../support/mysql-client.ts";
 import { runInput } from "../../support/mysql-input.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
@@ -84,10 +85,12 @@ services.test(
     const port = Number(kafka.bootstrap.slice(kafka.bootstrap.lastIndexOf(":") + 1));
     const { proxy, allAlone } = await bytewise({ port }, "kafka");
     const table = noteTable(`bytes${crypto.randomUUID().slice(0, 8)}`, "notes");
-    const output = await driveOutput(kafkaOutput, {
-      brokers: [`127.0.0.1:${proxy.port}`],
-      createTopics: { partitions: 3, replicationFactor: 1 },
-    });
+    const topic = `cdc.${table.db}.notes`;
+    // A topic that is only just there has no leader yet, which is another reason for a second try.
+    const witness = await kafkaWitness(kafka.bootstrap);
+    await witness.createTopic(topic, 3);
+    await witness.close();
+    const output = await driveOutput(kafkaOutput, { brokers: [`127.0.0.1:${proxy.port}`] });
     const packets = Array.from({ length: 60 }, (_, n) =>
       notePacket(table, "I", { after: [n, `note ${n}`] }, n),
     );
@@ -99,7 +102,7 @@ services.test(
     expect(accepted).toBeGreaterThan(0);
     expect(upstream).toBeGreaterThan(60 * 50);
     await proxy.close();
-    const records = await readTopic(kafka.bootstrap, `cdc.${table.db}.notes`);
+    const records = await readTopic(kafka.bootstrap, topic);
     const notes = records.map(({ value }) => JSON.parse(`${value}`).rows[0]);
     expect(notes.toSorted((a, b) => a[0] - b[0])).toEqual(
       Array.from({ length: 60 }, (_, n) => [n, `note ${n}`]),

@@ -5,6 +5,7 @@ import { driveOutput } from "../../support/drive-output.ts";
 import { type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
 import { testSeed, waitFor } from "../../support/index.ts";
 import { readTopic } from "../../support/kafka-read.ts";
+import { kafkaWitness } from "../../support/kafka-topic.ts";
 import { freshDatabase } from "../../support/mysql-client.ts";
 import { runInput } from "../../support/mysql-input.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
@@ -44,10 +45,12 @@ async function kafkaOverIt({ bootstrap }: KafkaAddress): Promise<void> {
   const proxy = await faultProxy({ port }, { seed, protocol: "kafka" });
   makeSlow(proxy);
   const table = noteTable(`slow${crypto.randomUUID().slice(0, 8)}`, "notes");
-  const output = await driveOutput(kafkaOutput, {
-    brokers: [`127.0.0.1:${proxy.port}`],
-    createTopics: { partitions: 3, replicationFactor: 1 },
-  });
+  const topic = `cdc.${table.db}.notes`;
+  // A topic that is only just there has no leader yet, which is another reason for a second try.
+  const witness = await kafkaWitness(bootstrap);
+  await witness.createTopic(topic, 3);
+  await witness.close();
+  const output = await driveOutput(kafkaOutput, { brokers: [`127.0.0.1:${proxy.port}`] });
   const packets = Array.from({ length: 400 }, (_, n) =>
     notePacket(table, "I", { after: [n, crypto.randomUUID().repeat(4)] }, n),
   );
@@ -56,7 +59,7 @@ async function kafkaOverIt({ bootstrap }: KafkaAddress): Promise<void> {
   expect([refused.size, retries]).toEqual([0, 0]);
   expect(proxy.stats().upstream).toBeGreaterThan(400 * 36 * 4);
   await proxy.close();
-  const records = await readTopic(bootstrap, `cdc.${table.db}.notes`);
+  const records = await readTopic(bootstrap, topic);
   const ids = records.map(({ value }) => JSON.parse(`${value}`).rows[0][0] as number);
   expect(ids.toSorted((a, b) => a - b)).toEqual([...Array(400).keys()]);
 }
