@@ -93,6 +93,8 @@ function mysqldArgv(at: DebianRoot, program: "mysqld" | "mariadbd"): string[] {
 function serverArgs(flavor: MysqlFlavor, dir: string, run: string, port: number): string[] {
   const common = [
     ...[`--datadir=${dir}`, `--socket=${run}/sock`, `--pid-file=${run}/pid`, `--port=${port}`],
+    // Of its own: a server that starts deletes the temporary tables of every other in a shared one.
+    `--tmpdir=${run}`,
     ...["--bind-address=127.0.0.1", `--server-id=${port}`, "--log-bin=binlog"],
     ...["--binlog-format=ROW", "--performance-schema=OFF", "--max-connections=100"],
     ...["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0"],
