@@ -1,19 +1,11 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { OutputPlugin } from "#src/plugin/define.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
-import { inputEntry, outputEntry, startTestBus, type TestBus } from "../support/test-bus.ts";
+import { inputEntry, outputEntry } from "../support/test-bus.ts";
+import { testBuses } from "../support/test-buses.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-const buses: TestBus[] = [];
-afterEach(async () => {
-  await Promise.all(buses.splice(0).map((bus) => bus.stop()));
-});
-
-async function start(options: Parameters<typeof startTestBus>[0]): Promise<TestBus> {
-  const bus = await startTestBus({ ...options, bus: { stopDeadlineMs: 20, ...options.bus } });
-  buses.push(bus);
-  return bus;
-}
+const start = testBuses({ stopDeadlineMs: 20 });
 
 /** Lets everything run that can, by turns of the event loop. */
 async function settle(): Promise<void> {

@@ -1,28 +1,14 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import type { ActorStatus } from "#src/api/port.ts";
 import type { InputPlugin } from "#src/plugin/define.ts";
 import { packetOf } from "../support/packets.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
-import {
-  inputEntry,
-  outputEntry,
-  startTestBus,
-  type TestBus,
-  type TestBusOptions,
-} from "../support/test-bus.ts";
+import { inputEntry, outputEntry } from "../support/test-bus.ts";
+import { testBuses } from "../support/test-buses.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-const buses: TestBus[] = [];
-afterEach(async () => {
-  await Promise.all(buses.splice(0).map((bus) => bus.stop()));
-});
-
-async function start(options: TestBusOptions): Promise<TestBus> {
-  const bus = await startTestBus(options);
-  buses.push(bus);
-  return bus;
-}
+const start = testBuses();
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i + 1));
 const key = { input: "in", resource: "in", partition: "0" };

@@ -1,30 +1,15 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { z } from "zod";
 import { DbusError } from "#src/errors.ts";
 import { defineFilter } from "#src/plugin/define.ts";
 import { memoryState } from "#src/state/memory-state.ts";
 import { packetOf } from "../support/packets.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
-import {
-  filterEntry,
-  inputEntry,
-  outputEntry,
-  startTestBus,
-  type TestBus,
-  type TestBusOptions,
-} from "../support/test-bus.ts";
+import { filterEntry, inputEntry, outputEntry, startTestBus } from "../support/test-bus.ts";
+import { testBuses } from "../support/test-buses.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-const buses: TestBus[] = [];
-afterEach(async () => {
-  await Promise.all(buses.splice(0).map((bus) => bus.stop()));
-});
-
-async function start(options: TestBusOptions): Promise<TestBus> {
-  const bus = await startTestBus(options);
-  buses.push(bus);
-  return bus;
-}
+const start = testBuses();
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i + 1));
 
