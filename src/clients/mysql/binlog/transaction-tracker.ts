@@ -49,6 +49,7 @@ export function createTransactionTracker(
   const gtids = createGtidTracker(flavor, options.resume?.gtid ?? null);
   let resume = (options.resume?.rows ?? 0) > 0 ? options.resume : null;
   let open: OpenTransaction | undefined;
+  let begun = false;
 
   function begin(
     header: EventHeader,
@@ -56,6 +57,7 @@ export function createTransactionTracker(
     gtid: MysqlGtid | MariadbGtid | undefined,
     standalone: boolean,
   ): OpenTransaction {
+    begun = true;
     const text = gtid && ("uuid" in gtid ? printGtid(gtid) : printMariadbGtid(gtid));
     const file = cursor.file();
     const start = { lineage, file, pos: span.start, before: gtids.before(), gtid: text };
@@ -153,6 +155,12 @@ export function createTransactionTracker(
     isOpen: () => open !== undefined,
     position() {
       if (open !== undefined) return new RowPosition(open.start, open.rows + open.skip);
+      if (resume !== null && !begun) {
+        // The head of a stream comes before the transaction: its settled rows are to be skipped
+        // also when the connection is lost in between.
+        const { txn, rows, ...there } = resume;
+        return new RowPosition({ ...there, before: gtids.before(), gtid: txn ?? undefined }, rows);
+      }
       const start = { lineage, file: cursor.file(), pos: cursor.pos(), before: gtids.before() };
       return new RowPosition({ ...start, gtid: undefined }, 0);
     },

@@ -246,6 +246,22 @@ describe("resuming", () => {
     expect(values(pushAll(rows, [...other, ...ours]))).toEqual([1, 2, 4]);
   });
 
+  test("what is to be skipped is still known when only the head of a stream has come", () => {
+    for (const txn of [`${uuid}:10`, null]) {
+      const resume = { pos: 400, gtid: txn && `${uuid}:1-9`, txn, rows: 2 };
+      const rows = stream({ resume });
+      const s = script(400);
+      pushAll(rows, [s.rotate("binlog.000001", true, 400n), s.format(true)]);
+      const seen = place(rows.position());
+      expect(seen).toEqual({ lineage: "L", file: "binlog.000001", ...resume });
+      const next = stream({ resume: seen });
+      const begin = [s.rotate("binlog.000001", true, 400n), s.format(true), s.gtid(10)];
+      const all = [...begin, s.query("BEGIN"), s.rows([1, 2, 3]), s.xid()];
+      expect(values(pushAll(next, all))).toEqual([3]);
+      expect(place(next.position()).rows).toBe(0);
+    }
+  });
+
   test("without GTIDs goes by the very place of the transaction", () => {
     const s = script();
     const here = stream({ resume: { rows: 1 } });
