@@ -20,7 +20,7 @@ import {
   targetOf,
 } from "./mysqlbinlog-config.ts";
 import { type Reader, readOnce } from "./reader.ts";
-import { createRetries } from "./retry.ts";
+import { createRetries, givenUp } from "./retry.ts";
 import { ownServerId } from "./server-id.ts";
 
 /**
@@ -98,7 +98,7 @@ async function run(reader: Reader, context: InputContext): Promise<void> {
       const retry = retries.next(error, JSON.stringify(reader.position));
       if (retry === undefined) {
         away?.stop();
-        throw error;
+        throw givenUp(error);
       }
       const { afterMs } = retry;
       const { code, remedy } = error;

@@ -189,7 +189,10 @@ async function stream(
   try {
     return await pump({
       ...{ dump, rows, context },
-      decoder: createBinlogDecoder({ payloadBytesMax: reader.eventBytesMax }),
+      decoder: createBinlogDecoder({
+        payloadBytesMax: reader.eventBytesMax,
+        checksum: dump.checksum,
+      }),
       before: (event) => beforeRows(reader, rows, event, lineage, asking.connection),
       handedOver: (position) => {
         reader.position = position;

@@ -1,4 +1,4 @@
-import type { DbusError } from "#plugin";
+import { DbusError } from "#plugin";
 
 export type Retry = { readonly afterMs: number };
 
@@ -14,7 +14,7 @@ const waits = {
 /** A password may be rotated, a grant revoked and given back while we read. */
 const healedByPeople = new Set(["MYSQL_ACCESS_DENIED", "MYSQL_GRANT", "MYSQL_TLS"]);
 /** May have happened on the way: worth one more look at the same place. */
-const onceAgain = new Set(["BINLOG_CHECKSUM", "BINLOG_CORRUPT"]);
+const onceAgain = new Set(["BINLOG_CHECKSUM", "BINLOG_CORRUPT", "MYSQL_EVENT_TOO_LARGE"]);
 
 export type Retries = {
   /** What to do after a failure that came at `place` of the stream; undefined: give up. */
@@ -22,6 +22,21 @@ export type Retries = {
   /** The stream has run well for so long. */
   ran(ms: number): void;
 };
+
+/**
+ * What ends the input in place of what came twice at one place: were it of the kind that passes
+ * by itself, the input would be started again for ever.
+ */
+export function givenUp(error: DbusError): DbusError {
+  if (error.code !== "BINLOG_CHECKSUM") return error;
+  const { place } = error;
+  return new DbusError("BINLOG_CORRUPT", `${error.message}, twice in the same place`, {
+    cause: error,
+    remedy:
+      "mysqlbinlog --verify-binlog-checksum on the server tells whether file or network is bad",
+    ...(place === undefined ? {} : { place }),
+  });
+}
 
 const quietMs = 10_000;
 

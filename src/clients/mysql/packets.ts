@@ -11,12 +11,15 @@ import { DbusError } from "../../errors.ts";
 
 const partMax = 0xffffff;
 const headerBytes = 4;
+/** Of a message that may tell its size. */
+const headBytes = 14;
 
 export type PacketReader = {
   /**
    * Takes the next bytes off the wire, cut anywhere, and appends every message that they complete
    * to `out`. A message is a view on `chunk` when it lies in it whole, else a buffer of its own.
-   * Throws MYSQL_PROTOCOL and MYSQL_EVENT_TOO_LARGE, after which the reader is of no use.
+   * Throws MYSQL_PROTOCOL, MYSQL_EVENT_TOO_LARGE, and BINLOG_CORRUPT for a length that `sizeOf`
+   * does not bear out; after that the reader is of no use.
    */
   push(chunk: Uint8Array, out: Uint8Array[]): void;
   /** Bytes of unfinished messages that it holds. */
@@ -28,8 +31,12 @@ export type PacketReaderOptions = {
   readonly bytesMax: number;
   /** Of the first packet: 1 after a command. */
   readonly sequence: number;
-  /** The length of a message of several packets, told by its first 64 bytes. A guess is enough. */
-  readonly sizeOf?: (head: Uint8Array) => number;
+  /**
+   * The length of the message at `at`, as it says it itself in its first 14 bytes, all of them
+   * there; undefined when it does not. Nothing checks the length of a packet: when one that came
+   * wrong is too large, we would wait for what never comes while the server goes on.
+   */
+  readonly sizeOf?: (bytes: Uint8Array, at: number) => number | undefined;
 };
 
 export function createPacketReader(options: PacketReaderOptions): PacketReader {
@@ -89,6 +96,7 @@ export function createPacketReader(options: PacketReaderOptions): PacketReader {
         beginPart(length);
         return fillPart(chunk, at, out);
       }
+      if (options.sizeOf && length >= headBytes) checkSize(options.sizeOf(chunk, at), length, true);
       out.push(chunk.subarray(at, end));
       at = end;
     }
@@ -113,6 +121,14 @@ export function createPacketReader(options: PacketReaderOptions): PacketReader {
   };
 }
 
+/** Of a message whose packets announce so many bytes, all of them when it is `complete`. */
+function checkSize(told: number | undefined, announced: number, complete: boolean): void {
+  if (told === undefined || (complete ? told === announced : told >= announced)) return;
+  const more = complete ? "" : " and more";
+  const what = `an event says that it takes ${told} bytes, its packets ${announced}${more}`;
+  throw new DbusError("BINLOG_CORRUPT", what);
+}
+
 type MessageBuffer = {
   /** A packet of so many bytes follows. Throws before it allocates when that is too much. */
   expect(bytes: number, last: boolean): void;
@@ -126,6 +142,9 @@ function messageBuffer(options: PacketReaderOptions): MessageBuffer {
   let buffer: Uint8Array = new Uint8Array(0);
   let length = 0;
   let announced = 0;
+  let complete = false;
+  /** The size that the message tells, as soon as its head is there. */
+  let told: number | undefined;
   const grow = (capacity: number) => {
     const larger = Buffer.allocUnsafeSlow(Math.min(capacity, options.bytesMax));
     larger.set(buffer.subarray(0, length));
@@ -134,18 +153,23 @@ function messageBuffer(options: PacketReaderOptions): MessageBuffer {
   return {
     expect(bytes, last) {
       announced += bytes;
+      complete = last;
+      checkSize(told, announced, complete);
       if (announced > options.bytesMax) {
         const limit = `${options.bytesMax} bytes`;
         throw new DbusError("MYSQL_EVENT_TOO_LARGE", `an event is larger than ${limit}`);
       }
       if (announced <= buffer.length) return;
-      const told = length > 0 && options.sizeOf ? options.sizeOf(buffer.subarray(0, 64)) : 0;
       const doubled = last ? 0 : Math.min(announced * 2, announced + 64 * 2 ** 20);
-      grow(Math.max(announced, told, length > 0 ? doubled : 0));
+      grow(Math.max(announced, told ?? 0, length > 0 ? doubled : 0));
     },
     append(chunk, from, to) {
       buffer.set(chunk.subarray(from, to), length);
+      const isHead = length < headBytes && length + to - from >= headBytes;
       length += to - from;
+      if (!isHead || !options.sizeOf) return;
+      told = options.sizeOf(buffer, 0);
+      checkSize(told, announced, complete);
     },
     take: () => (length === buffer.length ? buffer : buffer.subarray(0, length)),
     get length() {

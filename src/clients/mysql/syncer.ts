@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
-import type { Flavor } from "./binlog/event.ts";
+import type { ChecksumAlgorithm, Flavor } from "./binlog/event.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { dumpCommand, gtidDumpCommand, registerCommand } from "./dump-command.ts";
 import { dumpError } from "./dump-error.ts";
@@ -27,6 +27,8 @@ export type DumpOptions = {
 };
 
 export type Dump = {
+  /** What the server puts behind its events, except those of files written without. */
+  readonly checksum: ChecksumAlgorithm;
   /**
    * The events that have arrived, whole and in order, header to checksum; waits for the first.
    * Views on the socket's chunks: copy what is kept. Throws what ends the stream, after the last
@@ -50,8 +52,9 @@ export async function startDump(
   options: DumpOptions,
   clock: Clock,
 ): Promise<Dump> {
+  let checksum: ChecksumAlgorithm;
   try {
-    await setUpSession(connection, options);
+    checksum = await setUpSession(connection, options);
   } catch (thrown) {
     connection.close();
     throw thrown;
@@ -63,21 +66,30 @@ export async function startDump(
     messageBytesMax: options.eventBytesMax + 1,
     bufferBytesMax: options.bufferBytesMax ?? 4 * 2 ** 20,
     silentMs: options.heartbeatMs * missedMax + 500,
-    sizeOf: (head) => 1 + Buffer.from(head.buffer, head.byteOffset).readUInt32LE(10),
   });
   try {
     wire.send(registerCommand(options.serverId, hostname()));
     await registered(wire, where);
-    wire.send(startCommand(options));
+    wire.send(startCommand(options), eventMessageSize);
   } catch (thrown) {
     wire.close();
     throw thrown;
   }
-  return dump(wire, where);
+  return dump(wire, where, checksum);
+}
+
+/** The byte of the protocol and what the header of the event behind it says. */
+function eventMessageSize(bytes: Uint8Array, at: number): number | undefined {
+  if (bytes[at] !== okHead) return undefined;
+  const low = bytes[at + 10]! | (bytes[at + 11]! << 8) | (bytes[at + 12]! << 16);
+  return 1 + low + bytes[at + 13]! * 2 ** 24;
 }
 
 /** The names with `source` are those since MySQL 8.0.26; each server reads the one it knows. */
-async function setUpSession(connection: MysqlConnection, options: DumpOptions): Promise<void> {
+async function setUpSession(
+  connection: MysqlConnection,
+  options: DumpOptions,
+): Promise<ChecksumAlgorithm> {
   const nanoseconds = Math.round(options.heartbeatMs) * 1_000_000;
   const uuid = replicaUuid(options.serverId);
   await connection.query(
@@ -86,12 +98,24 @@ async function setUpSession(connection: MysqlConnection, options: DumpOptions): 
       @source_binlog_checksum = @@GLOBAL.binlog_checksum,
       @slave_uuid = '${uuid}', @replica_uuid = '${uuid}'`,
   );
-  if (options.flavor !== "mariadb") return;
+  const checksum = await sessionChecksum(connection);
+  if (options.flavor !== "mariadb") return checksum;
   // 4: it understands GTID events, so none is rewritten for an old replica.
   await connection.query("SET @mariadb_slave_capability = 4");
-  if (options.start.by !== "gtid") return;
+  if (options.start.by !== "gtid") return checksum;
   await connection.query("SET @slave_connect_state = ?", [options.start.set]);
   await connection.query("SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0");
+  return checksum;
+}
+
+/** Asked for afterwards, since it may be changed on the server at any time. */
+async function sessionChecksum(connection: MysqlConnection): Promise<ChecksumAlgorithm> {
+  const [row] = await connection.query("SELECT @master_binlog_checksum AS algorithm");
+  const algorithm = String(row?.algorithm).toUpperCase();
+  if (algorithm === "CRC32") return "crc32";
+  if (algorithm === "NONE") return "none";
+  const message = `${connection.where}: binlog_checksum is ${JSON.stringify(algorithm)}`;
+  throw new DbusError("MYSQL_PROTOCOL", message);
 }
 
 /**
@@ -121,12 +145,13 @@ function startCommand(options: DumpOptions): Uint8Array {
   return gtidDumpCommand(serverId, start.set);
 }
 
-function dump(wire: Wire, where: string): Dump {
+function dump(wire: Wire, where: string, checksum: ChecksumAlgorithm): Dump {
   let ended: DbusError | undefined;
 
   function endOf(message: Uint8Array): DbusError {
     const head = message[0];
-    if (head === errHead) return dumpError(readServerError(message), where);
+    // With a session set up an error has its SQL state: else it is an event whose head is wrong.
+    if (head === errHead && message[3] === 0x23) return dumpError(readServerError(message), where);
     if (head === eofHead && message.length < 9) {
       return new DbusError("MYSQL_UNREACHABLE", `${where}: the server ended the binlog stream`);
     }
@@ -134,6 +159,7 @@ function dump(wire: Wire, where: string): Dump {
   }
 
   return {
+    checksum,
     async next() {
       if (ended) throw ended;
       const messages = await wire.read();

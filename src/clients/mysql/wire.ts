@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
 import { mysqlError } from "./mysql-error.ts";
-import { createPacketReader, type PacketReader } from "./packets.ts";
+import { createPacketReader, type PacketReader, type PacketReaderOptions } from "./packets.ts";
 
 export type WireOptions = {
   /** `host:port`, for messages. */
@@ -14,16 +14,19 @@ export type WireOptions = {
   readonly bufferBytesMax: number;
   /** So long without a byte, while we read, is a dead peer. */
   readonly silentMs: number;
-  readonly sizeOf?: (head: Uint8Array) => number;
 };
 
 /** An authenticated socket, taken over from the driver: commands out, messages in. */
 export type Wire = {
-  /** Sends a command; what is read from now on is its answer. Call it with nothing left to read. */
-  send(command: Uint8Array): void;
+  /**
+   * Sends a command; what is read from now on is its answer, whose messages may tell their size as
+   * `packets.ts` says. Call it with nothing left to read.
+   */
+  send(command: Uint8Array, sizeOf?: PacketReaderOptions["sizeOf"]): void;
   /**
    * Everything that has arrived, at least one message; waits for it. Throws MYSQL_UNREACHABLE,
-   * MYSQL_SILENT, MYSQL_PROTOCOL, MYSQL_EVENT_TOO_LARGE once all before that is read.
+   * MYSQL_SILENT, MYSQL_PROTOCOL, MYSQL_EVENT_TOO_LARGE, BINLOG_CORRUPT once all before that is
+   * read.
    */
   read(): Promise<Uint8Array[]>;
   /** Whether `read` would have to wait. */
@@ -43,8 +46,8 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
   let lastHeard = clock.now();
   let watchdog = clock.after(options.silentMs, watch);
 
-  function createReader(): PacketReader {
-    const { messageBytesMax: bytesMax, sizeOf } = options;
+  function createReader(sizeOf?: PacketReaderOptions["sizeOf"]): PacketReader {
+    const { messageBytesMax: bytesMax } = options;
     return createPacketReader({ bytesMax, sequence: 1, ...(sizeOf ? { sizeOf } : {}) });
   }
 
@@ -106,8 +109,8 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
   socket.resume();
 
   return {
-    send(command) {
-      reader = createReader();
+    send(command, sizeOf) {
+      reader = createReader(sizeOf);
       lastHeard = clock.now();
       const header = Buffer.alloc(4);
       header.writeUIntLE(command.length, 0, 3);

@@ -68,7 +68,7 @@ describe("packet reader", () => {
     ];
     const wire = frame(messages);
     for (const step of [100_003, wire.length]) {
-      const sizeOf = () => messages[0]!.length;
+      const sizeOf = (bytes: Uint8Array, at: number) => messages[bytes[at]! - 1]!.length;
       const reader = createPacketReader({ bytesMax: 2 ** 30, sequence: 1, sizeOf });
       const out: Uint8Array[] = [];
       for (let at = 0; at < wire.length; at += step) reader.push(wire.subarray(at, at + step), out);
@@ -109,6 +109,49 @@ describe("packet reader", () => {
     const eleven = Buffer.from([11, 0, 0, 1]);
     expect(codeOf(() => large.push(eleven, out))).toBe("MYSQL_EVENT_TOO_LARGE");
     expect(out).toEqual([]);
+  });
+
+  test("a wrong length is noticed as soon as the message tells its own", () => {
+    const sizeOf = (bytes: Uint8Array, at: number) =>
+      bytes[at] === 0
+        ? 1 + Buffer.from(bytes.subarray(at + 10, at + 14)).readUInt32LE()
+        : undefined;
+    const event = filled(300, 1);
+    event[0] = 0;
+    event.writeUInt32LE(299, 10);
+    const good = frame([event, filled(20, 1), filled(13, 0)]);
+    for (const step of [1, 7, good.length]) {
+      for (const [byte, bit] of Array.from({ length: 24 }, (_, n) => [n >> 3, 1 << (n & 7)])) {
+        const wire = Buffer.from(good);
+        wire[byte!] = wire[byte!]! ^ bit!;
+        const reader = createPacketReader({ bytesMax: 2 ** 26, sequence: 1, sizeOf });
+        const out: Uint8Array[] = [];
+        const head = wire.subarray(0, 4 + 14);
+        const code = codeOf(() => {
+          for (let at = 0; at < head.length; at += step)
+            reader.push(head.subarray(at, at + step), out);
+        });
+        // What is shorter than a head is given as it is: no event is as short.
+        if (wire.readUIntLE(0, 3) >= 14) expect([code, out.length]).toEqual(["BINLOG_CORRUPT", 0]);
+      }
+      const reader = createPacketReader({ bytesMax: 2 ** 26, sequence: 1, sizeOf });
+      const out: Uint8Array[] = [];
+      for (let at = 0; at < good.length; at += step) reader.push(good.subarray(at, at + step), out);
+      expect(out.map((each) => each.length)).toEqual([300, 20, 13]);
+    }
+  });
+
+  test("a wrong length of one of several packets is noticed with its header", () => {
+    const sizeOf = (bytes: Uint8Array, at: number) =>
+      1 + Buffer.from(bytes.subarray(at + 10, at + 14)).readUInt32LE();
+    const event = filled(partMax + 500, 1);
+    event.writeUInt32LE(partMax + 499, 10);
+    const wire = frame([event]);
+    wire[4 + partMax + 1] = wire[4 + partMax + 1]! ^ 2;
+    const reader = createPacketReader({ bytesMax: 2 ** 26, sequence: 1, sizeOf });
+    reader.push(wire.subarray(0, 4 + partMax), []);
+    const next = wire.subarray(4 + partMax, 4 + partMax + 4);
+    expect(codeOf(() => reader.push(next, []))).toBe("BINLOG_CORRUPT");
   });
 
   test("copies what is cut, so that the chunk may be used again", () => {

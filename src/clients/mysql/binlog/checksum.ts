@@ -1,6 +1,5 @@
 import { DbusError } from "#src/errors.ts";
 import { uint32 } from "./bytes.ts";
-import type { ChecksumAlgorithm } from "./event.ts";
 import { eventFlag } from "./event-type.ts";
 
 /** The CRC32 of any bytes with their own CRC32 behind them. */
@@ -24,16 +23,25 @@ const algorithmFromEnd = 5;
  * A format description always has a checksum, even in a file whose other events have none. The
  * flag that the file is in use is not in it, since that is cleared when the file is closed. Only
  * a server without checksums that begins in the midst of a file does not make it anew when it
- * changes the event; then the offset is 0. Throws BINLOG_CHECKSUM.
+ * changes the event; then the offset is 0, and it is the `first` one of the stream. Throws
+ * BINLOG_CHECKSUM.
  */
-export function checkFormat(b: Buffer, checksum: ChecksumAlgorithm): void {
+export function checkFormat(b: Buffer, first: boolean): void {
   const closed = Buffer.from(b);
   closed[17] = closed[17]! & ~eventFlag.inUse;
-  if (checksum === "none" && uint32(b, 13) === 0) {
-    // One wrong bit would turn all checks off: so it must not be that bit which makes it wrong.
+  if (first && b[b.length - algorithmFromEnd] === 0 && uint32(b, 13) === 0) {
+    // One wrong byte would turn all checks off: so it must not be that byte which makes it wrong.
     closed[b.length - algorithmFromEnd] = 1;
     if (!hasValidChecksum(closed)) return;
     closed[b.length - algorithmFromEnd] = 0;
   }
   checkEvent(closed);
+}
+
+/**
+ * Whether a format description is too short for one with a checksum: up to MySQL 5.5 it lists 27
+ * types of events, and nothing follows them.
+ */
+export function isOldFormat(b: Buffer): boolean {
+  return b.length <= 19 + 57 + 27;
 }

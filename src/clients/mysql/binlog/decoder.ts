@@ -1,8 +1,13 @@
 import { DbusError } from "#src/errors.ts";
 import { type Cursor, corrupt, take, uint16, uint32, uint64 } from "./bytes.ts";
-import { checkEvent, checkFormat, hasValidChecksum } from "./checksum.ts";
+import { checkEvent, checkFormat, hasValidChecksum, isOldFormat } from "./checksum.ts";
 import { inflateMariadb } from "./compressed.ts";
-import type { BinlogEvent, EventHeader, FormatDescriptionEvent } from "./event.ts";
+import type {
+  BinlogEvent,
+  ChecksumAlgorithm,
+  EventHeader,
+  FormatDescriptionEvent,
+} from "./event.ts";
 import { eventFlag, eventType as t } from "./event-type.ts";
 import {
   parseGtid,
@@ -19,6 +24,11 @@ import { createTableCache } from "./table-cache.ts";
 export type BinlogDecoderOptions = {
   /** The most that a compressed transaction may hold, in bytes; the default is 256 MiB. */
   readonly payloadBytesMax?: number;
+  /**
+   * What the server agreed to send, so that what comes before the format description is checked
+   * too: a stream begins with a ROTATE. Unknown with a file, which begins with its format.
+   */
+  readonly checksum?: ChecksumAlgorithm;
 };
 
 export type BinlogDecoder = {
@@ -60,8 +70,7 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
     const type = b[4]!;
     const header = parseHeader(b, undefined);
     if (type === t.formatDescription) {
-      format = parseFormat(b, header);
-      checkFormat(b, format.checksum);
+      format = readFormat(b, header);
       tables.clear();
       return format;
     }
@@ -69,8 +78,18 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
     return decodeBody({ bytes: b, at: headerBytes, end }, header);
   }
 
+  /** Its checksum comes first, or a wrong byte would be taken for a version that is not known. */
+  function readFormat(b: Buffer, header: EventHeader): FormatDescriptionEvent {
+    const first = format === undefined;
+    if (!isOldFormat(b)) checkFormat(b, first);
+    const read = parseFormat(b, header);
+    if (isOldFormat(b)) checkFormat(b, first);
+    return read;
+  }
+
   /** Where the checksum begins, after looking whether it is right. */
   function bodyEnd(b: Buffer, header: EventHeader): number {
+    if (format === undefined && options.checksum === "crc32") checkEvent(b);
     if (isFakeRotate(header)) {
       // It may come before the format that says whether it has a checksum, or belong to the file
       // before: the bytes themselves tell.

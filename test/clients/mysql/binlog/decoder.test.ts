@@ -70,6 +70,56 @@ describe("checksums", () => {
     expect(codeOf(() => ready().decode(bytes))).toBe("BINLOG_CHECKSUM");
   });
 
+  test("with an agreed checksum no wrong byte of what comes first is believed", () => {
+    const first = rotate("binlog.000042", true, { flags: 0x20 });
+    for (const bytes of [first, format(1, { logPos: 0 }), format(1)]) {
+      for (let at = 0; at < bytes.length; at++) {
+        // The size is compared with the length before.
+        if (at >= 9 && at < 13) continue;
+        for (const bits of [1, 0x80, 0xff]) {
+          if (bytes[4] === 15 && at === 17 && bits === 1) continue;
+          const wrong = Buffer.from(bytes);
+          wrong[at] = wrong[at]! ^ bits;
+          const decoder = createBinlogDecoder({ checksum: "crc32" });
+          expect(`${at} ${codeOf(() => decoder.decode(wrong))}`).toBe(`${at} BINLOG_CHECKSUM`);
+        }
+      }
+      const decoder = createBinlogDecoder({ checksum: "crc32" });
+      expect(codeOf(() => decoder.decode(bytes))).toBe("no error");
+    }
+  });
+
+  test("a file written without checksums is read from a server that has them now", () => {
+    const decoder = createBinlogDecoder({ checksum: "crc32" });
+    decoder.decode(rotate("binlog.000042", true, { flags: 0x20 }));
+    const changed = format(0, { logPos: 0 });
+    changed.writeUInt32LE(12345, 0);
+    decoder.decode(changed);
+    const xid = Buffer.alloc(8, 1);
+    expect(decoder.decode(event(16, xid, false)).kind).toBe("xid");
+    const next = rotate("binlog.000043", false, { flags: 0x20 });
+    expect(decoder.decode(next)).toMatchObject({ kind: "rotate", file: "binlog.000043" });
+    // Only the first format description of a stream may come without one of its own.
+    expect(codeOf(() => decoder.decode(changed))).toBe("BINLOG_CHECKSUM");
+  });
+
+  test("a format description with a wrong byte is not taken for one of another version", () => {
+    for (let at = 19; at < 100; at++) {
+      const wrong = format(1);
+      wrong[at] = wrong[at]! ^ 4;
+      expect(codeOf(() => createBinlogDecoder().decode(wrong))).toBe("BINLOG_CHECKSUM");
+    }
+  });
+
+  test("a format description of before checksums is one that cannot be read", () => {
+    const body = Buffer.alloc(57 + 27);
+    body.writeUInt16LE(4, 0);
+    body.write("5.5.62-log", 2);
+    body[56] = 19;
+    const old = event(15, body, false, { logPos: 107 });
+    expect(codeOf(() => createBinlogDecoder().decode(old))).toBe("BINLOG_EVENT_UNSUPPORTED");
+  });
+
   test("an event of a file without checksums ends where it says", () => {
     const xid = Buffer.alloc(8);
     xid.writeBigUInt64LE(77n);

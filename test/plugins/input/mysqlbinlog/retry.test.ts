@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { DbusError, type ErrorCode } from "#plugin";
 import { bytesBehind } from "#plugins/input/mysqlbinlog/lag.ts";
-import { createRetries } from "#plugins/input/mysqlbinlog/retry.ts";
+import { createRetries, givenUp } from "#plugins/input/mysqlbinlog/retry.ts";
 
 const error = (code: ErrorCode) => new DbusError(code, "m");
 
@@ -39,6 +39,22 @@ describe("retries", () => {
     const retries = createRetries();
     const next = (place: string) => retries.next(error("BINLOG_CHECKSUM"), place) !== undefined;
     expect([next("a"), next("a"), next("b"), next("b")]).toEqual([true, false, true, false]);
+  });
+
+  test("what is broken twice in one place ends the input for good", () => {
+    const broken = new DbusError("BINLOG_CHECKSUM", "the CRC32 is wrong", {
+      place: { file: "b.1", path: "4" },
+    });
+    const ending = givenUp(broken);
+    expect([ending.code, ending.kind, ending.place]).toEqual([
+      "BINLOG_CORRUPT",
+      "fatal",
+      broken.place,
+    ]);
+    expect(ending.message).toContain("the CRC32 is wrong");
+    for (const code of ["BINLOG_CORRUPT", "MYSQL_EVENT_TOO_LARGE", "POSITION_LOST"] as const) {
+      expect(givenUp(error(code)).kind).toBe("fatal");
+    }
   });
 
   test("what needs a person is not tried again, even after we have read", () => {
