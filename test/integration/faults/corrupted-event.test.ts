@@ -125,7 +125,8 @@ async function bytesBeforeStream(at: MysqlAddress, flavor: MysqlFlavor, from: Pl
 
 /** The answer to COM_REGISTER_SLAVE; behind it comes the header of the first packet. */
 const registeredBytes = 11;
-const atOnce = 8;
+/** MariaDB notices a stream that was left at its next heartbeat, and has few connections. */
+const atOnce = 4;
 
 /** Bytes of the first packets' headers, of the first ROTATE's size, and others by chance. */
 function sweptOffsets(): number[] {
