@@ -3,7 +3,8 @@ import type { Position } from "./position.ts";
 /**
  * A value of a row. INT and smaller, FLOAT, DOUBLE and YEAR are `number`; BIGINT and BIT are always
  * `bigint`, whatever their size; DECIMAL, dates and times, text, ENUM and SET are `string`; binary
- * types are `Uint8Array`; JSON is `JsonText`. `null` is SQL NULL, `undefined` is a column that the
+ * types are `Uint8Array`, and so is GEOMETRY (four bytes of SRID, little-endian, then WKB) and
+ * VECTOR (floats of four bytes, little-endian); JSON is `JsonText`. `null` is SQL NULL, `undefined` is a column that the
  * row image does not carry.
  */
 export type Value = number | bigint | string | Uint8Array | JsonText | null | undefined;
@@ -31,7 +32,9 @@ export type ColumnKind =
   | "enum"
   | "set"
   | "bit"
-  | "json";
+  | "json"
+  | "geometry"
+  | "vector";
 
 export type Column = {
   readonly name: string;

@@ -71,6 +71,51 @@ const textValue: ValueEncoder = (value, sink) => {
   else plain(value, sink);
 };
 
+/** What MySQL keeps of a figure: its SRID, then the well-known binary of it. */
+const sridBytes = 4;
+/** A byte of byte order, four of type, two doubles. */
+const wkbPointBytes = 21;
+
+function coordinate(value: number): string {
+  return Number.isFinite(value) ? double(value) : "null";
+}
+
+/**
+ * Debezium's structs `io.debezium.data.geometry.Geometry`, and `Point` for a column of that type,
+ * in the order of their fields. `unknown` stands for SRID 0.
+ */
+function figure(column: Column, unknown: string): ValueEncoder {
+  const isPoint = /^point/i.test(column.type);
+  return (value, sink) => {
+    if (!(value instanceof Uint8Array)) {
+      plain(value, sink);
+      return;
+    }
+    const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+    const srid = view.byteLength < sridBytes ? 0 : view.getUint32(0, true);
+    const wkb = view.byteLength < sridBytes ? value : value.subarray(sridBytes);
+    putText(sink, "{");
+    if (isPoint && wkb.length === wkbPointBytes) {
+      const littleEndian = wkb[0] === 1;
+      const [x, y] = [9, 17].map((at) => coordinate(view.getFloat64(at, littleEndian)));
+      putText(sink, `"x":${x},"y":${y},`);
+    }
+    putText(sink, `"wkb":${base64(wkb)},"srid":${srid === 0 ? unknown : srid}}`);
+  };
+}
+
+/** The numbers of a VECTOR, each in the fewest digits that read back as the same float. */
+const floats: ValueEncoder = (value, sink) => {
+  if (!(value instanceof Uint8Array) || value.byteLength % 4 !== 0) {
+    plain(value, sink);
+    return;
+  }
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  const count = value.byteLength / 4;
+  const texts = Array.from({ length: count }, (_, i) => single(view.getFloat32(i * 4, true)));
+  putText(sink, `[${texts.join(",")}]`);
+};
+
 /** `row` format: every value as SQL shows it, JSON embedded as it is. */
 export function plainEncoder(column: Column, bigint: BigintMode): ValueEncoder {
   switch (column.kind) {
@@ -85,6 +130,10 @@ export function plainEncoder(column: Column, bigint: BigintMode): ValueEncoder {
     case "json":
     case "binary":
       return plain;
+    case "geometry":
+      return figure(column, "0");
+    case "vector":
+      return floats;
     default:
       return textValue;
   }
@@ -155,6 +204,8 @@ export function debeziumEncoder(column: Column, bigint: BigintMode): ValueEncode
     }
     case "timestamp":
       return temporal(column, zoned, `"1970-01-01T00:00:00Z"`);
+    case "geometry":
+      return figure(column, "null");
     case "json":
       return (value, sink) => {
         if (value instanceof JsonText) putJsonString(sink, value.text);

@@ -248,6 +248,44 @@ describe("debezium format", () => {
   });
 });
 
+describe("figures and vectors", () => {
+  const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
+  const point = "0101000000000000000000f83f00000000000000c0";
+  const line = "010200000001000000000000000000f03f000000000000f03f";
+  const wkbOf = (text: string) => Buffer.from(text, "hex").toString("base64");
+
+  test("GEOMETRY is its WKB and its SRID, a POINT has its coordinates too, as in Debezium", () => {
+    const [p, l] = [wkbOf(point), wkbOf(line)];
+    expect(mapped("geometry", "point", hex(`e6100000${point}`))).toBe(
+      `{"x":1.5,"y":-2,"wkb":"${p}","srid":4326}`,
+    );
+    expect(mapped("geometry", "geometry", hex(`00000000${point}`))).toBe(
+      `{"wkb":"${p}","srid":null}`,
+    );
+    expect(mapped("geometry", "linestring", hex(`00000000${line}`), true, "row")).toBe(
+      `{"wkb":"${l}","srid":0}`,
+    );
+    // The SRID is unsigned, and bytes that are no figure are kept all the same.
+    expect(mapped("geometry", "geometry", hex("ffffffff"), true, "row")).toBe(
+      `{"wkb":"","srid":4294967295}`,
+    );
+    expect(mapped("geometry", "point", hex("00"), true, "row")).toBe(`{"wkb":"AA==","srid":0}`);
+  });
+
+  test("a VECTOR is the list of its floats, in the fewest digits", () => {
+    const floats = new Float32Array([1, -0.5, 0.1, 3.4028235e38, -0]);
+    const bytes = new Uint8Array(floats.buffer);
+    const text = "[1,-0.5,0.1,3.4028235e+38,-0]";
+    expect(mapped("vector", "vector(5)", bytes)).toBe(text);
+    expect(mapped("vector", "vector(5)", bytes, true, "row")).toBe(text);
+    expect(Float32Array.from(JSON.parse(text) as number[])).toEqual(floats);
+    const nan = new Uint8Array(new Float32Array([Number.NaN]).buffer);
+    expect(() => mapped("vector", "vector(1)", nan)).toThrow(
+      expect.objectContaining({ code: "FORMAT_VALUE" }),
+    );
+  });
+});
+
 describe("floats", () => {
   test("a FLOAT is written in the fewest digits that read back as the same float", () => {
     fc.assert(

@@ -42,6 +42,8 @@ const common = [
   "RENAME TABLE a TO old, copy TO a, types TO copy",
   "ALTER TABLE old RENAME TO older, ADD last INT",
   "DROP TABLE IF EXISTS copy, nothing_of_that_name",
+  `CREATE TABLE figures (a POINT NOT NULL, b GEOMETRY, c LINESTRING, d POLYGON, e MULTIPOINT,
+    f MULTILINESTRING, g MULTIPOLYGON, h GEOMETRYCOLLECTION, t TEXT)`,
   "CREATE TABLE part (id INT, PRIMARY KEY (id)) PARTITION BY HASH (id) PARTITIONS 2",
   "CREATE TABLE `we``ird, (` (`a,b` INT, `primary` INT, `key` INT, PRIMARY KEY (`a,b`))",
   "ALTER TABLE `we``ird, (` DROP `key`, CHANGE `a,b` `check` INT",
@@ -52,7 +54,10 @@ const common = [
 
 /** Statements that one kind of server has. */
 const only = {
-  mysql: ["ALTER TABLE older ADD v INT AS (last + 1) VIRTUAL, ADD INDEX ((last + 1))"],
+  mysql: [
+    "CREATE TABLE vectors (a VECTOR, b VECTOR(3), c POINT NOT NULL SRID 4326, d GEOMCOLLECTION)",
+    "ALTER TABLE older ADD v INT AS (last + 1) VIRTUAL, ADD INDEX ((last + 1))",
+  ],
   mariadb: [
     "ALTER ONLINE TABLE older ADD COLUMN IF NOT EXISTS last INT, DROP COLUMN IF EXISTS no_such",
     "CREATE OR REPLACE TABLE sel (id INT, other TEXT)",

@@ -220,6 +220,45 @@ const choices: readonly ZooColumn[] = [
   },
 ];
 
+const wkt = (text: string, srid = 0) => `ST_GeomFromText('${text}', ${srid})`;
+const figures: readonly ZooColumn[] = [
+  ["point", [wkt("POINT(1.5 -2)"), wkt("POINT(48.2 16.4)", 4326), "NULL"]],
+  ["geometry", [wkt("LINESTRING(0 0, 1 1, 2 0.1)"), wkt("POINT(0 0)"), "NULL"]],
+  ["linestring", [wkt("LINESTRING(0 0, 1e300 -1e-300)")]],
+  ["polygon", [wkt("POLYGON((0 0, 10 0, 10 10, 0 0), (1 1, 2 1, 2 2, 1 1))")]],
+  ["multipoint", [wkt("MULTIPOINT((0 0), (1 1))", 4326)]],
+  ["multilinestring", [wkt("MULTILINESTRING((0 0, 1 1), (2 2, 3 3))")]],
+  ["multipolygon", [wkt("MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)))")]],
+  [
+    "geometrycollection",
+    [wkt("GEOMETRYCOLLECTION(POINT(1 1), LINESTRING(0 0, 1 1))"), wkt("GEOMETRYCOLLECTION EMPTY")],
+  ],
+].map(([type, values]) => ({
+  name: `geo_${type}`,
+  type: type as string,
+  ask: "hex" as const,
+  values: values as string[],
+}));
+
+/** Text behind them on purpose: lists of character sets count character columns, which these are not. */
+const behindFigures: ZooColumn = {
+  name: "geo_after",
+  type: "varchar(9) character set latin1",
+  ask: "chars",
+  values: ["_utf8mb4'é'", "'x'"],
+};
+
+const vectors: readonly ZooColumn[] = [
+  {
+    name: "vec",
+    type: "vector(3)",
+    ask: "hex",
+    values: ["TO_VECTOR('[1, -0.5, 3.4028235e38]')", "NULL", "TO_VECTOR('[0.1, 1e-30, 16777216]')"],
+  },
+  { name: "vec1", type: "vector(2048)", ask: "hex", values: ["TO_VECTOR('[7]')", "NULL"] },
+  { ...behindFigures, name: "vec_after" },
+];
+
 const jsonDocs: readonly string[] = [
   `'{"a": 1, "b": [1, 2.5, "x", null, true, false], "ключ": "значение 😀"}'`,
   `'[]'`,
@@ -256,7 +295,8 @@ export function typeZoo(flavor: Flavor, options: ZooOptions = {}): readonly ZooC
     values: flavor === "mysql" ? mysqlJson : jsonDocs,
   };
   const zoo = [...ints, ...reals, ...decimals, ...temporals, ...texts, ...binaries, ...choices];
-  const all = [...zoo, json];
+  const own = flavor === "mysql" ? vectors : [];
+  const all = [...zoo, ...figures, behindFigures, ...own, json];
   if (!options.small) return all;
   const isSmall = (value: string) => !/REPEAT\(.*, \d{4,}\)/.test(value);
   return all.map((column) => ({ ...column, values: column.values.filter(isSmall) }));

@@ -131,6 +131,9 @@ function sizedCodec(type: number, meta: number, traits: ColumnTraits): ColumnCod
     case t.mediumBlob:
     case t.longBlob:
       return { shape: "sized", lengthBytes: lengthBytes(meta), read };
+    case t.geometry:
+    case t.vector:
+      return { shape: "sized", lengthBytes: lengthBytes(meta), read: readBytes };
     case t.json:
       return {
         shape: "sized",
@@ -145,8 +148,6 @@ function sizedCodec(type: number, meta: number, traits: ColumnTraits): ColumnCod
 /** For types that are only walked over, those that cannot be read included. */
 export function skipCodec(type: number, meta: number): ColumnCodec | undefined {
   switch (type) {
-    case t.geometry:
-    case t.vector:
     case t.mariadbBlobCompressed:
       return { shape: "sized", lengthBytes: lengthBytes(meta), read: readBytes };
     case t.mariadbVarcharCompressed:

@@ -10,6 +10,10 @@ export type WireColumn = {
   readonly unsigned: boolean;
   readonly charset: string | undefined;
   readonly members: readonly string[];
+  /** Of GEOMETRY, where it is told: which kind of figure, as `geometryNames` counts. */
+  readonly figure?: number | undefined;
+  /** Of VECTOR, where it is told. */
+  readonly dimensions?: number | undefined;
 };
 
 const kinds: Readonly<Record<number, ColumnKind>> = {
@@ -34,6 +38,8 @@ const kinds: Readonly<Record<number, ColumnKind>> = {
   [t.set]: "set",
   [t.bit]: "bit",
   [t.json]: "json",
+  [t.geometry]: "geometry",
+  [t.vector]: "vector",
 };
 
 export function kindOf(column: WireColumn): ColumnKind {
@@ -63,6 +69,12 @@ const fractionNames: Readonly<Record<number, string>> = {
   [t.timestamp2]: "timestamp",
 };
 
+/** In the order of `Field::geometry_type`, spelled as MySQL 8 does. */
+const geometryNames = [
+  ...["geometry", "point", "linestring", "polygon"],
+  ...["multipoint", "multilinestring", "multipolygon", "geomcollection"],
+];
+
 const blobNames = ["tiny", "", "medium", "long"];
 
 /** The column's type as MySQL 8 spells it: `int unsigned`, `varchar(20)`, `enum('a','b')`. */
@@ -75,6 +87,10 @@ export function spellType(column: WireColumn): string {
   if (fraction !== undefined) return meta === 0 ? fraction : `${fraction}(${meta})`;
   if (type === t.newdecimal) return `decimal(${meta & 255},${meta >> 8})${sign}`;
   if (type === t.bit) return `bit(${(meta >> 8) * 8 + (meta & 255)})`;
+  if (type === t.geometry) return geometryNames[column.figure ?? 0] ?? "geometry";
+  if (type === t.vector) {
+    return column.dimensions === undefined ? "vector" : `vector(${column.dimensions})`;
+  }
   if (type === t.enum || type === t.set) {
     const names = column.members.map((name) => `'${name.replaceAll("'", "''")}'`);
     return `${type === t.enum ? "enum" : "set"}(${names.join(",")})`;
@@ -123,10 +139,13 @@ const wireTypes: Readonly<Record<string, readonly number[]>> = {
   set: [t.set],
   bit: [t.bit],
   json: [t.json],
+  vector: [t.vector],
+  ...Object.fromEntries(
+    [...geometryNames, "geometrycollection"].map((name) => [name, [t.geometry]]),
+  ),
 };
 
-const unreadable =
-  /^(?:uuid|inet4|inet6|vector|geometry|geomcollection|geometrycollection|(?:multi)?(?:point|linestring|polygon))\b/i;
+const unreadable = /^(?:uuid|inet4|inet6)\b/i;
 
 /**
  * Types of `information_schema` that cannot be read yet. MariaDB logs a UUID or an address as if

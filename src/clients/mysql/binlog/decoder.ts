@@ -6,6 +6,7 @@ import type {
   BinlogEvent,
   ChecksumAlgorithm,
   EventHeader,
+  Flavor,
   FormatDescriptionEvent,
 } from "./event.ts";
 import { eventFlag, eventType as t } from "./event-type.ts";
@@ -108,7 +109,7 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
     if (rows !== undefined) return parseRows(c, header, rows, tables.get);
     switch (header.type) {
       case t.tableMap:
-        return { kind: "table_map", header, map: tables.put(c) };
+        return { kind: "table_map", header, map: tables.put(c, flavorOf(format)) };
       case t.xid:
         tables.trim();
         return { kind: "xid", header, xid: uint64(c.bytes, take(c, 8)) };
@@ -136,6 +137,11 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
   }
 
   return { decode };
+}
+
+/** A server writes its name into the version that each of its files begins with. */
+function flavorOf(format: FormatDescriptionEvent | undefined): Flavor {
+  return /mariadb/i.test(format?.serverVersion ?? "") ? "mariadb" : "mysql";
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,5 +1,6 @@
 import { type Cursor, corrupt, packedInt, take, uint16, uint48 } from "./bytes.ts";
 import { metaBytes, columnType as t } from "./column-type.ts";
+import type { Flavor } from "./event.ts";
 import { noMetadata, parseMetadata, type TableMetadata } from "./table-metadata.ts";
 
 /**
@@ -26,7 +27,7 @@ export type TableMap = {
  *     table-id:6 flags:2 length:1 db 0 length:1 table 0
  *     count:packed type:1*count  meta-length:packed meta  nullable:(count+7)/8  optional-metadata
  */
-export function parseTableMap(c: Cursor): TableMap {
+export function parseTableMap(c: Cursor, flavor: Flavor): TableMap {
   const b = c.bytes;
   const tableId = uint48(b, take(c, 6));
   take(c, 2);
@@ -43,7 +44,7 @@ export function parseTableMap(c: Cursor): TableMap {
   const nullBytes = (columnCount + 7) >> 3;
   const nullAt = take(c, nullBytes);
   const nullable = new Uint8Array(b.subarray(nullAt, nullAt + nullBytes));
-  const metadata = c.at < c.end ? parseMetadata(c, types) : noMetadata;
+  const metadata = c.at < c.end ? parseMetadata(c, types, flavor) : noMetadata;
   return { tableId, db, table, columnCount, types, meta, nullable, metadata };
 }
 

@@ -1,5 +1,6 @@
 import { type Cursor, copyOf, corrupt, packedInt, take } from "./bytes.ts";
 import { isCharacter, isNumeric, columnType as t } from "./column-type.ts";
+import type { Flavor } from "./event.ts";
 
 /**
  * The optional metadata of a TABLE_MAP event (MySQL 8.0.1, MariaDB 10.5). Each list has an entry a
@@ -14,6 +15,10 @@ export type TableMetadata = {
   /** Values of ENUM and SET columns, in the column's own character set. */
   readonly members: readonly (readonly Uint8Array[] | undefined)[];
   readonly primaryKey: readonly number[] | undefined;
+  /** Which figure a GEOMETRY column holds, as `Field::geometry_type` counts: 1 is a point. */
+  readonly figures: readonly (number | undefined)[];
+  /** Of VECTOR columns. */
+  readonly dimensions: readonly (number | undefined)[];
 };
 
 export const noMetadata: TableMetadata = {
@@ -22,6 +27,8 @@ export const noMetadata: TableMetadata = {
   names: undefined,
   members: [],
   primaryKey: undefined,
+  figures: [],
+  dimensions: [],
 };
 
 /** Field types, as `Table_map_log_event::Optional_metadata_field_type` numbers them. */
@@ -32,16 +39,21 @@ const field = {
   columnName: 4,
   setMembers: 5,
   enumMembers: 6,
+  geometryType: 7,
   simplePrimaryKey: 8,
   prefixPrimaryKey: 9,
   enumSetDefaultCharset: 10,
   enumSetColumnCharset: 11,
+  vectorDimensions: 13,
 } as const;
 
 /** Fields of `type:1 length:packed value` up to the end; what is not known is passed over. */
-export function parseMetadata(c: Cursor, types: Uint8Array): TableMetadata {
+export function parseMetadata(c: Cursor, types: Uint8Array, flavor: Flavor): TableMetadata {
+  const characters = columns(types, isListed(flavor));
   const collations = new Array<number | undefined>(types.length).fill(undefined);
   const members = new Array<Uint8Array[] | undefined>(types.length).fill(undefined);
+  const figures = new Array<number | undefined>(types.length).fill(undefined);
+  const dimensions = new Array<number | undefined>(types.length).fill(undefined);
   let unsigned: boolean[] | undefined;
   let names: string[] | undefined;
   let primaryKey: number[] | undefined;
@@ -51,9 +63,8 @@ export function parseMetadata(c: Cursor, types: Uint8Array): TableMetadata {
     const at = take(c, length);
     const value: Cursor = { bytes: c.bytes, at, end: at + length };
     if (kind === field.signedness) unsigned = signedness(value, types);
-    else if (kind === field.defaultCharset)
-      byDefault(value, columns(types, isCharacter), collations);
-    else if (kind === field.columnCharset) byColumn(value, columns(types, isCharacter), collations);
+    else if (kind === field.defaultCharset) byDefault(value, characters, collations);
+    else if (kind === field.columnCharset) byColumn(value, characters, collations);
     else if (kind === field.enumSetDefaultCharset)
       byDefault(value, columns(types, isChoice), collations);
     else if (kind === field.enumSetColumnCharset)
@@ -61,12 +72,30 @@ export function parseMetadata(c: Cursor, types: Uint8Array): TableMetadata {
     else if (kind === field.columnName) names = columnNames(value, types.length);
     else if (kind === field.setMembers) memberLists(value, types, t.set, members);
     else if (kind === field.enumMembers) memberLists(value, types, t.enum, members);
+    else if (kind === field.geometryType)
+      byColumn(
+        value,
+        columns(types, (type) => type === t.geometry),
+        figures,
+      );
+    else if (kind === field.vectorDimensions)
+      byColumn(
+        value,
+        columns(types, (type) => type === t.vector),
+        dimensions,
+      );
     else if (kind === field.simplePrimaryKey) primaryKey = keyColumns(value, types.length, false);
     else if (kind === field.prefixPrimaryKey) primaryKey = keyColumns(value, types.length, true);
   }
   // A table without a primary key sends none, also when it sends the names.
   if (names !== undefined && primaryKey === undefined) primaryKey = [];
-  return { unsigned, collations, names, members, primaryKey };
+  return { unsigned, collations, names, members, primaryKey, figures, dimensions };
+}
+
+/** Columns that are bytes to the server, so that it lists the character set `binary` for them. */
+function isListed(flavor: Flavor): (type: number) => boolean {
+  const more = flavor === "mariadb" ? t.geometry : t.vector;
+  return (type) => isCharacter(type) || type === more;
 }
 
 function isChoice(type: number): boolean {

@@ -87,6 +87,8 @@ function wireColumn(map: TableMap, i: number, schema: SchemaColumn | undefined):
     unsigned,
     charset: character ? charsetName(map, collation, charset) : undefined,
     members: members(map, i, schema, charset),
+    figure: map.metadata.figures[i],
+    dimensions: map.metadata.dimensions[i],
   };
 }
 

@@ -31,6 +31,10 @@ const widths: ReadonlyMap<string, readonly [number, number]> = new Map([
   ["bigint", [20, 20]],
 ]);
 
+const figures = new Set(
+  "geometry point linestring polygon multipoint multilinestring multipolygon".split(" "),
+);
+
 const plain = new Set(
   `date tinyblob blob mediumblob longblob tinytext text mediumtext longtext`.split(" "),
 );
@@ -86,11 +90,20 @@ function typeOf(
       return { spelled: `char(${length ?? 1})`, text: true };
     case "varchar":
       return { spelled: `varchar(${length})`, text: true };
+    case "geometrycollection":
+    case "geomcollection":
+      return {
+        ...none,
+        spelled: flavor === "mariadb" ? "geometrycollection" : "geomcollection",
+      };
+    case "vector":
+      return { ...none, spelled: `vector(${length ?? 2048})` };
     case "json":
       return flavor === "mariadb"
         ? { spelled: "longtext", text: true, charset: "utf8mb4" }
         : { ...none, spelled: "json" };
   }
+  if (figures.has(name)) return { ...none, spelled: name };
   // TEXT(n) becomes the smallest type that holds n characters, which depends on the character set.
   if (!plain.has(name) || numbers.length > 0) throw new NotUnderstood(`the type ${name}`);
   return { spelled: name, text: name.endsWith("text") };

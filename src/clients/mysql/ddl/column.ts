@@ -65,7 +65,7 @@ function harmless(reader: Reader): boolean {
     value(reader);
     return true;
   }
-  if (reader.take("COMMENT")) {
+  if (reader.take("COMMENT") || reader.take("SRID")) {
     reader.next();
     return true;
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { columnType } from "#src/clients/mysql/binlog/column-type.ts";
 import type { BinlogEvent, EventHeader, Flavor } from "#src/clients/mysql/binlog/event.ts";
 import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
@@ -461,20 +462,21 @@ describe("schemas", () => {
     const shapes: TableMap = {
       ...numbers,
       table: "shapes",
-      types: new Uint8Array([255]),
+      types: new Uint8Array([columnType.mariadbBlobCompressed]),
       meta: [4],
     };
-    const geometry = { columns: [{ ...column, type: "point" }], primaryKey: [] };
+    const packed = { ...column, type: "blob /*!100301 COMPRESSED*/" };
+    const compressed = { columns: [packed], primaryKey: [] };
     const bytes = Buffer.from("000300000001020300", "hex").subarray(0, 8);
     const event = { ...script().rows([1], shapes), bytes, end: bytes.length } as BinlogEvent;
     const excluded = withSchema(undefined, false);
     expect(excluded.push(event)).toEqual([]);
     expect(place(excluded.position()).rows).toBe(1);
-    const named = { ...shapes, metadata: { ...noMetadata, names: ["p"] } };
+    const named = { ...shapes, metadata: { ...noMetadata, names: ["p"], collations: [63] } };
     const wanted = { ...event, map: named } as BinlogEvent;
     expect(() => withSchema(undefined).push(wanted)).toThrow(
       expect.objectContaining({ code: "BINLOG_TYPE_UNSUPPORTED" }),
     );
-    expect(() => withSchema(geometry).push(event)).toThrow();
+    expect(() => withSchema(compressed).push(event)).toThrow();
   });
 });
