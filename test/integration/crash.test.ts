@@ -12,8 +12,8 @@ import {
 import { type DaemonProcess, startDaemonProcess } from "../support/daemon-process.ts";
 import { seededRandom, testSeed, waitFor } from "../support/index.ts";
 import { type KafkaWitness, kafkaWitness } from "../support/kafka-topic.ts";
-import { checkLedger, reportText, type Seen } from "../support/ledger-checker.ts";
-import { seenOf } from "../support/ledger-records.ts";
+import { checkLedger, reportText } from "../support/ledger-checker.ts";
+import { type Sighting, sightingsOf } from "../support/ledger-records.ts";
 import { committedChanges, createLedger, startLedgerWriter } from "../support/ledger-writer.ts";
 
 const rounds = 10;
@@ -56,14 +56,14 @@ function configOf(mysqlPort: number, bootstrap: string, dir: string): Record<str
   };
 }
 
-type Sighting = Seen & { readonly at: string; readonly offset: bigint };
+type Placed = Sighting & { readonly at: string; readonly offset: bigint };
 
-async function sightings(witness: KafkaWitness): Promise<Sighting[]> {
-  const all: Sighting[] = [];
+async function sightings(witness: KafkaWitness): Promise<Placed[]> {
+  const all: Placed[] = [];
   for (const topic of topics) {
     await witness.readAll(topic, ({ value, partition, offset }) => {
-      const seen = seenOf(value);
-      if (seen !== null) all.push({ ...seen, at: `${topic}/${partition}`, offset });
+      const at = `${topic}/${partition}`;
+      for (const seen of sightingsOf(value)) all.push({ ...seen, at, offset });
     });
   }
   return all;
@@ -99,7 +99,7 @@ services.test(
       const last = await start();
       await Promise.all(writers.map((writer) => writer.stop()));
       const committed = await committedChanges(mysql);
-      let all: Sighting[] = [];
+      let all: Placed[] = [];
       const complete = async () => {
         if (!last.running) throw new Error(`dbusd ended by itself:\n${await last.log()}`);
         all = await sightings(witness);

@@ -15,9 +15,14 @@ services.test("the ledger in MySQL tells exactly what its tables have become", a
   const random = seededRandom(testSeed("ledger writer"));
   try {
     await createLedger(server);
-    const options = { writer: 1, random, keys: 300, changesMax: 200, pauseMsMax: 0 };
-    for (const goal of [60, 40]) {
-      // The second writer goes on where MySQL says that the first one ended.
+    const usual = { writer: 1, random, keys: 300, changesMax: 200, pauseMsMax: 0 };
+    const large = { ...usual, rowsOf: () => 10_000 };
+    for (const [goal, options] of [
+      [60, usual],
+      [40, usual],
+      [1, large],
+    ] as const) {
+      // The next writer goes on where MySQL says that the last one ended.
       const writer = await startLedgerWriter(server, options);
       const what = `${goal} transactions`;
       await waitFor(() => writer.transactions >= goal, { what, timeoutMs: 30_000 });
@@ -41,6 +46,7 @@ services.test("the ledger in MySQL tells exactly what its tables have become", a
     }
     const ops = new Set(committed.map(({ op }) => op));
     expect([...ops].sort()).toEqual(["D", "I", "U"]);
+    expect(committed.length).toBeGreaterThan(10_000);
   } finally {
     await server.stop();
   }

@@ -10,7 +10,14 @@ export type LedgerModel = {
   readonly rows: Map<string, Item>;
 };
 
-export type Step = { readonly op: Change["op"]; readonly item: Item; readonly sum: string };
+export type Step = {
+  /** M moves a row to a key that no row has: the primary key itself is updated. */
+  readonly op: Change["op"] | "M";
+  readonly item: Item;
+  readonly sum: string;
+  /** The row as it was before it was moved. */
+  readonly from?: Item;
+};
 
 /** One transaction: what it does, in order, and whether it ends in COMMIT. */
 export type Plan = {
@@ -20,10 +27,12 @@ export type Plan = {
 };
 
 export type PlanOptions = {
-  /** Keys of each writer; more than the rows of the largest transaction. */
+  /** Keys of each writer. */
   readonly keys: number;
-  /** The largest transaction, in changes. */
+  /** The largest transaction, in rows. */
   readonly changesMax: number;
+  /** The rows of the next transaction; mostly few and now and then up to the most, unless told. */
+  readonly rowsOf?: (random: Random) => number;
 };
 
 /** Keys of different writers never meet, so the order of each key is the order of its writer. */
@@ -32,46 +41,71 @@ export function keyOf(writer: number, index: number): string {
 }
 
 /**
- * Plans the next transaction: mostly a few changes, sometimes up to `changesMax`, in runs of one
- * kind over different keys, so that the server writes events of many rows. One in twenty is
- * rolled back.
+ * Plans the next transaction, in runs of one kind over different keys, so that the server writes
+ * events of many rows. One in twenty is rolled back.
  */
 export function planTransaction(model: LedgerModel, random: Random, options: PlanOptions): Plan {
   const seq = model.seq + 1;
-  const goal = sizeOf(random, options.changesMax);
+  const goal = options.rowsOf?.(random) ?? sizeOf(random, options.changesMax);
   const lastN = new Map<string, number>();
   const rows = new Map<string, Item | null>();
   const steps: Step[] = [];
+  const rowAt = (id: string) => (rows.has(id) ? rows.get(id) : model.rows.get(id)) ?? null;
+  const newRow = (id: string) => {
+    const n = (lastN.get(id) ?? model.lastN.get(id) ?? 0) + 1;
+    lastN.set(id, n);
+    return randomItem(random, { id, n, seq, model });
+  };
+  const idAt = (index: number) => keyOf(model.writer, index % options.keys);
+  const freeId = () => {
+    const tried = Array.from({ length: 8 }, () => idAt(random.int(0, options.keys - 1)));
+    return tried.find((id) => rowAt(id) === null);
+  };
+  const stepOf = (wish: Step["op"], index: number): Step => {
+    const there = rowAt(idAt(index));
+    if (there === null) return written("I", newRow(idAt(index)));
+    // A delete is seen with the row that it removes, so it has that row's number.
+    if (wish === "D") return { op: "D", item: there, sum: sumOf(there) };
+    const free = wish === "M" ? freeId() : undefined;
+    if (free === undefined) return written("U", newRow(there.id));
+    return { ...written("M", newRow(free)), from: there };
+  };
   while (steps.length < goal) {
     const run = Math.min(goal - steps.length, random.int(1, 25));
-    const wish = random.pick(["I", "U", "U", "U", "D"] as const);
+    const wish = random.pick(["I", "U", "U", "U", "D", "M"] as const);
     const first = random.int(0, options.keys - 1);
     for (let index = 0; index < run; index++) {
-      const id = keyOf(model.writer, (first + index) % options.keys);
-      const there = rows.has(id) ? rows.get(id) : (model.rows.get(id) ?? null);
-      const op = there ? (wish === "D" ? "D" : "U") : "I";
-      // A delete is seen with the row that it removes, so it has that row's number.
-      const item =
-        op === "D" && there
-          ? there
-          : randomItem(random, {
-              id,
-              n: (lastN.get(id) ?? model.lastN.get(id) ?? 0) + 1,
-              seq,
-              model,
-            });
-      lastN.set(id, Number(item.n));
-      rows.set(id, op === "D" ? null : item);
-      steps.push({ op, item, sum: sumOf(item) });
+      const step = stepOf(wish, first + index);
+      if (step.from !== undefined) rows.set(step.from.id, null);
+      rows.set(step.item.id, step.op === "D" ? null : step.item);
+      steps.push(step);
     }
   }
   return { seq, steps, commit: !random.chance(0.05) };
 }
 
+function written(op: "I" | "U" | "M", item: Item): Step {
+  return { op, item, sum: sumOf(item) };
+}
+
+type Logged = { readonly op: Change["op"]; readonly item: Item; readonly sum: string };
+
+/** What a plan changes, key by key: a move is the delete of one key and the insert of another. */
+export function changesOf(plan: Plan): Logged[] {
+  return plan.steps.flatMap(({ op, item, sum, from }): Logged[] => {
+    if (op !== "M") return [{ op, item, sum }];
+    if (from === undefined) throw new Error(`a move to ${item.id} from nowhere`);
+    return [
+      { op: "D", item: from, sum: sumOf(from) },
+      { op: "I", item, sum },
+    ];
+  });
+}
+
 /** Takes a committed plan into the model. */
 export function applyPlan(model: LedgerModel, plan: Plan): void {
   model.seq = plan.seq;
-  for (const { op, item } of plan.steps) {
+  for (const { op, item } of changesOf(plan)) {
     if (op === "D") model.rows.delete(item.id);
     else model.rows.set(item.id, item);
     model.lastN.set(item.id, Number(item.n));

@@ -2,6 +2,7 @@ import mysql from "mysql2/promise";
 import { type Change, type Item, itemColumns, ledgerSchema, sumOf, txnChange } from "./ledger.ts";
 import {
   applyPlan,
+  changesOf,
   type LedgerModel,
   type Plan,
   type PlanOptions,
@@ -12,7 +13,11 @@ import type { Random } from "./random.ts";
 
 export type LedgerAddress = { readonly host: string; readonly port: number; readonly user: string };
 
+/** The database of the ledger unless told. */
+const usual = "ledger";
+
 export type WriterOptions = PlanOptions & {
+  readonly db?: string;
   readonly writer: number;
   readonly random: Random;
   /** The longest pause between two transactions, in milliseconds. */
@@ -32,10 +37,10 @@ function connect(address: LedgerAddress): Promise<mysql.Connection> {
   return mysql.createConnection({ host, port, user, password: "", multipleStatements: true });
 }
 
-export async function createLedger(address: LedgerAddress): Promise<void> {
+export async function createLedger(address: LedgerAddress, name = usual): Promise<void> {
   const db = await connect(address);
   try {
-    for (const statement of ledgerSchema) await db.query(statement);
+    for (const statement of ledgerSchema(name)) await db.query(statement);
   } finally {
     await db.end();
   }
@@ -50,18 +55,20 @@ export async function startLedgerWriter(
   options: WriterOptions,
 ): Promise<LedgerWriter> {
   const db = await connect(address);
-  const model = await loadModel(db, options.writer);
+  const name = options.db ?? usual;
+  const model = await loadModel(db, name, options.writer);
   let transactions = 0;
   let changes = 0;
   let stopping = false;
   const work = async () => {
     while (!stopping) {
       const plan = planTransaction(model, options.random, options);
-      await db.query(sqlOf(db, model.writer, plan));
+      const logged = changesOf(plan).length;
+      await db.query(sqlOf(db, name, model.writer, plan));
       if (plan.commit) {
         applyPlan(model, plan);
         transactions++;
-        changes += plan.steps.length;
+        changes += logged;
       }
       await Bun.sleep(options.random.int(0, options.pauseMsMax));
     }
@@ -84,13 +91,13 @@ export async function startLedgerWriter(
 }
 
 /** Every change that MySQL has committed, in the order of each key. */
-export async function committedChanges(address: LedgerAddress): Promise<Change[]> {
+export async function committedChanges(address: LedgerAddress, name = usual): Promise<Change[]> {
   const db = await connect(address);
   try {
     const [log] = await db.query<mysql.RowDataPacket[]>(
-      "SELECT op, id, n, sum FROM ledger.log ORDER BY writer, seq, ord",
+      `SELECT op, id, n, sum FROM ${name}.log ORDER BY writer, seq, ord`,
     );
-    const [txns] = await db.query<mysql.RowDataPacket[]>("SELECT id, changes FROM ledger.txn");
+    const [txns] = await db.query<mysql.RowDataPacket[]>(`SELECT id, changes FROM ${name}.txn`);
     const changes = log.map(({ op, id, n, sum }): Change => ({ key: `item:${id}`, op, n, sum }));
     for (const { id, changes: count } of txns) {
       const [writer = "", seq = ""] = String(id).split(":");
@@ -102,19 +109,19 @@ export async function committedChanges(address: LedgerAddress): Promise<Change[]
   }
 }
 
-async function loadModel(db: mysql.Connection, writer: number): Promise<LedgerModel> {
+async function loadModel(db: mysql.Connection, name: string, writer: number): Promise<LedgerModel> {
   const where = `WHERE writer = ${writer}`;
   const texts = itemColumns.map((column) =>
     column === "bin" ? "HEX(bin) AS bin" : `CAST(${column} AS CHAR) AS ${column}`,
   );
   const [items] = await db.query<mysql.RowDataPacket[]>(
-    `SELECT ${texts.join(", ")} FROM ledger.item ${where}`,
+    `SELECT ${texts.join(", ")} FROM ${name}.item ${where}`,
   );
   const [last] = await db.query<mysql.RowDataPacket[]>(
-    `SELECT id, MAX(n) AS n FROM ledger.log ${where} GROUP BY id`,
+    `SELECT id, MAX(n) AS n FROM ${name}.log ${where} GROUP BY id`,
   );
   const [seq] = await db.query<mysql.RowDataPacket[]>(
-    `SELECT COALESCE(MAX(seq), 0) AS seq FROM ledger.log ${where}`,
+    `SELECT COALESCE(MAX(seq), 0) AS seq FROM ${name}.log ${where}`,
   );
   const rows = items.map((row): Item => {
     const item = row as unknown as Item;
@@ -129,15 +136,16 @@ async function loadModel(db: mysql.Connection, writer: number): Promise<LedgerMo
 }
 
 /** The whole transaction as one query: one round trip, and no half of it can be left open. */
-function sqlOf(db: mysql.Connection, writer: number, plan: Plan): string {
-  const log = plan.steps.map(({ op, item, sum }, ord) => {
+function sqlOf(db: mysql.Connection, name: string, writer: number, plan: Plan): string {
+  const changes = changesOf(plan);
+  const log = changes.map(({ op, item, sum }, ord) => {
     return `(${writer},${plan.seq},${ord},'${op}',${item.id},${item.n},'${sum}')`;
   });
   return [
     "START TRANSACTION",
-    ...runsOf(plan.steps).map((run) => runSql(db, run)),
-    `INSERT INTO ledger.log VALUES ${log.join(",")}`,
-    `INSERT INTO ledger.txn VALUES ('${writer}:${plan.seq}',${plan.steps.length})`,
+    ...runsOf(plan.steps).map((run) => runSql(db, `${name}.item`, run)),
+    `INSERT INTO ${name}.log VALUES ${log.join(",")}`,
+    `INSERT INTO ${name}.txn VALUES ('${writer}:${plan.seq}',${changes.length})`,
     plan.commit ? "COMMIT" : "ROLLBACK",
   ].join(";");
 }
@@ -148,7 +156,8 @@ function runsOf(steps: readonly Step[]): Step[][] {
   let ids = new Set<string>();
   for (const step of steps) {
     const run = runs.at(-1);
-    if (run !== undefined && run[0]?.op === step.op && !ids.has(step.item.id)) {
+    const joins = step.op !== "M" && run?.[0]?.op === step.op && !ids.has(step.item.id);
+    if (run !== undefined && joins) {
       run.push(step);
       ids.add(step.item.id);
     } else {
@@ -159,13 +168,19 @@ function runsOf(steps: readonly Step[]): Step[][] {
   return runs;
 }
 
-function runSql(db: mysql.Connection, run: readonly Step[]): string {
-  if (run[0]?.op === "D") {
-    return `DELETE FROM ledger.item WHERE id IN (${run.map(({ item }) => item.id).join(",")})`;
+function runSql(db: mysql.Connection, table: string, run: readonly Step[]): string {
+  const [first] = run;
+  if (first?.op === "D") {
+    return `DELETE FROM ${table} WHERE id IN (${run.map(({ item }) => item.id).join(",")})`;
+  }
+  if (first?.from !== undefined) {
+    const values = [...valuesOf(db, first.item), `'${first.sum}'`];
+    const sets = [...itemColumns, "sum"].map((column, at) => `${column}=${values[at]}`);
+    return `UPDATE ${table} SET ${sets.join(",")} WHERE id=${first.from.id}`;
   }
   const rows = run.map(({ item, sum }) => `(${valuesOf(db, item).join(",")},'${sum}')`);
-  const insert = `INSERT INTO ledger.item VALUES ${rows.join(",")}`;
-  if (run[0]?.op === "I") return insert;
+  const insert = `INSERT INTO ${table} VALUES ${rows.join(",")}`;
+  if (first?.op === "I") return insert;
   const sets = [...itemColumns, "sum"].map((column) => `${column}=VALUES(${column})`);
   return `${insert} ON DUPLICATE KEY UPDATE ${sets.join(",")}`;
 }
@@ -184,7 +199,7 @@ export async function tableSums(address: LedgerAddress): Promise<Map<string, [st
     const sums = new Map<string, [string, string]>();
     const [rows] = await db.query<mysql.RowDataPacket[]>("SELECT id, writer, sum FROM ledger.item");
     const writers = new Set(rows.map((row) => Number(row.writer)));
-    const models = await Promise.all([...writers].map((writer) => loadModel(db, writer)));
+    const models = await Promise.all([...writers].map((writer) => loadModel(db, usual, writer)));
     const items = new Map(models.flatMap((model) => [...model.rows]));
     for (const { id, sum } of rows) {
       const item = items.get(String(id));

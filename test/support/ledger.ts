@@ -21,7 +21,10 @@ export type Item = {
   readonly doc: string;
 };
 
-/** What identifies and seals one committed change, and one that was seen in Kafka. */
+/**
+ * What identifies and seals one committed change, and one that was seen in Kafka. An update that
+ * moves a row to another key is two of them: the delete of the old key, then the insert of the new.
+ */
 export type Change = {
   /** `item:7`, or `txn:1:25` for the row that numbers a transaction. */
   readonly key: string;
@@ -34,10 +37,10 @@ export const itemColumns = [
   ...["id", "n", "writer", "seq", "amount", "moment", "big", "bin", "note", "doc"],
 ] as const satisfies readonly (keyof Item)[];
 
-/** Statements that make the schema; `writer` and `seq` number a transaction. */
-export const ledgerSchema: readonly string[] = [
-  "CREATE DATABASE ledger CHARACTER SET utf8mb4",
-  `CREATE TABLE ledger.item (
+/** Statements that make the schema in a database; `writer` and `seq` number a transaction. */
+export const ledgerSchema = (db: string): readonly string[] => [
+  `CREATE DATABASE ${db} CHARACTER SET utf8mb4`,
+  `CREATE TABLE ${db}.item (
     id INT UNSIGNED NOT NULL PRIMARY KEY,
     n INT UNSIGNED NOT NULL,
     writer SMALLINT NOT NULL,
@@ -50,11 +53,11 @@ export const ledgerSchema: readonly string[] = [
     doc JSON NOT NULL,
     sum CHAR(16) NOT NULL
   )`,
-  `CREATE TABLE ledger.txn (
+  `CREATE TABLE ${db}.txn (
     id VARCHAR(32) NOT NULL PRIMARY KEY,
     changes INT UNSIGNED NOT NULL
   )`,
-  `CREATE TABLE ledger.log (
+  `CREATE TABLE ${db}.log (
     writer SMALLINT NOT NULL,
     seq BIGINT UNSIGNED NOT NULL,
     ord INT UNSIGNED NOT NULL,
