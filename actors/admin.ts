@@ -4,6 +4,7 @@ import type { System } from "#src/actor/system.ts";
 import type { ActorStatus, AdminPort, CheckpointView, Stat } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { Config } from "#src/config/config.ts";
+import { insecureParts } from "#src/config/insecure.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import type { Json } from "#src/flow/position.ts";
@@ -149,6 +150,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     uptimeMs,
     rssBytes: process.memoryUsage.rss(),
     ready: tree.state === "running" && open && reading,
+    insecure: insecureParts(deps.config),
     inputs,
     filters,
     outputs,

@@ -62,8 +62,9 @@ const table = {
   },
   ADMIN_UNSAFE: {
     kind: "fatal",
-    summary: "the admin API would be reachable from other machines without a token",
-    remedy: "listen on 127.0.0.1, or set admin.token",
+    summary: "the admin API would be reachable from other machines without a token or TLS",
+    remedy:
+      "listen on 127.0.0.1, or set admin.token and admin.tls (admin.insecure behind a TLS proxy)",
   },
   ADMIN_LISTEN: {
     kind: "fatal",
@@ -296,7 +297,12 @@ const table = {
   UNAUTHORIZED: {
     kind: "fatal",
     summary: "the admin API wants a token, and got none or a wrong one",
-    remedy: "set DBUS_TOKEN to the daemon's admin.token",
+    remedy: "set DBUS_TOKEN to one of the daemon's tokens",
+  },
+  ROLE_DENIED: {
+    kind: "fatal",
+    summary: "the role of the token does not allow this request",
+    remedy: "use a token of the role that is named, from admin.tokens",
   },
   FORBIDDEN: {
     kind: "fatal",

@@ -6,6 +6,7 @@ import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort } from "./api/port.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
+import { insecureParts } from "./config/insecure.ts";
 import type { DbusError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { openState } from "./state/open-state.ts";
@@ -36,6 +37,7 @@ export type DaemonOptions = {
 export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
   const { log, clock = systemClock } = options;
   const state = options.state ?? (await openState({ dir: config.state.dir }));
+  for (const what of insecureParts(config)) log.warn(`insecure: ${what}`);
   const wiring = wire({ config, epoch: state.epoch, clock, log });
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;

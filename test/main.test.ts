@@ -4,6 +4,7 @@ import type { Config } from "#src/config/config.ts";
 import { createLog } from "#src/log-writer.ts";
 import { startDaemon } from "#src/main.ts";
 import { memoryState } from "#src/state/memory-state.ts";
+import { adminConfig } from "./support/admin-config.ts";
 import { inputOf, probeOutput } from "./support/probe-plugins.ts";
 import { defaultBus, inputEntry, outputEntry } from "./support/test-bus.ts";
 
@@ -24,7 +25,7 @@ test("an input that fails for good ends the process: it says why, and with exit 
     file: "test.yaml",
     bus: { ...defaultBus, stopDeadlineMs: 100 },
     state: { dir: "" },
-    admin: { enabled: false, host: "127.0.0.1", port: 0, token: undefined },
+    admin: adminConfig({ enabled: false }),
     log: { level: "error", format: "json" },
     inputs: [inputEntry("in", broken)],
     filters: [],

@@ -11,12 +11,15 @@ import type { AdminPort } from "./port.ts";
 import { problemResponse } from "./problem.ts";
 import { type Route, route } from "./route.ts";
 import { routes } from "./routes/index.ts";
+import { type Holder, noTokens, type Tokens } from "./tokens.ts";
 
 export type AppOptions = {
-  /** Wanted from everybody but probes, when set. */
-  readonly token?: string | undefined;
+  /** Wanted from everybody but probes, when there are any. */
+  readonly tokens?: Tokens;
   readonly log: Log;
 };
+
+type Env = { Variables: { holder: Holder | null } };
 
 const bodyBytesMax = 1024 * 1024;
 const jsonDepthMax = 32;
@@ -34,8 +37,8 @@ export function routeTable(): readonly Route[] {
 }
 
 /** The admin API over a running bus. Its handlers ask the port; they hold no state of their own. */
-export function createApp(port: AdminPort, { token, log }: AppOptions): Hono {
-  const app = new Hono();
+export function createApp(port: AdminPort, { tokens = noTokens, log }: AppOptions): Hono<Env> {
+  const app = new Hono<Env>();
   app.use(async (context, next) => {
     await next();
     for (const [name, value] of Object.entries(safetyHeaders)) context.header(name, value);
@@ -46,7 +49,7 @@ export function createApp(port: AdminPort, { token, log }: AppOptions): Hono {
   for (const one of routeTable()) {
     const path = one.path.replace(/\{(\w+)\}/g, ":$1");
     app.on(one.method.toUpperCase(), path, async (context, next) => {
-      guard(context.req.raw, { token }, one.open);
+      context.set("holder", guard(context.req.raw, tokens, one));
       await next();
     });
     app.on(one.method.toUpperCase(), path, limit, async (context) => {
@@ -57,13 +60,14 @@ export function createApp(port: AdminPort, { token, log }: AppOptions): Hono {
         body: one.body ? checked(one.body, await readBody(context.req.raw), "body") : undefined,
       };
       const { status = 200, type, body } = await one.handle(port, input);
-      if (one.method !== "get") log.info(`admin: ${one.method} ${one.path}`, { status });
+      const by = context.get("holder")?.name;
+      if (one.method !== "get") log.info(`admin: ${one.method} ${one.path}`, { status, by });
       const headers = { "content-type": type ?? "application/json" };
       return new Response(type ? String(body) : encodeJson(body), { status, headers });
     });
   }
   app.notFound((context) => {
-    guard(context.req.raw, { token }, false);
+    guard(context.req.raw, tokens, { open: false, role: "read" });
     return problemResponse(new DbusError("NOT_FOUND", `no ${context.req.method} here`));
   });
   app.onError((error) => {

@@ -1,32 +1,37 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { isLoopback } from "../config/admin-address.ts";
 import { DbusError } from "../errors.ts";
+import { bearerOf } from "../http/bearer.ts";
+import { allows, type Role } from "./role.ts";
+import type { Holder, Tokens } from "./tokens.ts";
 
-export type Guard = { readonly token: string | undefined };
+/** What a route asks of whoever calls it. */
+export type Wanted = { readonly open: boolean; readonly role: Role };
 
-/** Throws when a request may not be answered: by name, by origin, by token, by content type. */
-export function guard(request: Request, { token }: Guard, open: boolean): void {
+/**
+ * Throws when a request may not be answered: by name, by origin, by token, by role. Answers whose
+ * token it was; null where none is asked for.
+ */
+export function guard(request: Request, tokens: Tokens, { open, role }: Wanted): Holder | null {
   const host = request.headers.get("host") ?? new URL(request.url).host;
   // Without a token, the name is what keeps out a page whose name was rebound to 127.0.0.1. With
   // one, the page has no way to know it: nothing is sent along by itself, there are no cookies.
-  if (token === undefined && !isLoopback(hostName(host))) {
+  if (!tokens.required && !isLoopback(hostName(host))) {
     throw new DbusError("FORBIDDEN", "the Host header is not an address of this machine");
   }
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== `http://${host}` && origin !== `https://${host}`) {
     throw new DbusError("FORBIDDEN", "the Origin header names another site");
   }
-  if (token === undefined || open) return;
-  const sent = /^Bearer ([\x21-\x7e]+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  if (sent === undefined || !sameText(sent, token)) {
+  if (!tokens.required || open) return null;
+  const holder = tokens.find(bearerOf(request) ?? "");
+  if (holder === undefined) {
     throw new DbusError("UNAUTHORIZED", "the bearer token is missing or wrong");
   }
-}
-
-/** Hashes first: the comparison then takes the same time whatever the lengths are. */
-function sameText(a: string, b: string): boolean {
-  const hash = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(hash(a), hash(b));
+  if (!allows(holder.role, role)) {
+    const message = `the token ${holder.name} has the role ${holder.role}; this wants ${role}`;
+    throw new DbusError("ROLE_DENIED", message);
+  }
+  return holder;
 }
 
 function hostName(host: string): string {

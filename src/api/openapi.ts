@@ -29,7 +29,11 @@ export function openApi(routes: readonly Route[], version: string): Json {
     components: {
       schemas: components,
       securitySchemes: {
-        bearer: { type: "http", scheme: "bearer", description: "admin.token, where one is set." },
+        bearer: {
+          type: "http",
+          scheme: "bearer",
+          description: "admin.token or one of admin.tokens, where any is set.",
+        },
       },
     },
   };
@@ -48,6 +52,7 @@ function operationOf(one: Route, components: Record<string, Json>): Json {
   return {
     operationId: operationId(one),
     summary: one.summary,
+    ...(one.open ? {} : { description: `Needs a token of the role ${one.role}, if any.` }),
     security: one.open ? [] : [{}, { bearer: [] }],
     parameters: [
       ...parametersOf(one.params, "path", components),

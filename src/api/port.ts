@@ -73,6 +73,8 @@ export type Stat = {
   readonly uptimeMs: number;
   readonly rssBytes: number;
   readonly ready: boolean;
+  /** Where the configuration does without a protection that is on by default. */
+  readonly insecure: readonly string[];
   readonly inputs: readonly InputStatus[];
   readonly filters: readonly FilterStatus[];
   readonly outputs: readonly OutputStatus[];

@@ -6,6 +6,7 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
   REQUEST_TOO_LARGE: 413,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
+  ROLE_DENIED: 403,
   STALE_EPOCH: 409,
 };
 

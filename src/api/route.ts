@@ -1,5 +1,6 @@
 import type { ZodType, z } from "zod";
 import type { AdminPort } from "./port.ts";
+import type { Role } from "./role.ts";
 
 export type Method = "get" | "put" | "post" | "delete";
 
@@ -20,6 +21,8 @@ export type Route = {
   readonly summary: string;
   /** Answers without a token; only for probes, which tell nothing. */
   readonly open: boolean;
+  /** The least role that a token needs, where tokens are asked for. */
+  readonly role: Role;
   readonly params: ZodType | undefined;
   readonly query: ZodType | undefined;
   readonly body: ZodType | undefined;
@@ -33,6 +36,8 @@ type Definition<P extends ZodType, Q extends ZodType, B extends ZodType> = {
   readonly path: string;
   readonly summary: string;
   readonly open?: boolean;
+  /** read for what only looks and admin for what changes something, unless told. */
+  readonly role?: Role;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -52,6 +57,7 @@ export function route<P extends ZodType, Q extends ZodType, B extends ZodType>(
     path: definition.path,
     summary: definition.summary,
     open: definition.open ?? false,
+    role: definition.role ?? (definition.method === "get" ? "read" : "admin"),
     params: definition.params,
     query: definition.query,
     body: definition.body,

@@ -81,6 +81,7 @@ export const statSchema: z.ZodType<Stat> = z
     uptimeMs: number,
     rssBytes: number,
     ready: z.boolean(),
+    insecure: z.array(text).describe("Protections that the configuration does without."),
     inputs: z.array(inputStatus),
     filters: z.array(filterStatus),
     outputs: z.array(outputStatus),

@@ -1,9 +1,10 @@
-import { isLoopback } from "../config/admin-address.ts";
+import { adminHazard } from "../config/admin-address.ts";
 import type { AdminConfig } from "../config/config.ts";
 import { DbusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { createApp } from "./app.ts";
 import type { AdminPort } from "./port.ts";
+import { createTokens } from "./tokens.ts";
 
 export type AdminServer = { readonly url: string; stop(): Promise<void> };
 
@@ -14,19 +15,18 @@ const idleSeconds = 10;
 const commandSeconds = 120;
 
 /**
- * Listens. Throws `ADMIN_UNSAFE` when others could reach it without a token, `ADMIN_LISTEN` when
- * the address is taken or not there.
+ * Listens. Throws `ADMIN_UNSAFE` when others could reach it without a token or TLS, `ADMIN_LISTEN`
+ * when the address is taken or not there, `SECRET_MISSING` when the file of a token is not.
  */
 export async function serveAdmin(
   config: AdminConfig,
   port: AdminPort,
   log: Log,
 ): Promise<AdminServer> {
-  const { host, token } = config;
-  if (token === undefined && !isLoopback(host)) {
-    throw new DbusError("ADMIN_UNSAFE", `${host} can be reached from other machines`);
-  }
-  const app = createApp(port, { token, log });
+  const { host, tls } = config;
+  const hazard = adminHazard(config);
+  if (hazard !== null) throw new DbusError("ADMIN_UNSAFE", hazard);
+  const app = createApp(port, { tokens: createTokens(config, log), log });
   const hostname = host.replace(/^\[|\]$/g, "");
   try {
     const server = Bun.serve({
@@ -34,13 +34,17 @@ export async function serveAdmin(
       port: config.port,
       maxRequestBodySize: bodyBytesMax,
       idleTimeout: idleSeconds,
+      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
       fetch(request, self) {
         if (request.method !== "GET") self.timeout(request, commandSeconds);
         return app.fetch(request);
       },
     });
     const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return { url: `http://${shown}:${server.port}`, stop: () => server.stop(true) };
+    return {
+      url: `${tls ? "https" : "http"}://${shown}:${server.port}`,
+      stop: () => server.stop(true),
+    };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const message = `cannot listen on ${host}:${config.port}: ${why}`;

@@ -37,7 +37,10 @@ export function whereToLook(
     return path === null ? [] : [path];
   });
   if (adminUrl === null) return { writes, next: null };
-  const option = adminUrl.endsWith(":9876") ? "" : ` --admin ${new URL(adminUrl).host}`;
+  const { host, protocol } = new URL(adminUrl);
+  const tls = protocol === "https:";
+  const local = host === "127.0.0.1:9876" && !tls;
+  const option = local ? "" : ` --admin ${tls ? `https://${host} --ca FILE` : host}`;
   return { writes, next: `${dbc} status --watch${option}` };
 }
 

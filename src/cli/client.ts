@@ -11,13 +11,15 @@ export type ClientOptions = {
   /** `host:port` or a URL. */
   readonly admin: string;
   readonly token: string | undefined;
+  /** PEM of the authorities to trust instead of the system's; it means https. */
+  readonly ca?: string | undefined;
 };
 
 const readMs = 10_000;
 const commandMs = 120_000;
 
-export function createClient({ admin, token }: ClientOptions): Client {
-  const url = adminUrl(admin);
+export function createClient({ admin, token, ca }: ClientOptions): Client {
+  const url = adminUrl(admin, ca === undefined ? "http" : "https");
   async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const headers: Record<string, string> = { accept: "application/json" };
     if (method !== "GET") headers["content-type"] = "application/json";
@@ -27,6 +29,7 @@ export function createClient({ admin, token }: ClientOptions): Client {
       headers,
       redirect: "error",
       signal: AbortSignal.timeout(method === "GET" ? readMs : commandMs),
+      ...(ca === undefined ? {} : { tls: { ca } }),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     } as const;
     let response: Response;
@@ -35,7 +38,7 @@ export function createClient({ admin, token }: ClientOptions): Client {
     } catch (error) {
       const why = (error as { code?: unknown } | null)?.code ?? "no answer";
       const message = `no daemon answers at ${url} (${String(why)})`;
-      throw new DbusError("DAEMON_UNREACHABLE", message, { cause: error });
+      throw new DbusError("DAEMON_UNREACHABLE", message, { cause: error, ...remedyOf(why) });
     }
     return answerOf<T>(response, url);
   }
@@ -44,6 +47,13 @@ export function createClient({ admin, token }: ClientOptions): Client {
     get: (path) => call("GET", path),
     send: (method, path, body) => call(method, path, body ?? {}),
   };
+}
+
+/** A certificate that is not believed is no daemon that is down. */
+function remedyOf(why: unknown): { remedy?: string } {
+  if (!/CERT|TLS|SSL|ISSUER|VERIFY/i.test(String(why))) return {};
+  const remedy = "name its authority with --ca FILE, and the host as its certificate has it";
+  return { remedy };
 }
 
 async function answerOf<T>(response: Response, url: string): Promise<T> {
@@ -64,10 +74,10 @@ async function answerOf<T>(response: Response, url: string): Promise<T> {
   throw new DbusError(code as ErrorCode, detail ?? `status ${response.status}`, options);
 }
 
-/** Accepts what people write: `9876`, `:9876`, `host:9876`, `http://host:9876/`. */
-export function adminUrl(admin: string): string {
+/** Accepts what people write: `9876`, `:9876`, `host:9876`, `https://host:9876/`. */
+export function adminUrl(admin: string, scheme: "http" | "https" = "http"): string {
   const whole = admin.replace(/^:?(?=\d+$)/, "127.0.0.1:");
-  const url = URL.parse(/^https?:\/\//.test(whole) ? whole : `http://${whole}`);
+  const url = URL.parse(/^https?:\/\//.test(whole) ? whole : `${scheme}://${whole}`);
   if (url === null || url.username !== "" || url.password !== "" || url.hostname === "") {
     throw new DbusError("USAGE", "--admin wants host:port", {
       remedy: "e.g. --admin 127.0.0.1:9876; a token goes into the variable DBUS_TOKEN",

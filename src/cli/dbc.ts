@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import packageJson from "../../package.json" with { type: "json" };
 import { isLoopback } from "../config/admin-address.ts";
@@ -39,15 +40,17 @@ export type DbcIo = Streams & {
 
 const common = {
   admin: { type: "string" },
+  ca: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
 const commonHelp = `      --admin URL   the daemon, 127.0.0.1:9876 or the variable DBUS_ADMIN unless told
+      --ca FILE     the authority of its certificate, or the variable DBUS_CA; it means https
       --json        prints for machines
   -h, --help        this text
 
-The variable DBUS_TOKEN holds the admin token, where the daemon wants one.
+The variable DBUS_TOKEN holds a token, where the daemon wants one.
 `;
 
 export function helpText(): string {
@@ -84,7 +87,7 @@ export async function runDbc(argv: readonly string[], io: DbcIo): Promise<number
 
 async function dispatch(argv: readonly string[], io: DbcIo): Promise<number> {
   const at = argv.findIndex(
-    (word, index) => !word.startsWith("-") && argv[index - 1] !== "--admin",
+    (word, index) => !word.startsWith("-") && !/^--(admin|ca)$/.test(argv[index - 1] ?? ""),
   );
   const name = argv[at];
   if (name === undefined) return withoutVerb(argv, io);
@@ -103,7 +106,7 @@ async function dispatch(argv: readonly string[], io: DbcIo): Promise<number> {
   const admin = typeof values.admin === "string" ? values.admin : io.env.DBUS_ADMIN;
   const token = io.env.DBUS_TOKEN || undefined;
   return verb.run({
-    client: createClient({ admin: admin || "127.0.0.1:9876", token }),
+    client: createClient({ admin: admin || "127.0.0.1:9876", token, ca: caOf(values.ca, io.env) }),
     args: positionals,
     values,
     json: values.json === true,
@@ -112,6 +115,17 @@ async function dispatch(argv: readonly string[], io: DbcIo): Promise<number> {
     env: io.env,
     signal: io.signal,
   });
+}
+
+function caOf(option: Values[string], env: DbcIo["env"]): string | undefined {
+  const file = typeof option === "string" ? option : env.DBUS_CA;
+  if (!file) return undefined;
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const message = `--ca: the file ${file} cannot be read`;
+    throw new DbusError("USAGE", message, { cause: error, remedy: "name a file of PEM" });
+  }
 }
 
 function withoutVerb(argv: readonly string[], io: DbcIo): number {

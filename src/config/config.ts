@@ -1,4 +1,5 @@
 import type { Place } from "../errors.ts";
+import type { ServerTls } from "../http/server-tls.ts";
 import type {
   BatchPolicy,
   FilterPlugin,
@@ -55,8 +56,20 @@ export type AdminConfig = {
   readonly enabled: boolean;
   readonly host: string;
   readonly port: number;
-  /** Bearer token; required beyond loopback. */
+  /** Bearer token of the role admin; it or one of `tokens` is required beyond loopback. */
   readonly token: string | undefined;
+  readonly tokens: readonly AdminToken[];
+  readonly tls: ServerTls | undefined;
+  /** Listens beyond loopback without TLS, because something in front of it ends TLS. */
+  readonly insecure: boolean;
+};
+
+/** One of `token` and `tokenFile` is there; the file is an absolute path. */
+export type AdminToken = {
+  readonly name: string;
+  readonly role: "read" | "operate" | "admin";
+  readonly token?: string | undefined;
+  readonly tokenFile?: string | undefined;
 };
 
 /** A configuration that was checked whole: names, matches, plugin fields, secrets. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { serverTlsSchema } from "../http/server-tls.ts";
 import { secret } from "../plugin/secret.ts";
 
 const mib = 1024 * 1024;
@@ -71,12 +72,42 @@ export const stateSchema = z
   .prefault({})
   .describe("Where state is kept.");
 
+const adminToken = z
+  .strictObject({
+    name: name.describe("Its name in the log."),
+    role: z
+      .enum(["read", "operate", "admin"])
+      .describe("read looks; operate also pauses, resumes, redrives; admin may do everything."),
+    token: secret("The token: ${file:/run/secrets/ci}").min(16).optional(),
+    tokenFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Or the file that holds it; a new one there counts within a second."),
+  })
+  .refine((one) => (one.token === undefined) !== (one.tokenFile === undefined), {
+    message: "write token or tokenFile",
+  });
+
 export const adminSchema = z
   .strictObject({
     enabled: z.boolean().default(true).describe("Whether the admin API listens at all."),
     host: z.string().min(1).default("127.0.0.1").describe("The address it listens on."),
     port: z.int().min(0).max(65_535).default(9876).describe("The port; 0 takes any free one."),
-    token: secret("Bearer token; required to listen beyond this machine.").min(16).optional(),
+    token: secret("A bearer token that may do everything.").min(16).optional(),
+    tokens: z
+      .array(adminToken)
+      .max(64)
+      .refine((all) => new Set(all.map((one) => one.name)).size === all.length, {
+        message: "two tokens have one name",
+      })
+      .default([])
+      .describe("More bearer tokens, each with a role."),
+    tls: serverTlsSchema("Speaks TLS; required, with a token, beyond this machine.").optional(),
+    insecure: z
+      .boolean()
+      .default(false)
+      .describe("Does without TLS beyond this machine: something in front of it has it."),
   })
   .prefault({})
   .describe("The admin API.");

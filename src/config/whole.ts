@@ -1,5 +1,7 @@
+import { dirname, resolve } from "node:path";
 import { DbusError } from "../errors.ts";
-import { isLoopback } from "./admin-address.ts";
+import { readTokenFile } from "../http/token-file.ts";
+import { adminHazard } from "./admin-address.ts";
 import { compileGraph, type Graph } from "./compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
 import { type AnyEntry, problemAt, type Reading, readEntry } from "./entries.ts";
@@ -43,17 +45,23 @@ export async function readWhole(
       });
   problems.push(...graph.problems);
   if (section === null) return { config: null, problems, edges: graph.edges };
-  const config = { file: reading.file, ...override(section, overrides), ...entries, shown };
+  const { file } = reading;
+  const config = { file, ...override(section, overrides, file), ...entries, shown };
   problems.push(...unsafeAdmin(config.admin, reading, overrides));
+  problems.push(...tokenFiles(config.admin, reading));
   return { config, problems, edges: graph.edges };
 }
 
-function override(section: Sections, overrides: Overrides): Sections {
+function override(section: Sections, overrides: Overrides, file: string): Sections {
   const { level, format } = section.log;
+  // As with the files of references, a path that is not absolute starts at the config's folder.
+  const tokens = section.admin.tokens.map((one) => {
+    return one.tokenFile ? { ...one, tokenFile: resolve(dirname(file), one.tokenFile) } : one;
+  });
   return {
     bus: section.bus,
     state: { dir: overrides.stateDir ?? section.state.dir },
-    admin: { ...section.admin, ...overrides.admin },
+    admin: { ...section.admin, ...overrides.admin, tokens },
     log: { level: overrides.logLevel ?? level, format: overrides.logFormat ?? format },
   };
 }
@@ -149,12 +157,24 @@ function unsafeAdmin(
   reading: Reading,
   overrides: Overrides,
 ): readonly Problem[] {
-  if (!admin.enabled || admin.token !== undefined || isLoopback(admin.host)) return [];
-  const message = `${admin.host} can be reached from other machines, and there is no admin.token`;
+  const message = admin.enabled ? adminHazard(admin) : null;
+  if (message === null) return [];
   const { remedy } = new DbusError("ADMIN_UNSAFE", message);
   const problem = problemAt(reading, ["admin", "host"], message, remedy);
   const place = overrides.admin ? { file: "--admin" } : problem.place;
   return [{ ...problem, place, code: "ADMIN_UNSAFE" }];
+}
+
+/** The files are read again while the daemon runs, but must be there when it starts. */
+function tokenFiles({ enabled, tokens }: Config["admin"], reading: Reading): readonly Problem[] {
+  return tokens.flatMap(({ tokenFile }, at): Problem[] => {
+    const fault = enabled && tokenFile !== undefined ? readTokenFile(tokenFile).fault : undefined;
+    if (fault === undefined) return [];
+    const message = `the file ${tokenFile} ${fault}`;
+    const remedy = "write the token into it, one line, readable for the user that dbusd runs as";
+    const problem = problemAt(reading, ["admin", "tokens", at, "tokenFile"], message, remedy);
+    return [{ ...problem, code: "SECRET_MISSING" }];
+  });
 }
 
 /** The item of `match` itself, so that the editor jumps to the word and not to the entry. */

@@ -21,6 +21,8 @@ export type InputDefinition<C, S> = {
   readonly idents?: (config: C, ident: string) => readonly string[];
   /** One of these for each `open`; the default is one resource named after the entry. */
   readonly resources?: (config: C) => readonly Resource[];
+  /** What this config gives up of safety: warned of at each start, and shown in the status. */
+  readonly insecure?: (config: C) => readonly string[];
   /** Checks a position that was stored, or typed by a person. */
   readonly positionSchema?: ZodType;
   /** Throws a `DbusError`: kind `retry` is tried again with backoff, `fatal` stops this input. */
@@ -77,6 +79,8 @@ export type OutputDefinition<C, S> = {
     readonly batch?: Partial<BatchPolicy>;
     readonly retry?: Partial<RetryPolicy>;
   };
+  /** What this config gives up of safety: warned of at each start, and shown in the status. */
+  readonly insecure?: (config: C) => readonly string[];
   open(context: OutputContext, config: C): Promise<S> | S;
   /**
    * Writes a batch; the packets of one key stand in order of their positions, and a batch is not

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createApp, routeTable } from "#src/api/app.ts";
+import { createTokens } from "#src/api/tokens.ts";
 import { errorTable } from "#src/errors.ts";
 import { silentLog } from "#src/log.ts";
 import { fakePort } from "./fake-port.ts";
@@ -7,9 +8,10 @@ import { fakePort } from "./fake-port.ts";
 const token = "t0ken-of-16-chars";
 const json = { "content-type": "application/json" };
 
-function client(options: { token?: string } = {}) {
+function client({ token }: { token?: string } = {}) {
   const port = fakePort();
-  const app = createApp(port, { ...options, log: silentLog });
+  const tokens = createTokens({ token, tokens: [] }, silentLog);
+  const app = createApp(port, { tokens, log: silentLog });
   const call = (
     method: string,
     path: string,
@@ -66,17 +68,20 @@ test("the table holds every path that the issue names", () => {
   }
 });
 
-test.each(table)("%s %s answers what its schema says", async (method, path, one) => {
-  const { call } = client();
-  const response = await call(method.toUpperCase(), concrete(path), bodies[`${method} ${path}`]);
-  expect(response.status).toBe(200);
-  expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
-  expect(response.headers.get("set-cookie")).toBeNull();
-  expect(response.headers.get("access-control-allow-origin")).toBeNull();
-  if (one.response) expect(one.response.safeParse(await response.json()).error).toBeUndefined();
-});
+test.each(table)(
+  "S3: %s %s answers what its schema says, without CORS and cookies",
+  async (method, path, one) => {
+    const { call } = client();
+    const response = await call(method.toUpperCase(), concrete(path), bodies[`${method} ${path}`]);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(response.headers.get("set-cookie")).toBeNull();
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+    if (one.response) expect(one.response.safeParse(await response.json()).error).toBeUndefined();
+  },
+);
 
-test.each(table)("%s %s wants the token, when there is one", async (method, path, one) => {
+test.each(table)("S1: %s %s wants the token, when there is one", async (method, path, one) => {
   const { call, port } = client({ token });
   const body = bodies[`${method} ${path}`];
   const auths: Record<string, string>[] = [
@@ -100,7 +105,7 @@ test.each(table)("%s %s wants the token, when there is one", async (method, path
   expect(right.status).toBe(200);
 });
 
-test("only the two probes are open, and a path that is not there is not", async () => {
+test("S1: only the two probes are open, and a path that is not there is not", async () => {
   expect(table.filter(([, , one]) => one.open).map(([, path]) => path)).toEqual([
     "/healthz",
     "/readyz",
@@ -109,7 +114,7 @@ test("only the two probes are open, and a path that is not there is not", async 
   expect((await client().call("GET", "/api/v1/nope")).status).toBe(404);
 });
 
-test.each(table)("%s %s refuses foreign names and foreign pages", async (method, path) => {
+test.each(table)("S3: %s %s refuses foreign names and foreign pages", async (method, path) => {
   const { call, port } = client();
   const body = bodies[`${method} ${path}`];
   const foreign: Record<string, string>[] = [
@@ -140,7 +145,7 @@ test.each(["127.0.0.1:9876", "localhost:9876", "[::1]:9876", "127.0.0.1"])(
 
 const changing = table.filter(([method]) => method !== "get");
 
-test.each(changing)("%s %s wants the content type of JSON", async (method, path) => {
+test.each(changing)("S3: %s %s wants the content type of JSON", async (method, path) => {
   const { call, port } = client();
   for (const type of [
     "text/plain",
@@ -217,7 +222,7 @@ test.each([
 });
 
 test.each(["__proto__", "constructor", "prototype"])(
-  "the key %s is refused at any depth, and reaches no prototype",
+  "S7: the key %s is refused at any depth, and reaches no prototype",
   async (key) => {
     const { call, port } = client();
     const path = "/api/v1/checkpoints/shop/r/0";
@@ -239,7 +244,7 @@ test("HEAD is answered as GET is, and other methods are not there", async () => 
   expect((await call("DELETE", "/api/v1/stat")).status).toBe(404);
 });
 
-test("a body above 1 MiB is refused, its length told or not", async () => {
+test("S6: a body above 1 MiB is refused, its length told or not", async () => {
   const { call, port } = client();
   const large = JSON.stringify({ position: "x".repeat(1024 * 1024) });
   const told = await call("PUT", "/api/v1/checkpoints/shop/r/0", large, {

@@ -9,6 +9,7 @@ export const fakeStat: Stat = {
   uptimeMs: 61_000,
   rssBytes: 80 * 1024 * 1024,
   ready: true,
+  insecure: [],
   inputs: [
     {
       name: "shop",

@@ -7,6 +7,7 @@ import { adminUrl } from "#src/cli/client.ts";
 import { runDbc, verbs } from "#src/cli/dbc.ts";
 import { silentLog } from "#src/log.ts";
 import { fakePort } from "../api/fake-port.ts";
+import { adminConfig } from "../support/admin-config.ts";
 
 const token = "0123456789abcdef";
 const port = fakePort();
@@ -14,8 +15,7 @@ let server: AdminServer;
 let folder = "";
 
 beforeAll(async () => {
-  const config = { enabled: true, host: "127.0.0.1", port: 0, token };
-  server = await serveAdmin(config, port, silentLog);
+  server = await serveAdmin(adminConfig({ token }), port, silentLog);
   folder = mkdtempSync(join(tmpdir(), "dbus-dbc-"));
 });
 

@@ -87,12 +87,14 @@ test("--help tells every option and every exit code, --version the version", asy
   expect((await dbusd(["--version"])).out).toMatch(/^dbusd \d+\.\d+\.\d+\n$/);
 });
 
-test("an admin API that others could reach without a token ends with its own exit code", async () => {
+test("S1: an admin API that others could reach without a token ends with its own exit code", async () => {
   const right = write("right.yaml", good);
   const { code, err } = await dbusd([right, "--admin", "0.0.0.0:0"]);
   expect(code).toBe(4);
   expect(err).toStartWith("--admin: error: ");
-  expect(err).toContain("[ADMIN_UNSAFE]\n    listen on 127.0.0.1, or set admin.token\n");
+  expect(err).toContain(
+    "[ADMIN_UNSAFE]\n    listen on 127.0.0.1, or set admin.token and admin.tls ",
+  );
   const wrong = write("wrong.yaml", good.replace("match: in", "match: ni"));
   expect((await dbusd([wrong, "--admin", "0.0.0.0:0"])).code).toBe(2);
 });

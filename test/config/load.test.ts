@@ -228,7 +228,7 @@ const wrong: readonly (readonly [string, string, string, string])[] = [
     "a public admin API",
     `admin: {host: 0.0.0.0}\n${least}`,
     "1:15 admin.host",
-    "ADMIN_UNSAFE 0.0.0.0 can be reached | set admin.token",
+    "ADMIN_UNSAFE 0.0.0.0 can be reached | set admin.token and admin.tls",
   ],
   [
     "a missing variable",

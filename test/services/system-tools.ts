@@ -9,6 +9,7 @@ const packages = {
   mvn: ["maven"],
   setpriv: ["util-linux"],
   "dpkg-deb": ["dpkg"],
+  openssl: ["openssl"],
 } as const;
 
 export type SystemTool = keyof typeof packages;

@@ -17,6 +17,7 @@ import { type Log, silentLog } from "#src/log.ts";
 import type { FilterPlugin, InputPlugin, OutputPlugin } from "#src/plugin/define.ts";
 import { memoryState } from "#src/state/memory-state.ts";
 import type { State } from "#src/state/state.ts";
+import { adminConfig } from "./admin-config.ts";
 
 /** A bus of plugins that a test makes, without a file, an API or a disk. */
 export type TestBus = {
@@ -92,7 +93,7 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     file: "test.yaml",
     bus: { ...defaultBus, ...options.bus },
     state: { dir: "" },
-    admin: { enabled: false, host: "127.0.0.1", port: 0, token: undefined },
+    admin: adminConfig({ enabled: false }),
     log: { level: "error", format: "json" },
     inputs: options.inputs,
     filters: options.filters ?? [],

@@ -15,6 +15,7 @@ export const controlRoutes = [
   route({
     method: "put",
     path: "/api/v1/pause/{input}",
+    role: "operate",
     summary: "Pauses an input; what is in flight is delivered, the rest of the bus goes on.",
     params: inputParams,
     body: noBody,
@@ -27,6 +28,7 @@ export const controlRoutes = [
   route({
     method: "put",
     path: "/api/v1/resume/{input}",
+    role: "operate",
     summary: "Resumes a paused input where it was.",
     params: inputParams,
     body: noBody,

@@ -23,6 +23,7 @@ export const deadLetterRoutes = [
   route({
     method: "get",
     path: "/api/v1/deadletters/{id}",
+    role: "operate",
     summary: "One of them whole; its packet may hold row data.",
     params: z.strictObject({ id: whole }),
     response: z.object({ ...deadLetterSchema.shape, packet: z.unknown() }),
@@ -31,6 +32,7 @@ export const deadLetterRoutes = [
   route({
     method: "post",
     path: "/api/v1/deadletters/redrive",
+    role: "operate",
     summary: "Sends dead letters again to the node that refused them.",
     body: z.strictObject({ ids: z.array(z.int().min(0)).min(1).max(idsMax) }),
     response: z.object({ delivered: z.number(), failed: z.number() }),

@@ -107,7 +107,7 @@ function counted(count: number, what: string): string {
 
 /** What a person should look at; nothing where all is well. */
 function notesText(stat: Stat): string {
-  const lines: string[] = [];
+  const lines: string[] = stat.insecure.map((what) => `insecure: ${what}`);
   for (const one of [...stat.inputs, ...stat.outputs]) {
     if (one.note) lines.push(`${one.name}: ${one.note}`);
   }
