@@ -1,11 +1,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import { eventsOf } from "#src/clients/mysql/binlog/event.ts";
 import { openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
 import { createRowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import { noSchema } from "#src/clients/mysql/binlog/schema-lookup.ts";
 import { startMysql } from "../services/mysql.ts";
+import { eventsAtOnce } from "../support/binlog-rows.ts";
 import { type Bench, type BenchOptions, say } from "./bench.ts";
 import { fillOrders, workloadOf } from "./orders.ts";
 import type { Result } from "./result.ts";
@@ -59,7 +59,10 @@ async function decodeOnce(paths: readonly string[]): Promise<Result> {
         rss = Math.max(rss, process.memoryUsage.rss());
         continue;
       }
-      for (const event of eventsOf(decoder.decode(bytes))) rows += stream.push(event).length;
+      for (const event of eventsAtOnce(decoder.decode(bytes))) {
+        rows += stream.push(event).length;
+        while (stream.unfinished) rows += stream.more().length;
+      }
     }
     await reader.close();
   }

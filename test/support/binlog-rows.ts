@@ -2,7 +2,7 @@ import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import { type BinlogEvent, eventsOf, type Flavor } from "#src/clients/mysql/binlog/event.ts";
 import { openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
 import type { MysqlPosition } from "#src/clients/mysql/binlog/position.ts";
-import { createRowStream } from "#src/clients/mysql/binlog/row-stream.ts";
+import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import { noSchema, type SchemaLookup } from "#src/clients/mysql/binlog/schema-lookup.ts";
 import { allTables, type TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
 import type { Packet, RowChange } from "#src/flow/packet.ts";
@@ -28,6 +28,20 @@ export async function eventBytes(path: string, chunkBytes?: number): Promise<Buf
   return events;
 }
 
+/** The event, or those of a payload that is small enough to be unpacked at once. */
+export function eventsAtOnce(event: BinlogEvent): Iterable<BinlogEvent> {
+  const events = eventsOf(event);
+  if (Symbol.iterator in events) return events;
+  throw new Error("a payload that is unpacked as a stream");
+}
+
+/** All rows of an event. */
+export function rowsAtOnce(stream: RowStream, event: BinlogEvent): Packet[] {
+  const packets = [...stream.push(event)];
+  while (stream.unfinished) packets.push(...stream.more());
+  return packets;
+}
+
 /** Decodes whole events into packets, as an input does. */
 export function packetsOf(events: readonly Uint8Array[], options: ReadOptions): Packet[] {
   const { flavor } = options;
@@ -44,7 +58,7 @@ export function packetsOf(events: readonly Uint8Array[], options: ReadOptions): 
   const packets: Packet[] = [];
   for (const bytes of events) {
     const event: BinlogEvent = decoder.decode(bytes);
-    for (const inner of eventsOf(event)) packets.push(...stream.push(inner));
+    for (const inner of eventsAtOnce(event)) packets.push(...rowsAtOnce(stream, inner));
   }
   return packets;
 }

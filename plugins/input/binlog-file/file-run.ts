@@ -1,4 +1,4 @@
-import { DbusError, type InputContext, type Json, type Packet, sleep } from "#plugin";
+import { DbusError, type InputContext, type Json, sleep } from "#plugin";
 import { type BinlogDecoder, createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
 import { type BinlogFileReader, openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
@@ -9,6 +9,7 @@ import type { TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
 import { inFile, lost } from "./file-errors.ts";
 import { createFileLag, type FileLag } from "./file-lag.ts";
 import { type BinlogFile, binlogFile, inOrder, listFiles } from "./file-list.ts";
+import { createRowBatch, type RowBatch } from "./row-batch.ts";
 
 export type FileRunOptions = {
   readonly files: readonly string[];
@@ -28,8 +29,6 @@ export function createFileRun(context: InputContext, options: FileRunOptions): F
   return { options, resume: stored === null ? null : mysqlPositionSchema.parse(stored) };
 }
 
-/** Packets of one call; more of them would only let the first wait for the last. */
-const batchMax = 1_000;
 /** Others want their turn on this thread. */
 const turnMs = 10;
 
@@ -38,7 +37,7 @@ type Reading = {
   readonly run: FileRun;
   readonly context: InputContext;
   rows: RowStream | undefined;
-  batch: Packet[];
+  readonly batch: RowBatch;
   turnEnds: number;
   readonly lag: FileLag;
   /** The file that the last one named as the next. */
@@ -52,7 +51,7 @@ export async function runFiles(run: FileRun, context: InputContext): Promise<voi
     run,
     context,
     rows: undefined,
-    batch: [],
+    batch: createRowBatch(context),
     turnEnds,
     lag: createFileLag(context, run.options.files),
     expected: undefined,
@@ -123,14 +122,14 @@ async function readFile(reading: Reading, file: BinlogFile): Promise<void> {
   const { options } = reading.run;
   const { eventBytesMax } = options;
   const reader = await openBinlogFile({ path: file.path, eventBytesMax });
-  const decoder = createBinlogDecoder({ payloadBytesMax: eventBytesMax });
+  const decoder = createBinlogDecoder({ eventBytesMax });
   reading.expected = undefined;
   try {
     await readEvents(reading, file, reader, decoder);
   } catch (thrown) {
     if (reading.context.signal.aborted) return;
     // How far an event got that failed is not known, but its last row is.
-    await emit(reading);
+    await reading.batch.emit();
     throw inFile(thrown, file, reader.pos());
   } finally {
     await reader.close();
@@ -214,40 +213,14 @@ function enter(
 }
 
 /** Waits only when it must: a promise for each event would cost more than the event. */
-function take(reading: Reading, event: BinlogEvent): Promise<void> | undefined {
-  const { rows, batch } = reading;
+function take({ rows, batch }: Reading, event: BinlogEvent): Promise<void> | undefined {
   if (rows === undefined) throw new DbusError("BINLOG_CORRUPT", "it has no format description");
-  if (event.kind === "transaction_payload") return takeAll(reading, rows, event.events);
-  for (const packet of rows.push(event)) batch.push(packet);
-  return batch.length >= batchMax ? emit(reading) : undefined;
-}
-
-/** A whole transaction can be large: its rows go out while it is read. */
-async function takeAll(
-  reading: Reading,
-  rows: RowStream,
-  events: Iterable<BinlogEvent>,
-): Promise<void> {
-  for (const event of events) {
-    for (const packet of rows.push(event)) reading.batch.push(packet);
-    if (reading.batch.length >= batchMax) await emit(reading);
-  }
-}
-
-async function emit(reading: Reading): Promise<void> {
-  const { context } = reading;
-  // At most so many a call: an event can hold more rows than the bus has room for.
-  while (reading.batch.length > 0) {
-    const rest = reading.batch.length > batchMax ? reading.batch.splice(batchMax) : [];
-    const batch = reading.batch;
-    reading.batch = rest;
-    await context.emitBatch(batch);
-  }
+  return batch.take(rows, event);
 }
 
 /** Nothing more is there: what was read goes out, and the checkpoint may follow. */
 async function handOver(reading: Reading): Promise<void> {
-  await emit(reading);
+  await reading.batch.emit();
   const { rows, context } = reading;
   if (rows === undefined) return;
   if (!rows.inTransaction()) context.idle(rows.position());

@@ -98,7 +98,7 @@ export const mysqlbinlogConfigSchema = z
       .min(65_536)
       .max(2 ** 32 - 1)
       .default(2 ** 30)
-      .describe("a larger event stops the input; memory for one event is twice that"),
+      .describe("a larger event stops the input; a compressed transaction may hold more than that"),
   })
   .superRefine((config, issues) => {
     const problem = problemOf(config);

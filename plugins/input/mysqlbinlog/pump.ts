@@ -1,6 +1,6 @@
 import type { InputContext, Packet, Position } from "#plugin";
 import type { BinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import { type BinlogEvent, eventsOf } from "#src/clients/mysql/binlog/event.ts";
+import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
 import type { RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { Dump } from "#src/clients/mysql/syncer.ts";
 
@@ -19,6 +19,8 @@ export type Pump = {
 
 /** Packets of one call; more of them would only let the first wait for the last. */
 const batchMax = 1_000;
+/** And their bytes: a batch that waits for room is not in the window yet. */
+const batchBytesMax = 1 << 20;
 /** Others want their turn on this thread, heartbeats and timers among them. */
 const turnMs = 10;
 
@@ -30,11 +32,13 @@ const turnMs = 10;
 export async function pump(deps: Pump): Promise<never> {
   const { dump, decoder, rows, context } = deps;
   let batch: Packet[] = [];
+  let batchBytes = 0;
   let turnEnds = context.clock.now() + turnMs;
 
   async function emit(position: Position): Promise<void> {
     const full = batch;
     batch = [];
+    batchBytes = 0;
     if (full.length > 0) await context.emitBatch(full);
     deps.handedOver(position);
     if (context.clock.now() < turnEnds) return;
@@ -42,23 +46,48 @@ export async function pump(deps: Pump): Promise<never> {
     turnEnds = context.clock.now() + turnMs;
   }
 
-  /** Waits only when it must: a promise for each event would cost more than the event. */
-  function push(event: BinlogEvent): Promise<void> | undefined {
-    const packets = rows.push(event);
+  function add(packets: Packet[]): Promise<void> | undefined {
     if (packets.length === 0) return undefined;
+    for (const packet of packets) batchBytes += packet.bytes;
     if (batch.length === 0) batch = packets;
     else for (const packet of packets) batch.push(packet);
-    return batch.length >= batchMax ? emit(rows.position()) : undefined;
+    return batch.length >= batchMax || batchBytes >= batchBytesMax
+      ? emit(rows.position())
+      : undefined;
+  }
+
+  /** Waits only when it must: a promise for each event would cost more than the event. */
+  function push(event: BinlogEvent): Promise<void> | undefined {
+    const adding = add(rows.push(event));
+    return rows.unfinished ? pushRest(adding) : adding;
+  }
+
+  async function pushRest(adding: Promise<void> | undefined): Promise<void> {
+    if (adding) await adding;
+    while (rows.unfinished) {
+      const more = add(rows.more());
+      if (more) await more;
+    }
+  }
+
+  async function take(event: BinlogEvent): Promise<void> {
+    const fetching = deps.before(event);
+    if (fetching) await fetching;
+    const emitting = push(event);
+    if (emitting) await emitting;
   }
 
   async function takeAll(events: readonly Uint8Array[]): Promise<void> {
     for (const bytes of events) {
-      for (const event of eventsOf(decoder.decode(bytes))) {
-        const fetching = deps.before(event);
-        if (fetching) await fetching;
-        const emitting = push(event);
-        if (emitting) await emitting;
+      const decoded = decoder.decode(bytes);
+      if (decoded.kind === "transaction_payload") {
+        for await (const event of decoded.events) await take(event);
+        continue;
       }
+      const fetching = deps.before(decoded);
+      if (fetching) await fetching;
+      const emitting = push(decoded);
+      if (emitting) await emitting;
     }
   }
 

@@ -190,7 +190,7 @@ async function stream(
     return await pump({
       ...{ dump, rows, context },
       decoder: createBinlogDecoder({
-        payloadBytesMax: reader.eventBytesMax,
+        eventBytesMax: reader.eventBytesMax,
         checksum: dump.checksum,
       }),
       before: (event) => beforeRows(reader, rows, event, lineage, asking.connection),

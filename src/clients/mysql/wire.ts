@@ -10,7 +10,11 @@ export type WireOptions = {
   readonly clock: Clock;
   /** No message may be longer. */
   readonly messageBytesMax: number;
-  /** The socket is paused while so many bytes wait to be read; about one chunk may be more. */
+  /**
+   * The socket is paused while so many bytes wait to be read; about one chunk may be more, or the
+   * one message that is larger. It stays paused while somebody works on more than twice that, so
+   * that there is never a second large message.
+   */
   readonly bufferBytesMax: number;
   /** So long without a byte, while we read, is a dead peer. */
   readonly silentMs: number;
@@ -92,14 +96,17 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
 
   function take(): Uint8Array[] {
     const messages = arrived;
+    if (arrivedBytes <= options.bufferBytesMax * 2) resume();
     arrived = [];
     arrivedBytes = 0;
-    if (paused && !failure) {
-      paused = false;
-      lastHeard = clock.now();
-      socket.resume();
-    }
     return messages;
+  }
+
+  function resume() {
+    if (!paused || failure) return;
+    paused = false;
+    lastHeard = clock.now();
+    socket.resume();
   }
 
   socket.on("data", onData);
@@ -117,6 +124,7 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
       socket.write(Buffer.concat([header, command]));
     },
     async read() {
+      if (arrived.length === 0) resume();
       while (arrived.length === 0) {
         if (failure) throw failure;
         await new Promise<void>((resolve) => {
@@ -126,7 +134,7 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
       }
       return take();
     },
-    idle: () => arrived.length === 0,
+    idle: () => arrived.length === 0 && !paused,
     close() {
       fail(new DbusError("MYSQL_UNREACHABLE", `${where}: the stream was closed`));
     },

@@ -67,6 +67,18 @@ describe("wire", () => {
     wire.close();
   });
 
+  test("takes nothing more in while a message is worked on that is larger than it may hold", async () => {
+    const { socket } = fakeSocket();
+    const { wire } = wireOn(socket, 20);
+    socket.push(packet(1, "x".repeat(60)));
+    socket.push(packet(2, "y".repeat(60)));
+    await waitFor(() => socket.isPaused(), { what: "the pause" });
+    expect(texts(await wire.read())).toEqual(["x".repeat(60)]);
+    expect([socket.isPaused(), wire.idle()]).toEqual([true, false]);
+    expect(texts(await wire.read())).toEqual(["y".repeat(60)]);
+    wire.close();
+  });
+
   test("says what came before it says why it ended", async () => {
     const { socket } = fakeSocket();
     const { wire } = wireOn(socket);

@@ -23,8 +23,8 @@ import { parseRows, type RowsShape } from "./rows-event.ts";
 import { createTableCache } from "./table-cache.ts";
 
 export type BinlogDecoderOptions = {
-  /** The most that a compressed transaction may hold, in bytes; the default is 256 MiB. */
-  readonly payloadBytesMax?: number;
+  /** No event may come to more, compressed or not, in bytes; the default is 1 GiB. */
+  readonly eventBytesMax?: number;
   /**
    * What the server agreed to send, so that what comes before the format description is checked
    * too: a stream begins with a ROTATE. Unknown with a file, which begins with its format.
@@ -36,7 +36,8 @@ export type BinlogDecoder = {
   /**
    * Decodes one whole event, header to checksum. Keeps the format description and the table maps
    * between calls. Throws BINLOG_CHECKSUM, BINLOG_CORRUPT, BINLOG_EVENT_UNSUPPORTED, and
-   * MYSQL_EVENT_TOO_LARGE for a transaction payload beyond `payloadBytesMax`.
+   * MYSQL_EVENT_TOO_LARGE for a compressed event that comes to more than `eventBytesMax`; the events
+   * of a transaction payload throw while they are iterated.
    */
   decode(bytes: Uint8Array): BinlogEvent;
 };
@@ -59,7 +60,7 @@ const rowsShapes: Readonly<Record<number, RowsShape>> = {
 };
 
 export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogDecoder {
-  const payloadBytesMax = options.payloadBytesMax ?? 256 * 1024 * 1024;
+  const eventBytesMax = options.eventBytesMax ?? 1024 * 1024 * 1024;
   const tables = createTableCache();
   let format: FormatDescriptionEvent | undefined;
 
@@ -104,9 +105,11 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
     return b.length - 4;
   }
 
+  const inflate = (packed: Buffer) => inflateMariadb(packed, eventBytesMax);
+
   function decodeBody(c: Cursor, header: EventHeader): BinlogEvent {
     const rows = rowsShapes[header.type];
-    if (rows !== undefined) return parseRows(c, header, rows, tables.get);
+    if (rows !== undefined) return parseRows(c, header, rows, tables.get, inflate);
     switch (header.type) {
       case t.tableMap:
         return { kind: "table_map", header, map: tables.put(c, flavorOf(format)) };
@@ -116,9 +119,9 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
       case t.query:
         return parseQuery(c, header, (sql) => sql);
       case t.queryCompressed:
-        return parseQuery(c, header, inflateMariadb);
+        return parseQuery(c, header, inflate);
       case t.transactionPayload:
-        return unpackTransaction(c, header, payloadBytesMax, decodeNested);
+        return unpackTransaction(c, header, eventBytesMax, decodeNested);
       case t.rotate:
         if (!isFakeRotate(header)) tables.clear();
         return parseRotate(c, header, isFakeRotate(header));

@@ -130,11 +130,14 @@ export type AnnotateEvent = {
   readonly sql: string;
 };
 
-/** A whole transaction, compressed. Its events are decoded one by one while they are iterated. */
+/**
+ * A whole transaction, compressed. Its events are decoded one by one while they are iterated; a
+ * large one is unpacked meanwhile, and an event of it is valid only until the next is asked for.
+ */
 export type TransactionPayloadEvent = {
   readonly kind: "transaction_payload";
   readonly header: EventHeader;
-  readonly events: Iterable<BinlogEvent>;
+  readonly events: Iterable<BinlogEvent> | AsyncIterable<BinlogEvent>;
 };
 
 export type XaPrepareEvent = {
@@ -185,6 +188,6 @@ export type BinlogEvent =
 export type Flavor = "mysql" | "mariadb";
 
 /** The event itself, or those inside it when it is a transaction payload. */
-export function eventsOf(event: BinlogEvent): Iterable<BinlogEvent> {
+export function eventsOf(event: BinlogEvent): Iterable<BinlogEvent> | AsyncIterable<BinlogEvent> {
   return event.kind === "transaction_payload" ? event.events : [event];
 }

@@ -1,4 +1,5 @@
-import { zstdDecompressSync } from "node:zlib";
+import { Readable } from "node:stream";
+import { createZstdDecompress, zstdDecompressSync } from "node:zlib";
 import { DbusError } from "#src/errors.ts";
 import { type Cursor, corrupt, packedInt, take, uint32 } from "./bytes.ts";
 import type { BinlogEvent, EventHeader, TransactionPayloadEvent } from "./event.ts";
@@ -6,15 +7,24 @@ import type { BinlogEvent, EventHeader, TransactionPayloadEvent } from "./event.
 const field = { end: 0, size: 1, compression: 2, uncompressedSize: 3 };
 const compression = { zstd: 0, none: 255 };
 
+/** What is smaller is unpacked at once: a stream costs more than that. */
+const streamedBytesMin = 1 << 20;
+const streamChunkBytes = 1 << 18;
+const headerBytes = 19;
+
+/** Decodes one event out of a payload. */
+type DecodeNested = (event: Buffer, outer: EventHeader) => BinlogEvent;
+
 /**
  * TRANSACTION_PAYLOAD: a list of `type:packed length:packed value:packed` up to type 0, then the
- * events of the transaction, compressed as one. `bytesMax` bounds what they may come to.
+ * events of the transaction, compressed as one. What they come to is not bounded, and a large one
+ * is unpacked while its events are taken; none of these may be larger than `eventBytesMax`.
  */
 export function unpackTransaction(
   c: Cursor,
   header: EventHeader,
-  bytesMax: number,
-  decode: (event: Buffer, outer: EventHeader) => BinlogEvent,
+  eventBytesMax: number,
+  decode: DecodeNested,
 ): TransactionPayloadEvent {
   let packedSize = 0;
   let method = compression.none;
@@ -29,39 +39,103 @@ export function unpackTransaction(
   }
   const at = take(c, packedSize);
   const packed = c.bytes.subarray(at, at + packedSize);
-  const events = unpack(packed, method, size, bytesMax);
-  return { kind: "transaction_payload", header, events: { [Symbol.iterator]: each } };
+  if (method !== compression.none && method !== compression.zstd) {
+    throw new DbusError("BINLOG_EVENT_UNSUPPORTED", `compression ${method} is unknown`);
+  }
+  const isStreamed = method === compression.zstd && size >= streamedBytesMin;
+  const cut = (rest: Buffer) => cutEvents(rest, eventBytesMax, (event) => decode(event, header));
+  const events = isStreamed
+    ? streamed(packed, size, cut)
+    : atOnce(method === compression.none ? packed : decompress(packed, size), cut);
+  return { kind: "transaction_payload", header, events };
+}
 
-  function* each(): Generator<BinlogEvent> {
-    for (let start = 0; start < events.length; ) {
-      const length = start + 19 <= events.length ? uint32(events, start + 9) : 0;
-      if (length < 19 || start + length > events.length) {
-        throw corrupt("a transaction payload ends in the midst of an event");
-      }
-      yield decode(events.subarray(start, start + length), header);
-      start += length;
+type Cut = (bytes: Buffer) => Generator<BinlogEvent, Buffer>;
+
+/** The whole events at the head of `bytes`, and what is left behind them. */
+function* cutEvents(
+  bytes: Buffer,
+  eventBytesMax: number,
+  decode: (event: Buffer) => BinlogEvent,
+): Generator<BinlogEvent, Buffer> {
+  let start = 0;
+  while (start + headerBytes <= bytes.length) {
+    const length = uint32(bytes, start + 9);
+    if (length < headerBytes) throw corrupt("an event in a payload is smaller than its header");
+    if (length > eventBytesMax) {
+      const message = `an event in a compressed transaction has ${length} bytes`;
+      throw new DbusError("MYSQL_EVENT_TOO_LARGE", `${message}, more than ${eventBytesMax}`);
     }
+    if (start + length > bytes.length) break;
+    yield decode(bytes.subarray(start, start + length));
+    start += length;
+  }
+  return bytes.subarray(start);
+}
+
+function* atOnce(bytes: Buffer, cut: Cut): Generator<BinlogEvent> {
+  if ((yield* cut(bytes)).length > 0) throw torn();
+}
+
+/** The checksum of the packed bytes was right, so what is wrong now was written wrong. */
+async function* streamed(packed: Buffer, size: number, cut: Cut): AsyncGenerator<BinlogEvent> {
+  const pieces: Buffer[] = [];
+  let waiting = 0;
+  /** How many bytes there must be before there is another whole event. */
+  let wanted = headerBytes;
+  let total = 0;
+  for await (const piece of unpacking(packed)) {
+    pieces.push(piece);
+    waiting += piece.length;
+    total += piece.length;
+    if (total > size) throw otherLength();
+    if (waiting < wanted) continue;
+    const rest = yield* cut(joined(pieces, waiting));
+    pieces.length = 0;
+    pieces.push(rest);
+    waiting = rest.length;
+    wanted = rest.length < headerBytes ? headerBytes : uint32(rest, 9);
+  }
+  if (total !== size) throw otherLength();
+  if (waiting > 0) throw torn();
+}
+
+function joined(pieces: readonly Buffer[], bytes: number): Buffer {
+  const [only] = pieces;
+  return pieces.length === 1 && only ? only : Buffer.concat(pieces, bytes);
+}
+
+async function* unpacking(packed: Buffer): AsyncGenerator<Buffer> {
+  const stream = createZstdDecompress({ chunkSize: streamChunkBytes });
+  const source = Readable.from(slices(packed), { objectMode: true, highWaterMark: 1 });
+  source.on("error", (error) => stream.destroy(error));
+  source.pipe(stream);
+  try {
+    for await (const piece of stream) yield piece as Buffer;
+  } catch {
+    throw cannotDecompress();
+  } finally {
+    source.destroy();
+    stream.destroy();
   }
 }
 
-function unpack(packed: Buffer, method: number, size: number, bytesMax: number): Buffer {
-  if (method === compression.none) return packed;
-  if (method !== compression.zstd) {
-    throw new DbusError("BINLOG_EVENT_UNSUPPORTED", `compression ${method} is unknown`);
-  }
-  if (size > bytesMax) {
-    const message = `a compressed transaction holds ${size} bytes, more than ${bytesMax}`;
-    throw new DbusError("MYSQL_EVENT_TOO_LARGE", message);
-  }
-  const events = decompress(packed, size);
-  if (events.length !== size) throw corrupt("a compressed transaction has another length inside");
-  return events;
+function* slices(packed: Buffer): Generator<Buffer> {
+  const step = 1 << 16;
+  for (let at = 0; at < packed.length; at += step) yield packed.subarray(at, at + step);
 }
 
 function decompress(packed: Buffer, size: number): Buffer {
+  let events: Buffer;
   try {
-    return zstdDecompressSync(packed, { maxOutputLength: Math.max(1, size) });
+    events = zstdDecompressSync(packed, { maxOutputLength: Math.max(1, size) });
   } catch {
-    throw corrupt("a compressed transaction cannot be decompressed");
+    throw cannotDecompress();
   }
+  if (events.length !== size) throw otherLength();
+  return events;
 }
+
+const torn = () => corrupt("a transaction payload ends in the midst of an event");
+const otherLength = () => corrupt("a compressed transaction has another length inside");
+const cannotDecompress = () => corrupt("a compressed transaction cannot be decompressed");

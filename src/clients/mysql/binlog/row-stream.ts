@@ -1,3 +1,4 @@
+import { assert } from "#src/assert.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import type { Packet, RowChange, Table, Value } from "#src/flow/packet.ts";
 import { corrupt } from "./bytes.ts";
@@ -28,8 +29,12 @@ export type RowStreamOptions = {
  *     for (const inner of eventsOf(event)) {
  *       const table = stream.needs(inner);
  *       if (table) await fetch it, so that `schema` answers;
- *       const packets = stream.push(inner);
- *       if (packets.length > 0) await context.emitBatch(packets);
+ *       let packets = stream.push(inner);
+ *       for (;;) {
+ *         if (packets.length > 0) await context.emitBatch(packets);
+ *         if (!stream.unfinished) break;
+ *         packets = stream.more();
+ *       }
  *     }
  *     if nothing was emitted since: context.idle(stream.position());
  */
@@ -37,13 +42,19 @@ export type RowStream = {
   /** The table whose names `schema` must be able to give before `push` of the rows to come. */
   needs(event: BinlogEvent): { readonly db: string; readonly table: string } | null;
   /**
-   * The rows of the event, without those that the filter leaves out or `resume` skips. Throws
+   * The first rows of the event, without those that the filter leaves out or `resume` skips; as
+   * long as it is `unfinished`, `more` gives the next. An event may hold a million rows, and only
+   * a thousand of them, or a MiB and the row that makes it full, are in memory at once. Throws
    * SCHEMA_UNKNOWN, BINLOG_TYPE_UNSUPPORTED, BINLOG_TEXT_INVALID, BINLOG_CORRUPT,
    * BINLOG_EVENT_UNSUPPORTED (XA, rolled back rows), BINLOG_INCIDENT, MYSQL_BINLOG_FORMAT (changes
    * logged as statements), POSITION_LOST (there are fewer rows than `resume` skips), each with
    * file and offset. After a throw the stream is of no use any more.
    */
   push(event: BinlogEvent): Packet[];
+  /** Whether the event pushed last has more rows; they come before the next event. */
+  readonly unfinished: boolean;
+  /** The next rows of it. Throws as `push`. */
+  more(): Packet[];
   /**
    * Where reading goes on once everything pushed so far is settled; rows that were left out are
    * behind it too. `JSON.stringify` of it is a `MysqlPosition`.
@@ -61,15 +72,13 @@ export function createRowStream(options: RowStreamOptions): RowStream {
   const transactions = createTransactionTracker(options, cursor);
   const tables = createTableReaders(options.filter, options.schema);
   let timestamp = 0;
+  /** The event that has more rows than were read, and where it lies. */
+  let open: { readonly event: RowsEvent; readonly span: Span; rest: RowReading } | undefined;
 
   function push(event: BinlogEvent): Packet[] {
-    if (event.kind === "transaction_payload") {
-      const packets: Packet[] = [];
-      for (const inner of event.events) packets.push(...push(inner));
-      return packets;
-    }
-    const { header } = event;
-    const span = cursor.span(header);
+    assert(open === undefined, "an event was pushed before the rows of the last one were read");
+    assert(event.kind !== "transaction_payload", "the events of a payload are pushed one by one");
+    const span = cursor.span(event.header);
     let packets: Packet[] = [];
     try {
       if (event.kind === "rows") packets = rowsOf(event, span);
@@ -77,17 +86,43 @@ export function createRowStream(options: RowStreamOptions): RowStream {
     } catch (error) {
       throw placed(error, event, cursor.file(), span.start);
     }
+    if (open === undefined) pass(event, span);
+    return packets;
+  }
+
+  function more(): Packet[] {
+    if (open === undefined) return [];
+    const { event, span, rest } = open;
+    let packets: Packet[];
+    try {
+      packets = readRows(event, rest);
+    } catch (error) {
+      throw placed(error, event, cursor.file(), span.start);
+    }
+    if (rest.at < event.end) return packets;
+    open = undefined;
+    pass(event, span);
+    return packets;
+  }
+
+  function pass(event: BinlogEvent, span: Span): void {
+    const { header } = event;
     if (header.timestamp > 0) timestamp = header.timestamp;
     // The events of a payload stand at one place: it is left when the last of them has come.
     if (!header.nested || !transactions.isOpen()) cursor.pass(event, span);
-    return packets;
   }
 
   function rowsOf(event: RowsEvent, span: Span): Packet[] {
     const readers = tables.of(event.map);
     const txn = transactions.ofRows(event.header, span);
     if (readers.included) {
-      return readRows(event, readers, txn, [options.eventIdent, cursor.file(), span.start]);
+      const at = skipSettled(event, readers, txn);
+      if (at === event.end) return [];
+      const place = { ident: options.eventIdent, log: cursor.file(), pos: span.start };
+      const rest = { readers, txn, ...place, at };
+      const packets = readRows(event, rest);
+      if (rest.at < event.end) open = { event, span, rest };
+      return packets;
     }
     const count = countRows(event, readers);
     txn.rows += count;
@@ -98,6 +133,10 @@ export function createRowStream(options: RowStreamOptions): RowStream {
   return {
     needs: (event) => tables.needs(event),
     push,
+    get unfinished() {
+      return open !== undefined;
+    },
+    more,
     position: () => transactions.position(),
     progress: () => ({ file: cursor.file(), pos: cursor.pos(), timestamp }),
     inTransaction: () => transactions.isOpen(),
@@ -107,40 +146,57 @@ export function createRowStream(options: RowStreamOptions): RowStream {
 /** What a packet costs beside the bytes of its row: its objects, the shortest of rows included. */
 const packetBytes = 64;
 
-function readRows(
-  event: RowsEvent,
-  readers: TableReaders,
-  txn: OpenTransaction,
-  [ident, log, pos]: readonly [ident: string, log: string, pos: number],
-): Packet[] {
-  const { bytes, end, op } = event;
+/** Rows of one event that are read together at most: so many, or of so many bytes. */
+const chunkRows = 1_000;
+const chunkBytes = 1 << 20;
+
+/** How far an event is read, and what its packets share. */
+type RowReading = {
+  readonly readers: TableReaders;
+  readonly txn: OpenTransaction;
+  readonly ident: string;
+  readonly log: string;
+  readonly pos: number;
+  /** Where its next row begins. */
+  at: number;
+};
+
+/** Passes over rows that were settled before the restart; answers where the others begin. */
+function skipSettled(event: RowsEvent, readers: TableReaders, txn: OpenTransaction): number {
   let p = event.start;
   // With MINIMAL images INSERT INTO t VALUES () logs no byte, so that its rows cannot be counted.
-  if (p === end) {
+  if (p === event.end) {
     throw new DbusError("BINLOG_EVENT_UNSUPPORTED", "row images without a column cannot be read");
   }
-  while (txn.skip > 0 && p < end) {
+  while (txn.skip > 0 && p < event.end) {
     p = skipRow(event, readers, p);
     txn.rows++;
     txn.skip--;
   }
+  return p;
+}
+
+function readRows(event: RowsEvent, reading: RowReading): Packet[] {
+  const { bytes, op } = event;
+  const { readers, txn, ident, log, pos } = reading;
   const packets: Packet[] = [];
-  if (p === end) return packets;
   const table: Table = readers.table();
   const readBefore = readers.reader(event.presentBefore);
   const readAfter = readers.reader(event.presentAfter);
   const ts = event.header.timestamp;
+  let p = reading.at;
+  const full = Math.min(event.end, p + chunkBytes);
   const at: RowCursor = { at: p };
-  while (p < end) {
+  while (p < full && packets.length < chunkRows) {
     const from = p;
     let before: Value[] | undefined;
     let after: Value[] | undefined;
     if (op !== "I") {
-      before = readBefore(bytes, p, end, at);
+      before = readBefore(bytes, p, event.end, at);
       p = at.at;
     }
     if (op !== "D") {
-      after = readAfter(bytes, p, end, at);
+      after = readAfter(bytes, p, event.end, at);
       p = at.at;
     }
     if (p === from) throw corrupt("a row of no bytes");
@@ -159,6 +215,7 @@ function readRows(
     const position = new RowPosition(txn.start, txn.rows);
     packets.push({ ident, payload, position, bytes: p - from + packetBytes });
   }
+  reading.at = p;
   return packets;
 }
 

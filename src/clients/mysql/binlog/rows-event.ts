@@ -1,5 +1,4 @@
 import { type Cursor, copyOf, corrupt, packedInt, take, uint16, uint48 } from "./bytes.ts";
-import { inflateMariadb } from "./compressed.ts";
 import type { BinlogEvent, EventHeader } from "./event.ts";
 import type { TableMap } from "./table-map.ts";
 
@@ -23,6 +22,7 @@ export function parseRows(
   header: EventHeader,
   shape: RowsShape,
   tableOf: (tableId: number) => TableMap | undefined,
+  inflate: (packed: Buffer) => Buffer,
 ): BinlogEvent {
   const b = c.bytes;
   const tableId = uint48(b, take(c, 8));
@@ -40,7 +40,7 @@ export function parseRows(
   if (count !== map.columnCount) throw corrupt("rows have another column count than their table");
   const presentBefore = bitmap(c, count);
   const presentAfter = shape.op === "U" ? bitmap(c, count) : presentBefore;
-  const bytes = shape.compressed ? inflateMariadb(b.subarray(c.at, c.end)) : b;
+  const bytes = shape.compressed ? inflate(b.subarray(c.at, c.end)) : b;
   const start = shape.compressed ? 0 : c.at;
   const end = shape.compressed ? bytes.length : c.end;
   const { op } = shape;

@@ -5,11 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import { eventsOf } from "#src/clients/mysql/binlog/event.ts";
 import { openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
 import { createRowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import { DbusError } from "#src/errors.ts";
-import { eventBytes } from "../../../support/binlog-rows.ts";
+import { eventBytes, eventsAtOnce, rowsAtOnce } from "../../../support/binlog-rows.ts";
 
 const fixtures = join(import.meta.dir, "../../../fixtures/binlog");
 const shop = join(import.meta.dir, "../../../../etc/quickstart/shop.binlog");
@@ -18,7 +17,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 /** The rows of all events, as text; the events before `from` must be sound. */
 function rowsOf(events: readonly Uint8Array[]): string[] {
-  const decoder = createBinlogDecoder({ payloadBytesMax: 1_000_000 });
+  const decoder = createBinlogDecoder({ eventBytesMax: 1_000_000 });
   const stream = createRowStream({
     flavor: "mysql",
     lineage: "t",
@@ -29,8 +28,8 @@ function rowsOf(events: readonly Uint8Array[]): string[] {
   });
   const rows: string[] = [];
   for (const bytes of events) {
-    for (const event of eventsOf(decoder.decode(bytes))) {
-      for (const { payload } of stream.push(event)) rows.push(Bun.inspect(payload));
+    for (const event of eventsAtOnce(decoder.decode(bytes))) {
+      for (const { payload } of rowsAtOnce(stream, event)) rows.push(Bun.inspect(payload));
     }
   }
   return rows;

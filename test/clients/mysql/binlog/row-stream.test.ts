@@ -263,6 +263,24 @@ describe("resuming", () => {
     }
   });
 
+  test("an event of many rows is read a thousand at a time, each place as if it were whole", () => {
+    const s = script();
+    const rows = stream({ resume: { txn: `${uuid}:1`, rows: 3 } });
+    pushAll(rows, [s.gtid(1), s.query("BEGIN")]);
+    const many = s.rows(Array.from({ length: 2_503 }, (_, i) => i));
+    const parts = [rows.push(many)];
+    expect(() => rows.push(s.xid())).toThrow(expect.objectContaining({ code: "INVARIANT" }));
+    expect(rows.position().toJSON().rows).toBe(1_003);
+    while (rows.unfinished) parts.push(rows.more());
+    expect(parts.map(({ length }) => length)).toEqual([1_000, 1_000, 500]);
+    const packets = parts.flat();
+    const counts = packets.map(({ position }) => place(position).rows);
+    expect(counts).toEqual(Array.from({ length: 2_500 }, (_, i) => i + 4));
+    expect(values(packets)).toEqual(counts.map((rows) => rows - 1));
+    rows.push(s.xid());
+    expect(place(rows.position())).toMatchObject({ pos: s.pos(), txn: null, rows: 0 });
+  });
+
   test("without GTIDs goes by the very place of the transaction", () => {
     const s = script();
     const here = stream({ resume: { rows: 1 } });
