@@ -268,6 +268,7 @@ function contextOf(state: State, run: Run): InputContext {
       stats.lagBytes = bytes ?? null;
     },
     reportState(note) {
+      if (note !== null && stats.note === null) stats.interruptions++;
       stats.note = note;
     },
   };

@@ -92,6 +92,12 @@ function addInputs({ inputs }: Stat, add: Add): void {
     each((i) => i.inFlightBytes),
   );
   add(
+    "counter",
+    "input_interruptions_total",
+    "Times that the source was lost.",
+    each((i) => i.interruptions),
+  );
+  add(
     "gauge",
     "input_lag_seconds",
     "Behind the source, by time.",

@@ -31,6 +31,8 @@ export type InputStatus = {
   readonly state: "starting" | "running" | "paused" | "backoff" | "finished" | "failed" | "stopped";
   /** What the plugin says of itself, e.g. `reconnecting: …`. */
   readonly note: string | null;
+  /** How often the source was lost while it was read, since the start of the process. */
+  readonly interruptions: number;
   readonly packets: number;
   readonly bytes: number;
   readonly inFlight: number;

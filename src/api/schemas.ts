@@ -34,6 +34,7 @@ const inputStatus = z
     plugin: text,
     state: z.enum(["starting", "running", "paused", "backoff", "finished", "failed", "stopped"]),
     note: text.nullable(),
+    interruptions: number,
     packets: number,
     bytes: number,
     inFlight: number,

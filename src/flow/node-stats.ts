@@ -5,6 +5,8 @@
 export type InputStats = {
   state: "starting" | "running" | "paused" | "backoff" | "finished" | "failed" | "stopped";
   note: string | null;
+  /** How often the source was lost while it was read. */
+  interruptions: number;
   packets: number;
   bytes: number;
   lagSeconds: number | null;
@@ -37,6 +39,7 @@ export type UnroutedStats = { packets: number; readonly idents: Set<string> };
 export const createInputStats = (): InputStats => ({
   state: "starting",
   note: null,
+  interruptions: 0,
   packets: 0,
   bytes: 0,
   lagSeconds: null,

@@ -24,6 +24,7 @@ export const fakeStat: Stat = {
       inFlightBytes: 700,
       lagSeconds: 0.5,
       lagBytes: null,
+      interruptions: 0,
       lastError: null,
     },
   ],

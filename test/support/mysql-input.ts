@@ -1,5 +1,6 @@
 import type { RowChange, Value } from "#plugin";
 import { mysqlbinlogInput } from "#plugins/input/mysqlbinlog/mysqlbinlog-input.ts";
+import type { Clock } from "#src/clock.ts";
 import { type DbusError, toDbusError } from "#src/errors.ts";
 import type { Json } from "#src/flow/position.ts";
 import type { Log } from "#src/log.ts";
@@ -25,6 +26,7 @@ export type InputOptions = {
   readonly resume?: Json | undefined;
   readonly credit?: number;
   readonly stateDir?: string;
+  readonly clock?: Clock;
 };
 
 /** Runs a MysqlbinlogInput against a server, with a bus that keeps everything. */
@@ -44,6 +46,7 @@ export async function runInput(
   const fake = fakeInputContext({
     ...{ name: "in", ident: "shop", log: warningsInto(warnings) },
     stateDir: options.stateDir ?? "",
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.resume === undefined ? {} : { resume: { "0": options.resume } }),
     ...(options.credit === undefined ? {} : { credit: options.credit }),
   });

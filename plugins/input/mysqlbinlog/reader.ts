@@ -128,7 +128,8 @@ async function whereToStart(
   const plan = await planStart(questions, facts, wanted, reader.gtid, context.clock);
   const reason = plan.kind === "lost" ? plan.reason : reader.lost;
   if (reason === null && plan.kind === "dump") return plan.start;
-  return await heal(reader, context, questions, facts, wanted, reason ?? "");
+  const next = plan.kind === "lost" ? plan.next : undefined;
+  return await heal(reader, context, questions, facts, wanted, { reason: reason ?? "", next });
 }
 
 /** Goes on elsewhere, as the config says, after the gap is written down. */
@@ -138,12 +139,13 @@ async function heal(
   questions: MysqlConnection,
   facts: ServerFacts,
   wanted: MysqlPosition,
-  reason: string,
+  { reason, next }: { readonly reason: string; readonly next: MysqlPosition | undefined },
 ): Promise<DumpStart> {
   if (reader.onPositionLost === "fail") {
     throw new DbusError("POSITION_LOST", `${questions.where}: ${reason}`);
   }
-  const to = await startPosition(questions, facts, reader.onPositionLost);
+  const earliest = reader.onPositionLost === "earliest" ? next : undefined;
+  const to = earliest ?? (await startPosition(questions, facts, reader.onPositionLost));
   await context.gap({ from: wanted as Json, to: to as Json, reason });
   reader.position = to;
   reader.lost = null;

@@ -22,7 +22,12 @@ export type StartAt =
 /** How to ask the server for what follows a position, or why it no longer can give it. */
 export type StartPlan =
   | { readonly kind: "dump"; readonly start: DumpStart }
-  | { readonly kind: "lost"; readonly reason: string };
+  | {
+      readonly kind: "lost";
+      readonly reason: string;
+      /** Where what the server has written since then begins, when it lost the end of a file. */
+      readonly next?: MysqlPosition | undefined;
+    };
 
 /** The position that `start` means on this server now. */
 export async function startPosition(
@@ -45,8 +50,10 @@ export async function startPosition(
 
 /**
  * Compares a position with what the server still has, before it is asked: by GTID set where both
- * sides have one, else by file and offset, which mean nothing on another server. Raises
- * MYSQL_GTID_OFF for a position that has only a set on a server that has none.
+ * sides have one, else by file and offset, which mean nothing on another server. On the server that
+ * they come from they count with a set too: after a crash or a reset it gives out the same GTIDs
+ * once more, for other transactions. Raises MYSQL_GTID_OFF for a position that has only a set on a
+ * server that has none.
  */
 export async function planStart(
   connection: MysqlConnection,
@@ -57,6 +64,8 @@ export async function planStart(
 ): Promise<StartPlan> {
   if (gtid !== "off" && facts.gtidOn && hasGtid(facts, position)) {
     const set = position.gtid ?? "";
+    const anew = begunAnew(facts, await readBinlogFiles(connection), position);
+    if (anew) return anew;
     const reason =
       facts.flavor === "mysql"
         ? await lostTransactions(connection, set, clock)
@@ -68,7 +77,10 @@ export async function planStart(
     const message = `${connection.where}: the position is a GTID set, the server has gtid_mode OFF`;
     throw new DbusError("MYSQL_GTID_OFF", message);
   }
-  const reason = lostFile(facts, await readBinlogFiles(connection), position);
+  const files = await readBinlogFiles(connection);
+  const anew = begunAnew(facts, files, position);
+  if (anew) return anew;
+  const reason = lostFile(facts, files, position);
   if (reason) return { kind: "lost", reason };
   return { kind: "dump", start: { by: "file", file: position.file, pos: position.pos } };
 }
@@ -126,14 +138,49 @@ function lostFile(
   files: readonly BinlogFile[],
   position: MysqlPosition,
 ): string | undefined {
-  const { lineage, file, pos } = position;
+  const { lineage, file } = position;
   if (lineage !== "" && lineage !== facts.lineage) {
     return `file and offset are those of server ${lineage}, this is ${facts.lineage}`;
   }
-  const found = files.find((each) => each.name === file);
-  if (!found) return `${file} is not on the server any more, the oldest is ${files[0]?.name}`;
-  if (pos > found.bytes) return `${file} ends at ${found.bytes}, before offset ${pos}`;
-  return undefined;
+  const found = files.some((each) => each.name === file);
+  return found
+    ? undefined
+    : `${file} is not on the server any more, the oldest is ${files[0]?.name}`;
+}
+
+/**
+ * The server no longer has what was read from it: a crash cost it the end of a file that it had not
+ * synced, or its binlog was reset. What was read there may have been undone.
+ */
+function begunAnew(
+  facts: ServerFacts,
+  files: readonly BinlogFile[],
+  position: MysqlPosition,
+): StartPlan | undefined {
+  const { lineage, file, pos } = position;
+  if (file === "" || (lineage !== "" && lineage !== facts.lineage)) return undefined;
+  const at = files.findIndex((each) => each.name === file);
+  const found = files[at];
+  if (found === undefined) {
+    const newest = files.at(-1)?.name ?? "";
+    if (numberOf(file, newest) <= numberOf(newest, newest)) return undefined;
+    const reason = `${file} was read, but the newest file of the server is ${newest}: it was reset`;
+    return { kind: "lost", reason };
+  }
+  if (pos <= found.bytes) return undefined;
+  const reason =
+    `${file} ends at ${found.bytes}, before offset ${pos}: ` +
+    "the server lost or reset what was read from it";
+  // A server that starts begins a new file, so all that it has done since is behind the cut one.
+  const after = files[at + 1]?.name;
+  const rest = { lineage: facts.lineage, pos: 4, gtid: null, txn: null, rows: 0 };
+  return { kind: "lost", reason, next: after === undefined ? undefined : { ...rest, file: after } };
+}
+
+/** Which file of a series it is; 0 when it belongs to another series than `like`. */
+function numberOf(file: string, like: string): number {
+  const [, base, digits] = /^(.*)\.(\d+)$/.exec(file) ?? [];
+  return base !== undefined && like.startsWith(`${base}.`) ? Number(digits) : 0;
 }
 
 function oneLine(value: unknown): string {

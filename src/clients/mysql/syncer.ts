@@ -75,7 +75,15 @@ export async function startDump(
     wire.close();
     throw thrown;
   }
-  return dump(wire, where, checksum);
+  return dump(wire, where, checksum, options.serverId);
+}
+
+/** Of two readers with one id the server keeps the one that came last: say which one this is. */
+function yielded(error: DbusError, where: string, serverId: number): DbusError {
+  if (error.code !== "MYSQL_SERVER_ID_CLASH") return error;
+  const message = `${where}: another reader came with serverId ${serverId}, so this one yields`;
+  const said = error.message.replace(`${where}: `, "");
+  return new DbusError(error.code, `${message} (${said})`, { cause: error });
 }
 
 /** The byte of the protocol and what the header of the event behind it says. */
@@ -145,13 +153,15 @@ function startCommand(options: DumpOptions): Uint8Array {
   return gtidDumpCommand(serverId, start.set);
 }
 
-function dump(wire: Wire, where: string, checksum: ChecksumAlgorithm): Dump {
+function dump(wire: Wire, where: string, checksum: ChecksumAlgorithm, serverId: number): Dump {
   let ended: DbusError | undefined;
 
   function endOf(message: Uint8Array): DbusError {
     const head = message[0];
     // With a session set up an error has its SQL state: else it is an event whose head is wrong.
-    if (head === errHead && message[3] === 0x23) return dumpError(readServerError(message), where);
+    if (head === errHead && message[3] === 0x23) {
+      return yielded(dumpError(readServerError(message), where), where, serverId);
+    }
     if (head === eofHead && message.length < 9) {
       return new DbusError("MYSQL_UNREACHABLE", `${where}: the server ended the binlog stream`);
     }

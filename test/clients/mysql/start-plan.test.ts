@@ -62,6 +62,32 @@ describe("where to start", () => {
     expect(await reason({ lineage: "" })).toBe("not lost");
   });
 
+  test("a server that lost the end of a file, or began anew, is noticed with GTIDs too", async () => {
+    const set = "u1:1-5";
+    expect(await planOn(facts, { gtid: set, file: "b.000005", pos: 1001 })).toEqual({
+      kind: "lost",
+      reason: expect.stringContaining("ends at 1000, before offset 1001"),
+      next: expect.objectContaining({ file: "b.000006", pos: 4, gtid: null, lineage: "u1" }),
+    });
+    expect(await planOn(facts, { gtid: set, file: "b.000006", pos: 501 })).toMatchObject({
+      kind: "lost",
+      next: undefined,
+    });
+    expect(await planOn(facts, { gtid: set, file: "b.000007" })).toMatchObject({
+      kind: "lost",
+      reason: expect.stringContaining("it was reset"),
+    });
+    // Purged, of another series, of another server, or by a set alone: the sets decide.
+    for (const at of [
+      { file: "b.000004" },
+      { file: "c.000009" },
+      { file: "b.000009", lineage: "another" },
+      { file: "" },
+    ]) {
+      expect((await planOn(facts, { gtid: set, ...at })).kind).toBe("dump");
+    }
+  });
+
   test("purged and missing transactions are lost", async () => {
     expect(await planOn(facts, { gtid: "u1:1-5" }, { purged: "u1:6" })).toMatchObject({
       kind: "lost",

@@ -1,5 +1,5 @@
 import type { BinlogEvent, EventHeader } from "./event.ts";
-import { eventFlag } from "./event-type.ts";
+import { eventFlag, eventType as t } from "./event-type.ts";
 
 /** Where an event lies in its file, in bytes that do not wrap at 2^32. */
 export type Span = { readonly start: number; readonly end: number };
@@ -17,9 +17,22 @@ export type LogCursor = {
 
 const wrap = 4_294_967_296;
 
-export function createLogCursor(startFile: string, startPos: number): LogCursor {
+/** What every file begins with, and a stream may too although it goes on further behind. */
+const headEvents = new Set<number>([
+  ...[t.formatDescription, t.previousGtids, t.gtidList, t.binlogCheckpoint, t.startEncryption],
+]);
+
+/**
+ * `known` tells that the start is a place on this very server. A stream by GTID begins with the
+ * head of a file all the same, and does not send what stands before the place: it is no step back.
+ */
+export function createLogCursor(startFile: string, startPos: number, known = true): LogCursor {
   let file = startFile;
   let pos = startPos;
+
+  function reached(): number {
+    return known && file === startFile ? Math.max(pos, startPos) : pos;
+  }
 
   /**
    * The header has the lower 32 bits of the end. A gap before the event is what the server passed
@@ -27,9 +40,9 @@ export function createLogCursor(startFile: string, startPos: number): LogCursor 
    */
   function span(header: EventHeader): Span {
     if (header.logPos === 0 || (header.flags & eventFlag.artificial) !== 0) {
-      return { start: pos, end: pos };
+      return { start: reached(), end: reached() };
     }
-    const next = pos + header.size;
+    const next = (headEvents.has(header.type) ? pos : reached()) + header.size;
     const gap = (((header.logPos - next) % wrap) + wrap) % wrap;
     const end = gap < wrap / 2 ? next + gap : next;
     return { start: end - header.size, end };
@@ -53,5 +66,5 @@ export function createLogCursor(startFile: string, startPos: number): LogCursor 
     }
   }
 
-  return { file: () => file, pos: () => pos, span, pass };
+  return { file: () => file, pos: reached, span, pass };
 }

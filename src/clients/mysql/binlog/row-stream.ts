@@ -68,7 +68,9 @@ export type RowStream = {
 
 export function createRowStream(options: RowStreamOptions): RowStream {
   const { resume } = options;
-  const cursor = createLogCursor(resume?.file ?? "", resume?.pos ?? 4);
+  const { lineage = "" } = resume ?? {};
+  const known = lineage === "" || lineage === options.lineage;
+  const cursor = createLogCursor(resume?.file ?? "", resume?.pos ?? 4, known);
   const transactions = createTransactionTracker(options, cursor);
   const tables = createTableReaders(options.filter, options.schema);
   let timestamp = 0;
