@@ -1,13 +1,14 @@
 import type { Ref } from "#src/actor/actor.ts";
 import type { NodeStatus } from "#src/actor/supervisor.ts";
 import type { System } from "#src/actor/system.ts";
-import type { ActorStatus, AdminPort, CheckpointView, Stat } from "#src/api/port.ts";
+import type { ActorStatus, AdminPort, CheckpointView, Stat, StuckHead } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { Config } from "#src/config/config.ts";
 import { insecureParts } from "#src/config/insecure.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import type { Json } from "#src/flow/position.ts";
+import { edgeName, type Stuck, stuckHeads } from "#src/flow/stuck-head.ts";
 import type { State } from "#src/state/state.ts";
 import type { EngineMessage } from "./engine-actor.ts";
 import { ask, type RedriveMessage, type Redriven } from "./protocol.ts";
@@ -112,7 +113,7 @@ function find(node: ActorStatus, path: string): ActorStatus | undefined {
 }
 
 function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs: number): Stat {
-  const { wiring, state, version } = deps;
+  const { config, wiring, state, version } = deps;
   const actor = (path: string) => {
     const found = find(tree, path);
     return { state: found?.state ?? "stopped", lastError: found?.lastError ?? null };
@@ -129,6 +130,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
       lagSeconds: lagSeconds(stats.lagSeconds, partitions.heldMs),
       inFlight: partitions.inFlight,
       inFlightBytes: partitions.inFlightBytes,
+      stuck: stuckHeads(partitions, wiring.edges, config.bus.stuckHeadMs).map(stuckView),
       lastError,
     };
   });
@@ -158,6 +160,11 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     deadLetters: state.deadLetters.count(),
     gaps: state.gaps.count(),
   };
+}
+
+function stuckView({ partition, seq, position, heldMs, edges }: Stuck): StuckHead {
+  const at = edges.map(edgeName);
+  return { partition: partition.name, ticket: seq, position: JSON.stringify(position), heldMs, at };
 }
 
 /** What was read is not delivered yet: an output that hangs is a lag as well. */

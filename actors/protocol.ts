@@ -65,6 +65,9 @@ export type CheckpointMessage =
   /** Commit now; replies when it is durable. */
   | { readonly kind: "commit"; readonly reply: Reply<void> };
 
+/** Time to look for packets that hold up a checkpoint. */
+export type StuckHeadMessage = { readonly kind: "look" };
+
 /** Packets that an operator sends again to the node that refused them. */
 export type RedriveMessage =
   | Settled

@@ -14,6 +14,7 @@ import { inputActor } from "./input-actor.ts";
 import { outputActor } from "./output-actor.ts";
 import { redriveActor } from "./redrive-actor.ts";
 import { routerActor } from "./router-actor.ts";
+import { stuckHeadActor } from "./stuck-head-actor.ts";
 import type { FilterNode, InputNode, OutputNode, Wiring } from "./wiring.ts";
 
 export type TreeDeps = {
@@ -42,6 +43,7 @@ export type TreeDeps = {
  *   │   ├── filters (one_for_one)
  *   │   ├── router
  *   │   └── inputs (one_for_one)
+ *   ├── stuck-heads    raises an alarm for a packet that holds up a checkpoint
  *   ├── redrive        dead letters on their way back
  *   ├── commands       what an operator asks for, one at a time
  *   └── api            the admin API
@@ -65,7 +67,10 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
   return supervisor("engine", {
     strategy: "rest_for_one",
     why: "without checkpoints nothing may run; without the API everything else goes on",
-    children: [checkpoint(deps), pipeline, redrive(deps), commands(deps), api(deps)],
+    children: [
+      ...[checkpoint(deps), pipeline, stuckHeads(deps)],
+      ...[redrive(deps), commands(deps), api(deps)],
+    ],
   });
 }
 
@@ -167,6 +172,12 @@ function checkpoint({ wiring, state, config, log }: TreeDeps): WorkerSpec {
     log,
   };
   return worker("checkpoint", behaviour(checkpointActor, own));
+}
+
+function stuckHeads({ wiring, config, log }: TreeDeps): WorkerSpec {
+  const inputs = wiring.inputs.map(({ partitions }) => partitions);
+  const own = { inputs, edges: wiring.edges, afterMs: config.bus.stuckHeadMs, log };
+  return worker("stuck-heads", behaviour(stuckHeadActor, own));
 }
 
 function redrive({ wiring, state }: TreeDeps): WorkerSpec {

@@ -63,6 +63,8 @@ export type Wiring = {
     readonly edges: readonly Edge[];
     readonly partitions: PartitionSet;
   };
+  /** Every edge of the graph, from the inputs on. */
+  readonly edges: readonly Edge[];
   readonly unrouted: UnroutedStats;
   readonly graph: readonly { readonly from: string; readonly to: string }[];
 };
@@ -162,7 +164,12 @@ export function wire({ config, epoch, clock, log }: WiringOptions): Wiring {
     edges: redriveRoutes.map(({ target }) => target),
     partitions: partitionSet("redrive", "redrive"),
   };
-  return { inputs, filters, outputs, router, redrive, unrouted, graph };
+  const edges = [
+    ...inputs.map(({ edge }) => edge),
+    ...router.outlet.edges,
+    ...filters.flatMap(({ outlet }) => outlet.edges),
+  ];
+  return { inputs, filters, outputs, router, redrive, edges, unrouted, graph };
 }
 
 /** Ties the refs to the actors of a system, before it starts. */

@@ -274,6 +274,13 @@ const table = {
     summary: "not everything was acked before the stop's deadline",
     remedy: "nothing: what was not acked is read again at the next start",
   },
+  HEAD_STUCK: {
+    kind: "retry",
+    summary: "one packet has held up the checkpoint of its input for long",
+    remedy:
+      "see in dbc status what the named output or filter waits for; nothing is lost meanwhile, " +
+      "and the checkpoint goes on once it has settled the packet",
+  },
   ACTOR_INTENSITY: {
     kind: "fatal",
     summary: "an actor failed more often than its supervisor allows",

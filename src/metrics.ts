@@ -109,6 +109,12 @@ function addInputs({ inputs }: Stat, add: Add): void {
     "Behind the source, by bytes.",
     each((i) => i.lagBytes),
   );
+  add(
+    "gauge",
+    "input_stuck_seconds",
+    "How long one packet has held up a checkpoint, once that is an alarm; else 0.",
+    each((i) => Math.max(0, ...i.stuck.map(({ heldMs }) => heldMs / 1000))),
+  );
 }
 
 function addStages({ filters, outputs }: Stat, add: Add): void {

@@ -23,6 +23,18 @@ export type ActorStatus = {
   readonly children: readonly ActorStatus[];
 };
 
+/** A packet that holds up a checkpoint for longer than `bus.stuckHeadMs`. */
+export type StuckHead = {
+  readonly partition: string;
+  /** The number of the packet in its partition since the start of the process, from 0. */
+  readonly ticket: number;
+  /** Its position as JSON text. */
+  readonly position: string;
+  readonly heldMs: number;
+  /** The edges whose receivers have not settled it, e.g. `router -> warehouse`. */
+  readonly at: readonly string[];
+};
+
 export type InputStatus = {
   readonly name: string;
   readonly resource: string;
@@ -39,6 +51,8 @@ export type InputStatus = {
   readonly inFlightBytes: number;
   readonly lagSeconds: number | null;
   readonly lagBytes: number | null;
+  /** One for each partition that hangs; empty while all is well. */
+  readonly stuck: readonly StuckHead[];
   readonly lastError: ActorStatus["lastError"];
 };
 

@@ -26,6 +26,16 @@ export const actorSchema: z.ZodType<ActorStatus> = z
   })
   .meta({ id: "Actor" });
 
+const stuckHead = z
+  .object({
+    partition: text,
+    ticket: number,
+    position: text.describe("JSON text."),
+    heldMs: number,
+    at: z.array(text).describe("The edges whose receivers have not settled it."),
+  })
+  .meta({ id: "StuckHead" });
+
 const inputStatus = z
   .object({
     name: text,
@@ -41,6 +51,7 @@ const inputStatus = z
     inFlightBytes: number,
     lagSeconds: number.nullable(),
     lagBytes: number.nullable(),
+    stuck: z.array(stuckHead).describe("Packets that hold up a checkpoint for long."),
     lastError,
   })
   .meta({ id: "InputStatus" });

@@ -48,6 +48,8 @@ export type BusConfig = {
   readonly checkpointIntervalMs: number;
   /** How long a stop waits for what is in flight. */
   readonly stopDeadlineMs: number;
+  /** A packet that holds up a checkpoint for so long raises an alarm. */
+  readonly stuckHeadMs: number;
   /** What happens when every input has come to its end. */
   readonly onFinished: "stay" | "exit";
 };

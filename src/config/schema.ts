@@ -53,6 +53,12 @@ export const busSchema = z
       .default(1000)
       .describe("How often checkpoints are committed."),
     stopDeadlineMs: millis("How long a stop waits for what is in flight.").default(10_000),
+    stuckHeadMs: z
+      .int()
+      .min(100)
+      .max(86_400_000)
+      .default(60_000)
+      .describe("How long one packet may hold up a checkpoint before an alarm names it."),
     onFinished: z
       .enum(["stay", "exit"])
       .default("stay")

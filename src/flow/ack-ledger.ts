@@ -25,6 +25,8 @@ export type AckLedger = {
   readonly inFlightBytes: number;
   /** Packets admitted since the start. */
   readonly admitted: number;
+  /** The oldest packet in flight: all that was admitted after it waits for it. */
+  oldest(): { readonly seq: number; readonly position: Position } | undefined;
   /** How many of `packets[from..]` fit the window now. */
   fits(packets: readonly Packet[], from: number): number;
   /** Admits `packets[from..to)`, each with one copy; answers the first sequence number. */
@@ -111,6 +113,11 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
     },
     get admitted() {
       return next;
+    },
+    oldest() {
+      return head === next
+        ? undefined
+        : { seq: head, position: positions[head & mask] as Position };
     },
     fits(packets, from) {
       const end = Math.min(packets.length, from + window.packets - (next - head));

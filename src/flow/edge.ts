@@ -42,6 +42,8 @@ export type Edge = EdgeRef & {
     seqs?: readonly number[],
   ): void;
   flush(partition: Partition): void;
+  /** Whether the receiver has a copy of that packet, or is to get it, and has not settled it. */
+  holds(partition: Partition, seq: number): boolean;
   /** Takes the credit back and settles the copies in the ledger. */
   settled(message: Settled): void;
   /** The receiver's incarnation has changed: everything unsettled goes out again, in order. */
@@ -156,6 +158,11 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       const bytes = chargeOf(staged, 0, staged.length);
       dispatch(lane, staged, stagedSeqs[0] as number, stagedSeqs, bytes);
     },
+    holds(partition, seq) {
+      const lane = lanes.get(partition.lane);
+      if (!lane) return false;
+      return lane.stagedSeqs.includes(seq) || [...lane.unsettled].some((one) => keeps(one, seq));
+    },
     settled({ delivery, from: begin, to: end, outcome }) {
       const { partition, packets, first, seqs } = delivery;
       const { credit, unsettled } = laneOf(partition);
@@ -192,6 +199,11 @@ function markSettled(delivery: Delivery, begin: number, end: number): void {
   }
   delivery.open -= end - begin;
   assert(delivery.open >= 0, "a packet was settled twice on one edge");
+}
+
+function keeps(delivery: Delivery, seq: number): boolean {
+  if (delivery.open === 0) return false;
+  return delivery.packets.some((_, i) => seqOf(delivery, i) === seq && !delivery.done?.[i]);
 }
 
 /** What is left of a delivery, as packets with their sequence numbers; nothing is left of it then. */

@@ -14,6 +14,8 @@ export type PartitionSet = {
   readonly inFlightBytes: number;
   /** How long the oldest packet in flight is known to wait, in ms; 0 when there is none. */
   readonly heldMs: number;
+  /** The oldest packet in flight of each partition, and how long it is known to have been that. */
+  heads(): readonly Head[];
   get(name: string): Partition;
   all(): Iterable<Partition>;
   /** Reads the stored positions; called before each run, the newest watermark wins over them. */
@@ -29,6 +31,14 @@ export type PartitionSet = {
   drained(ms: number): Promise<boolean>;
   /** Called whenever a ledger has made room; set by whoever waits for it. */
   onRoom: () => void;
+};
+
+/** The oldest packet in flight of a partition. Its checkpoint waits for it. */
+export type Head = {
+  readonly partition: Partition;
+  readonly seq: number;
+  readonly position: Position;
+  readonly heldMs: number;
 };
 
 export type PartitionSetOptions = {
@@ -63,17 +73,22 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
   }
 
   /** Looks at the ledgers, so that nothing has to be noted for each packet. */
-  function observe(): number {
+  function observe(): Head[] {
     const now = options.now();
-    let held = 0;
-    for (const { name, ledger } of partitions.values()) {
-      const seq = ledger.admitted - ledger.inFlight;
+    const heads: Head[] = [];
+    for (const partition of partitions.values()) {
+      const { name } = partition;
+      const found = partition.ledger.oldest();
+      if (!found) {
+        oldest.delete(name);
+        continue;
+      }
       const before = oldest.get(name);
-      if (ledger.inFlight === 0) oldest.delete(name);
-      else if (before?.seq === seq) held = Math.max(held, now - before.since);
-      else oldest.set(name, { seq, since: now });
+      const since = before?.seq === found.seq ? before.since : now;
+      if (before?.seq !== found.seq) oldest.set(name, { seq: found.seq, since });
+      heads.push({ partition, ...found, heldMs: now - since });
     }
-    return held;
+    return heads;
   }
 
   const set: PartitionSet = {
@@ -88,8 +103,9 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       return sum((ledger) => ledger.inFlightBytes);
     },
     get heldMs() {
-      return observe();
+      return Math.max(0, ...observe().map(({ heldMs }) => heldMs));
     },
+    heads: observe,
     get(name) {
       const found = partitions.get(name);
       if (found) return found;

@@ -82,6 +82,7 @@ test("every actor can be looked at: where it is, how it is, what waits and what 
     "engine/pipeline/router",
     "engine/pipeline/inputs",
     "engine/pipeline/inputs/in.in",
+    "engine/stuck-heads",
     "engine/redrive",
     "engine/commands",
     "engine/api",

@@ -25,6 +25,7 @@ export const fakeStat: Stat = {
       lagSeconds: 0.5,
       lagBytes: null,
       interruptions: 0,
+      stuck: [],
       lastError: null,
     },
   ],

@@ -31,6 +31,7 @@ test("a config of few lines gets every default", async () => {
       onUnrouted: "drop",
       checkpointIntervalMs: 1000,
       stopDeadlineMs: 10_000,
+      stuckHeadMs: 60_000,
       onFinished: "stay",
     },
     state: { dir: "./data" },

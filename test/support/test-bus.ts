@@ -83,6 +83,7 @@ export const defaultBus: BusConfig = {
   onUnrouted: "drop",
   checkpointIntervalMs: 50,
   stopDeadlineMs: 1_000,
+  stuckHeadMs: 60_000,
   onFinished: "stay",
 };
 

@@ -115,6 +115,12 @@ function notesText(stat: Stat): string {
     const { lastError } = one;
     if (lastError) lines.push(`${one.name}: last error ${lastError.code}: ${lastError.message}`);
   }
+  for (const { name, stuck } of stat.inputs) {
+    for (const { position, heldMs, at } of stuck) {
+      const where = at.length === 0 ? "nowhere: a bug" : at.join(", ");
+      lines.push(`${name}: stuck for ${durationText(heldMs)} behind ${position}, at ${where}`);
+    }
+  }
   if (stat.unrouted.packets > 0) {
     const idents = stat.unrouted.idents.slice(0, 10).join(", ");
     lines.push(`${stat.unrouted.packets} packets matched nothing, from: ${idents}`);
