@@ -321,6 +321,47 @@ const table = {
     summary: "the request is not valid",
     remedy: "the OpenAPI document at /api/v1/openapi.json says what is",
   },
+  // ZooKeeper.
+  ZOOKEEPER_UNREACHABLE: {
+    kind: "retry",
+    summary: "no ZooKeeper server of the list answers",
+    remedy: "check the hosts and ports, and that a majority of the servers runs",
+  },
+  ZOOKEEPER_CONNECTION_LOST: {
+    kind: "retry",
+    summary: "the connection to ZooKeeper was lost before it answered a request",
+    remedy: "nothing: what was written is read before it is tried again",
+  },
+  ZOOKEEPER_SESSION_EXPIRED: {
+    kind: "fence",
+    summary: "the session with ZooKeeper has expired, and with it all that it held",
+    remedy: "nothing: the process joins anew; raise the session timeout if it happens often",
+  },
+  ZOOKEEPER_CONDITION: {
+    kind: "retry",
+    summary: "a node of ZooKeeper is not as the request expected it",
+    remedy: "nothing: the state is read anew; somebody else has changed it meanwhile",
+  },
+  ZOOKEEPER_DENIED: {
+    kind: "fatal",
+    summary: "ZooKeeper does not let these credentials do that",
+    remedy: "check the digest user and password, and the ACLs of the nodes",
+  },
+  ZOOKEEPER_TLS: {
+    kind: "fatal",
+    summary: "no trusted TLS connection to ZooKeeper",
+    remedy: "name the CA of the servers, and that their certificates name their hosts",
+  },
+  ZOOKEEPER_PROTOCOL: {
+    kind: "retry",
+    summary: "ZooKeeper sent what the protocol does not allow",
+    remedy: "nothing: a new connection is made; is it ZooKeeper 3.5 or newer at that port?",
+  },
+  ZOOKEEPER_REQUEST_FAILED: {
+    kind: "retry",
+    summary: "ZooKeeper refused a request",
+    remedy: "see the reason; look at the log of the server",
+  },
   // Kafka.
   KAFKA_UNREACHABLE: {
     kind: "retry",

@@ -20,4 +20,10 @@ export {
   useServices,
   useStarted,
 } from "./use-services.ts";
-export { startZookeeper, type ZookeeperOptions, type ZookeeperService } from "./zookeeper.ts";
+export {
+  startZookeeper,
+  startZookeeperEnsemble,
+  type ZookeeperEnsemble,
+  type ZookeeperOptions,
+  type ZookeeperService,
+} from "./zookeeper.ts";

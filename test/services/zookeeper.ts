@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { mavenLibs } from "./maven.ts";
 import { freePort } from "./port.ts";
@@ -21,6 +22,8 @@ export type ZookeeperOptions = {
   /** Sessions may be 2 to 20 ticks long; 500 ms unless told. */
   readonly tickMs?: number;
   readonly properties?: Readonly<Record<string, string>>;
+  /** Its number among the servers of an ensemble, which `properties` name. */
+  readonly id?: number;
 };
 
 /** Starts one ZooKeeper 3.9 server. */
@@ -34,6 +37,8 @@ export async function startZookeeper(options: ZookeeperOptions = {}): Promise<Zo
   const run = await runDir("zookeeper");
   const port = await freePort();
   await mkdir(join(run, "data"));
+  const { id } = options;
+  if (id !== undefined) await Bun.write(join(run, "data", "myid"), `${id}\n`);
   const properties = {
     tickTime: String(options.tickMs ?? 500),
     dataDir: join(run, "data"),
@@ -52,7 +57,11 @@ export async function startZookeeper(options: ZookeeperOptions = {}): Promise<Zo
     argv: [java, "-Xmx128m", "-XX:+UseSerialGC", "-cp", join(libs, "*"), main, config],
     cwd: run,
     logFile: join(run, "server.log"),
-    ready: async () => (await ask(port, Buffer.from("ruok"), 4)).toString() === "imok",
+    // Alone it serves as soon as it runs; one of several when they have a leader.
+    ready: async () =>
+      id === undefined
+        ? (await ask(port, Buffer.from("ruok"), 4)).toString() === "imok"
+        : (await roleOf({ port })) !== "none",
   });
   return {
     connect: `127.0.0.1:${port}`,
@@ -70,4 +79,67 @@ export async function startZookeeper(options: ZookeeperOptions = {}): Promise<Zo
       await server.start();
     },
   };
+}
+
+export type ZookeeperEnsemble = {
+  /** `host:port` of every server, as clients are told. */
+  readonly connect: string;
+  readonly servers: readonly (ZookeeperService & { readonly role: () => Promise<ZookeeperRole> })[];
+  stop(): Promise<void>;
+};
+
+export type ZookeeperRole = "leader" | "follower" | "none";
+
+/** Starts three servers that elect a leader among them; ready when they have one. */
+export async function startZookeeperEnsemble(
+  options: ZookeeperOptions = {},
+): Promise<ZookeeperEnsemble> {
+  const ids = [1, 2, 3];
+  const peers = await Promise.all(ids.map(async () => [await freePort(), await freePort()]));
+  const lines = ids.map((id, i) => [`server.${id}`, `127.0.0.1:${peers[i]?.join(":")}`] as const);
+  const properties = { initLimit: "20", syncLimit: "4", ...Object.fromEntries(lines) };
+  const started = await Promise.all(
+    ids.map((id) =>
+      startZookeeper({
+        ...options,
+        id,
+        properties: { ...properties, ...options.properties },
+      }),
+    ),
+  );
+  const servers = started.map((server) => ({ ...methodsOf(server), role: () => roleOf(server) }));
+  return {
+    connect: started.map(({ connect }) => connect).join(","),
+    servers,
+    stop: async () => void (await Promise.all(started.map((server) => server.stop()))),
+  };
+}
+
+/** A copy would freeze the pid, which changes with each start. */
+function methodsOf(server: ZookeeperService): ZookeeperService {
+  return {
+    ...server,
+    get pid() {
+      return server.pid;
+    },
+  };
+}
+
+async function roleOf({ port }: { readonly port: number }): Promise<ZookeeperRole> {
+  const said = await wholeAnswer(port, "srvr").catch(() => "");
+  return (/^Mode: (leader|follower)$/m.exec(said)?.[1] as ZookeeperRole | undefined) ?? "none";
+}
+
+/** What a server says to one of its four-letter words before it closes the connection. */
+function wholeAnswer(port: number, word: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port }, () => void socket.write(word));
+    let said = "";
+    socket.setTimeout(1_000, () => socket.destroy(new Error("no answer")));
+    socket.on("data", (chunk) => {
+      said += chunk;
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(said));
+  });
 }

@@ -4,7 +4,8 @@ import type { Protocol, RequestPattern } from "./toxic.ts";
 /** A request as it passes, with what a pattern can ask about it. */
 export type RequestSeen =
   | { readonly protocol: "kafka"; readonly apiKey: number }
-  | { readonly protocol: "mysql"; readonly command: number; readonly text: string };
+  | { readonly protocol: "mysql"; readonly command: number; readonly text: string }
+  | { readonly protocol: "zookeeper"; readonly zkOpcode: number };
 
 /** What becomes of a reply that is swallowed. */
 export type Swallow = {
@@ -33,6 +34,7 @@ export function conversation(
 ): Conversation {
   if (protocol === "kafka") return kafkaConversation(onRequest, advertise);
   if (protocol === "mysql") return mysqlConversation(onRequest);
+  if (protocol === "zookeeper") return zookeeperConversation(onRequest);
   const all = (chunk: Buffer) => ({ pass: [chunk], lost: false });
   return { fromClient: all, fromServer: all };
 }
@@ -40,6 +42,9 @@ export function conversation(
 export function matches(pattern: RequestPattern, request: RequestSeen): boolean {
   if ("apiKey" in pattern) {
     return request.protocol === "kafka" && request.apiKey === pattern.apiKey;
+  }
+  if ("zkOpcode" in pattern) {
+    return request.protocol === "zookeeper" && request.zkOpcode === pattern.zkOpcode;
   }
   if (request.protocol !== "mysql" || request.command !== pattern.command) return false;
   return pattern.text === undefined || pattern.text.test(request.text);
@@ -134,5 +139,53 @@ function mysqlConversation(onRequest: OnRequest): Conversation {
       told = true;
       return { pass: [], lost: swallow.cut };
     },
+  };
+}
+
+/**
+ * Both ways a frame is its length as int32 and so many bytes. The first of each way is the
+ * handshake; then a request begins with its id and its opcode, a reply with the id, all int32. An
+ * event of a watch comes under the id -1, unasked: it is matched as opcode 0 (`ZooDefs.OpCode`).
+ */
+function zookeeperConversation(onRequest: OnRequest): Conversation {
+  const swallowing = new Map<number, Swallow>();
+  const seen = { client: false, server: false };
+  let current: Swallow | undefined;
+  let lost = false;
+  const requests = frameReader({
+    headBytes: () => 12,
+    open(head) {
+      const bytes = 4 + head.readInt32BE(0);
+      if (!seen.client) {
+        seen.client = true;
+        return { bytes, pass: true };
+      }
+      const swallow = onRequest({ protocol: "zookeeper", zkOpcode: head.readInt32BE(8) });
+      if (swallow !== undefined) swallowing.set(head.readInt32BE(4), swallow);
+      return { bytes, pass: true };
+    },
+  });
+  const replies = frameReader({
+    headBytes: () => 8,
+    open(head) {
+      const bytes = 4 + head.readInt32BE(0);
+      const id = head.readInt32BE(4);
+      if (!seen.server) {
+        seen.server = true;
+        return { bytes, pass: true };
+      }
+      const isEvent = id === -1;
+      current = isEvent ? onRequest({ protocol: "zookeeper", zkOpcode: 0 }) : swallowing.get(id);
+      swallowing.delete(id);
+      return { bytes, pass: current === undefined };
+    },
+    dropped() {
+      current?.swallowed();
+      lost ||= current?.cut === true;
+    },
+  });
+  return {
+    fromClient: (chunk) => ({ pass: requests(chunk), lost: false }),
+    fromServer: (chunk) => ({ pass: replies(chunk), lost }),
   };
 }

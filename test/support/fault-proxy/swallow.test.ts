@@ -166,3 +166,34 @@ describe("mysql", () => {
       expect(one.acted).toBe(0);
     }));
 });
+
+describe("zookeeper", () => {
+  const hello = () => frame(Buffer.from("the handshake"));
+  const call = (opcode: number, id: number) => frame(int32(id), int32(opcode), Buffer.from("/a"));
+  const answer = (id: number) => frame(int32(id), Buffer.from("zxid and error"));
+
+  test("the reply to a request is swallowed, the handshake and others pass", () =>
+    speaking("zookeeper", async ({ proxy, pair }) => {
+      const { client, server } = await pair();
+      const one = proxy.add({ type: "swallow_reply", to: { zkOpcode: 15 }, cut: false });
+      const asked = Buffer.concat([hello(), call(4, 1), call(15, 2), call(15, 3)]);
+      client.socket.write(asked);
+      expect((await server.receives(asked.length)).equals(asked)).toBe(true);
+      const kept = Buffer.concat([hello(), answer(1), answer(3)]);
+      server.socket.write(Buffer.concat([hello(), answer(1), answer(2), answer(3)]));
+      expect((await client.receives(kept.length)).equals(kept)).toBe(true);
+      expect([one.acted, client.state]).toEqual([1, "open"]);
+    }));
+
+  test("the event of a watch is swallowed as what nobody asked for", () =>
+    speaking("zookeeper", async ({ proxy, pair }) => {
+      const { client, server } = await pair();
+      const one = proxy.add({ type: "swallow_reply", to: { zkOpcode: 0 } });
+      client.socket.write(hello());
+      await server.receives(hello().length);
+      server.socket.write(Buffer.concat([hello(), answer(-1)]));
+      await client.becomes("reset");
+      expect(client.received.equals(hello())).toBe(true);
+      expect(one.acted).toBe(1);
+    }));
+});

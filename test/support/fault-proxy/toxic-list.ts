@@ -2,7 +2,7 @@ import { seededRandom } from "../random.ts";
 import type { Link } from "./link.ts";
 import { matches, type RequestSeen, type Swallow } from "./protocol.ts";
 import { type Stage, stageOf } from "./stage.ts";
-import type { Direction, Protocol, SwallowReply, Toxic } from "./toxic.ts";
+import type { Direction, Protocol, RequestPattern, SwallowReply, Toxic } from "./toxic.ts";
 
 export type ToxicOptions = {
   /** Both directions unless told. */
@@ -101,7 +101,12 @@ function isOn({ connection }: ToxicOptions, number: number): boolean {
 }
 
 function checkProtocol(toxic: SwallowReply, protocol: Protocol | undefined): void {
-  const needed = "apiKey" in toxic.to ? "kafka" : "mysql";
+  const needed = protocolOf(toxic.to);
   if (protocol === needed) return;
   throw new Error(`the proxy cannot find replies: it was not made with protocol "${needed}"`);
+}
+
+function protocolOf(pattern: RequestPattern): Protocol {
+  if ("apiKey" in pattern) return "kafka";
+  return "zkOpcode" in pattern ? "zookeeper" : "mysql";
 }

@@ -51,7 +51,7 @@ export type SwallowReply = {
   readonly cut?: boolean;
 };
 
-export type RequestPattern = KafkaPattern | MysqlPattern;
+export type RequestPattern = KafkaPattern | MysqlPattern | ZookeeperPattern;
 
 /** A Kafka request by its key: 0 is Produce, 3 Metadata, 22 InitProducerId. */
 export type KafkaPattern = { readonly apiKey: number };
@@ -62,7 +62,13 @@ export type KafkaPattern = { readonly apiKey: number };
  */
 export type MysqlPattern = { readonly command: number; readonly text?: RegExp };
 
+/**
+ * A ZooKeeper request by its opcode: 15 is create, 5 setData, 14 multi. 0 is what comes without a
+ * request: the event of a watch.
+ */
+export type ZookeeperPattern = { readonly zkOpcode: number };
+
 /** `upstream` is what the client sends, `downstream` what the server sends. */
 export type Direction = "upstream" | "downstream";
 
-export type Protocol = "kafka" | "mysql";
+export type Protocol = "kafka" | "mysql" | "zookeeper";
