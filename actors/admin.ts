@@ -1,9 +1,16 @@
 import type { Ref } from "#src/actor/actor.ts";
 import type { NodeStatus } from "#src/actor/supervisor.ts";
 import type { System } from "#src/actor/system.ts";
-import type { ActorStatus, AdminPort, CheckpointView, Stat, StuckHead } from "#src/api/port.ts";
+import type {
+  ActorStatus,
+  AdminPort,
+  CheckpointView,
+  ConfigStatus,
+  ReloadReport,
+  Stat,
+  StuckHead,
+} from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
-import type { Config } from "#src/config/config.ts";
 import { insecureParts } from "#src/config/insecure.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
@@ -15,27 +22,29 @@ import { ask, type RedriveMessage, type Redriven } from "./protocol.ts";
 import type { Wiring } from "./wiring.ts";
 
 export type AdminDeps = {
-  readonly config: Config;
   readonly wiring: Wiring;
   readonly state: State;
   readonly clock: Clock;
   readonly version: string;
+  readonly configStatus: () => ConfigStatus;
   /** The system is built after the tree that holds the API, so it is asked for. */
   readonly system: () => System;
 };
 
 /** What the admin API may ask of the running system. */
 export function createAdmin(deps: AdminDeps): AdminPort {
-  const { config, wiring, state } = deps;
+  const { wiring, state } = deps;
   const commands = (): Ref<EngineMessage> => deps.system().ref("engine/commands");
   const startedAt = deps.clock.wall();
   const startedMono = deps.clock.now();
   const status = () => withCredit(deps.system().status(), creditByPath(wiring));
   return {
     stat: () => statOf(deps, status(), startedAt, deps.clock.now() - startedMono),
-    topology: () => topologyOf(config, wiring),
+    topology: () => topologyOf(wiring),
     supervisor: status,
-    config: () => config.shown,
+    config: () => wiring.config.shown,
+    reload: (request) =>
+      ask<ReloadReport, EngineMessage>(commands(), (reply) => ({ kind: "reload", request, reply })),
     pause: (input) =>
       ask<void, EngineMessage>(commands(), (reply) => ({
         kind: "setPaused",
@@ -113,7 +122,7 @@ function find(node: ActorStatus, path: string): ActorStatus | undefined {
 }
 
 function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs: number): Stat {
-  const { config, wiring, state, version } = deps;
+  const { wiring, state, version, configStatus } = deps;
   const actor = (path: string) => {
     const found = find(tree, path);
     return { state: found?.state ?? "stopped", lastError: found?.lastError ?? null };
@@ -130,7 +139,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
       lagSeconds: lagSeconds(stats.lagSeconds, partitions.heldMs),
       inFlight: partitions.inFlight,
       inFlightBytes: partitions.inFlightBytes,
-      stuck: stuckHeads(partitions, wiring.edges, config.bus.stuckHeadMs).map(stuckView),
+      stuck: stuckHeads(partitions, wiring.edges, wiring.config.bus.stuckHeadMs).map(stuckView),
       lastError,
     };
   });
@@ -152,7 +161,8 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     uptimeMs,
     rssBytes: process.memoryUsage.rss(),
     ready: tree.state === "running" && open && reading,
-    insecure: insecureParts(deps.config),
+    insecure: insecureParts(wiring.config),
+    config: configStatus(),
     inputs,
     filters,
     outputs,
@@ -173,7 +183,7 @@ function lagSeconds(read: number | null, heldMs: number): number | null {
   return Math.max(read ?? 0, Math.round(heldMs / 100) / 10);
 }
 
-function topologyOf(config: Config, { graph }: Wiring) {
+function topologyOf({ config, graph }: Wiring) {
   const node = (
     kind: "input" | "filter" | "output",
     entry: { name: string; plugin: { name: string } },

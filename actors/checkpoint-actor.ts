@@ -12,7 +12,8 @@ export type CheckpointSource = {
 };
 
 export type CheckpointDeps = {
-  readonly sources: readonly CheckpointSource[];
+  /** What there is to commit now. */
+  readonly sources: () => readonly CheckpointSource[];
   readonly store: CheckpointStore;
   readonly epoch: number;
   readonly intervalMs: number;
@@ -70,9 +71,11 @@ function commitSoon(state: State, self: Self<CheckpointMessage>): void {
 }
 
 async function commitAll(state: State): Promise<void> {
-  const pending = state.sources.flatMap((source): Pending[] =>
-    source.partitions.dirty().map(({ name, position }) => ({ source, name, position })),
-  );
+  const pending = state
+    .sources()
+    .flatMap((source): Pending[] =>
+      source.partitions.dirty().map(({ name, position }) => ({ source, name, position })),
+    );
   if (pending.length === 0) return;
   const commits = pending.map(({ source, name, position }): Commit => {
     const text = JSON.stringify(position);

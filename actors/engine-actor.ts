@@ -1,6 +1,7 @@
 import { defineActor } from "#src/actor/actor.ts";
+import type { ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { CheckpointKey, CheckpointStore } from "#src/checkpoint/store.ts";
-import type { Config, InputEntry } from "#src/config/config.ts";
+import type { InputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Json } from "#src/flow/position.ts";
 import { ask, type InputMessage, type Reply } from "./protocol.ts";
@@ -20,13 +21,18 @@ export type EngineMessage =
       /** Only finds out whether it could be done. */
       readonly dryRun: boolean;
       readonly reply: Reply<void>;
+    }
+  | {
+      readonly kind: "reload";
+      readonly request: ReloadRequest;
+      readonly reply: Reply<ReloadReport>;
     };
 
 export type EngineDeps = {
   readonly wiring: Wiring;
   readonly checkpoints: CheckpointStore;
   readonly wake: (path: string) => boolean;
-  readonly config: Config;
+  readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
 };
 
 /** Does what an operator asks for, one command after the other, whatever the API is sent at once. */
@@ -39,11 +45,13 @@ export const engineActor = defineActor<EngineDeps, EngineDeps, EngineMessage>({
         return answer(message.reply, () => setPaused(state, message.input, message.paused));
       case "reposition":
         return answer(message.reply, () => reposition(state, message));
+      case "reload":
+        return answer(message.reply, () => state.reload(message.request));
     }
   },
 });
 
-async function answer(reply: Reply<void>, work: () => Promise<void>): Promise<undefined> {
+async function answer<T>(reply: Reply<T>, work: () => Promise<T>): Promise<undefined> {
   await work().then(reply.resolve, reply.reject);
   return undefined;
 }

@@ -4,7 +4,7 @@ import type { FilterEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { toDbusError } from "#src/errors.ts";
-import { type Attached, attach, type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
+import { type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
@@ -17,7 +17,8 @@ import type { FilterMessage } from "./protocol.ts";
 export type FilterDeps = {
   readonly entry: FilterEntry;
   readonly outlet: Outlet;
-  readonly upstream: readonly { signal(message: Attached): void }[];
+  /** Tells the senders into this actor that it takes packets. */
+  readonly attached: (incarnation: number) => void;
   readonly deadLetters: DeadLetterStore;
   readonly stats: FilterStats;
   readonly clock: Clock;
@@ -87,7 +88,7 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
       case "opened":
         state.plugin = { value: message.plugin };
         state.stats.ready = true;
-        attach(state.upstream, state.entry.name, self.incarnation);
+        state.attached(self.incarnation);
         return undefined;
       case "applied":
         self.release(message.lane);

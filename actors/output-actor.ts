@@ -1,18 +1,12 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
-import type { Clock, Timer } from "#src/clock.ts";
+import { type Clock, sleep, type Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
-import {
-  type Batch,
-  type BatchQueue,
-  batchOf,
-  createBatchQueue,
-  eachPacket,
-  type Range,
-} from "#src/flow/batch.ts";
-import { type Attached, attach, type Delivery, settle } from "#src/flow/delivery.ts";
+import type { Batch, BatchQueue, Range } from "#src/flow/batch.ts";
+import { batchOf, createBatchQueue, eachPacket } from "#src/flow/batch.ts";
+import { type Delivery, settle } from "#src/flow/delivery.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Packet } from "#src/flow/packet.ts";
@@ -24,7 +18,8 @@ import type { OutputMessage } from "./protocol.ts";
 
 export type OutputDeps = {
   readonly entry: OutputEntry;
-  readonly upstream: readonly { signal(message: Attached): void }[];
+  /** Tells the senders into this actor that it takes packets. */
+  readonly attached: (incarnation: number) => void;
   readonly deadLetters: DeadLetterStore;
   readonly stats: OutputStats;
   readonly clock: Clock;
@@ -45,11 +40,14 @@ type State = OutputDeps & {
   warnedAt: number;
   /** Runs while a batch may still fill up, or until it may be tried again. */
   timer: Timer | undefined;
-  writing: boolean;
+  /** Aborts when the write that is under way has ended. */
+  writing: AbortController | undefined;
   plugin: { readonly value: unknown } | undefined;
 };
 
 const WARN_EVERY_MS = 10_000;
+/** How long the last write may take by itself, and again once it was told to come to an end. */
+const WRITE_ENDS_MS = 500;
 
 /**
  * Gathers batches and writes them one after the other. A packet that must be tried again goes
@@ -87,7 +85,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       attempts: 0,
       warnedAt: Number.NEGATIVE_INFINITY,
       timer: undefined,
-      writing: false,
+      writing: undefined,
       plugin: undefined,
     };
   },
@@ -99,18 +97,20 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       case "opened":
         state.plugin = { value: message.plugin };
         state.stats.ready = true;
-        attach(state.upstream, state.entry.name, self.incarnation);
+        state.attached(self.incarnation);
         return undefined;
       case "flush":
         state.timer = undefined;
         flush(state, self);
         return undefined;
       case "written":
-        state.writing = false;
+        state.writing?.abort();
+        state.writing = undefined;
         conclude(state, message.verdicts, self);
         return undefined;
       case "refused":
-        state.writing = false;
+        state.writing?.abort();
+        state.writing = undefined;
         retryAll(state, message.error, self);
         return undefined;
       case "crashed":
@@ -118,18 +118,21 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
         return undefined;
     }
   },
-  stop: (state) => close(state),
+  stop: (state) => close(state, state.writing?.signal),
   abandon(state) {
     void close(state).catch(() => {});
   },
 });
 
-async function close(state: State): Promise<void> {
+/** A write that ended under the next incarnation could overtake it, so it is waited for. */
+async function close(state: State, lastWrite?: AbortSignal): Promise<void> {
+  const { plugin, clock } = state;
   state.timer?.cancel();
-  state.abort.abort();
-  const { plugin } = state;
   state.plugin = undefined;
   state.stats.ready = false;
+  if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);
+  state.abort.abort();
+  if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);
   if (plugin) await state.entry.plugin.close?.(plugin.value);
 }
 
@@ -169,7 +172,7 @@ function flush(state: State, self: Self<OutputMessage>): void {
     return;
   }
   if (answer instanceof Promise) {
-    state.writing = true;
+    state.writing = new AbortController();
     self.pipe(
       answer,
       (verdicts) => ({ kind: "written", verdicts }),

@@ -9,14 +9,16 @@ import type { RedriveMessage, Redriven, Reply } from "./protocol.ts";
 
 export type RedriveDeps = {
   readonly deadLetters: DeadLetterStore;
-  /** One edge to each filter and output; the sender is this actor. */
-  readonly edges: readonly Edge[];
+  /** One edge to each filter and output that there is now; the sender is this actor. */
+  readonly edges: () => readonly Edge[];
   readonly partitions: PartitionSet;
 };
 
 type Waiting = {
   readonly letter: DeadLetter;
   readonly done: (outcome: Outcome) => void;
+  /** Its node is not there any more. */
+  readonly gone: () => void;
 };
 
 type State = RedriveDeps & { readonly queue: Deque<Waiting> };
@@ -38,11 +40,17 @@ export const redriveActor = defineActor<RedriveDeps, State, RedriveMessage>({
         return undefined;
       case "settled": {
         const { delivery } = message;
-        state.edges.find((edge) => edge.to === delivery.edge.to)?.settled(message);
+        state
+          .edges()
+          .find((edge) => edge === delivery.edge)
+          ?.settled(message);
         return undefined;
       }
       case "attached":
-        state.edges.find((edge) => edge.to === message.to)?.attached(message.incarnation);
+        state
+          .edges()
+          .find((edge) => edge.to === message.to)
+          ?.attached(message.incarnation);
         pump(state);
         return undefined;
       case "room":
@@ -56,13 +64,13 @@ function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): 
   const letters: DeadLetter[] = [];
   for (const id of ids.toSorted((a, b) => a - b)) {
     const letter = state.deadLetters.get(id);
-    const known = letter && state.edges.some((edge) => edge.to === letter.node);
-    if (!letter || !known) {
-      const what = letter ? `no node ${letter.node} any more` : `no dead letter ${id}`;
-      const remedy = letter
-        ? `give a filter or output the name ${letter.node} again, then redrive it`
-        : "dbc deadletters list shows their numbers";
-      reply.reject(new DbusError("NOT_FOUND", what, { remedy }));
+    if (!letter) {
+      const remedy = "dbc deadletters list shows their numbers";
+      reply.reject(new DbusError("NOT_FOUND", `no dead letter ${id}`, { remedy }));
+      return;
+    }
+    if (!state.edges().some((edge) => edge.to === letter.node)) {
+      reply.reject(nodeGone(letter));
       return;
     }
     letters.push(letter);
@@ -81,18 +89,29 @@ function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): 
       state.deadLetters.markRedriven(letters.map(({ id }) => id));
       reply.resolve({ delivered, failed });
     };
-    state.queue.push({ letter, done });
+    state.queue.push({ letter, done, gone: () => reply.reject(nodeGone(letter)) });
   }
   pump(state);
 }
 
+function nodeGone({ node }: DeadLetter): DbusError {
+  const remedy = `give a filter or output the name ${node} again, then redrive it`;
+  return new DbusError("NOT_FOUND", `no node ${node} any more`, { remedy });
+}
+
 function pump({ queue, edges, partitions }: State): void {
+  if (partitions.held) return;
   for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
     const { letter, done } = waiting;
-    const edge = edges.find(({ to }) => to === letter.node);
+    const edge = edges().find(({ to }) => to === letter.node);
+    if (!edge) {
+      queue.shift();
+      waiting.gone();
+      continue;
+    }
     const partition = partitions.get("0");
     const packets = [letter.packet];
-    if (!edge || edge.fits(partition, packets, 0, 1) === 0) return;
+    if (edge.fits(partition, packets, 0, 1) === 0) return;
     if (partition.ledger.fits(packets, 0) === 0) return;
     queue.shift();
     const first = partition.ledger.admit(packets, 0, 1);

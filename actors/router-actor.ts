@@ -1,13 +1,13 @@
 import { defineActor } from "#src/actor/actor.ts";
-import { type Attached, attach, settle } from "#src/flow/delivery.ts";
+import { settle } from "#src/flow/delivery.ts";
 import { DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
 import type { RouterMessage } from "./protocol.ts";
 
 export type RouterDeps = {
   readonly outlet: Outlet;
-  /** The senders into this actor, told at each start. */
-  readonly upstream: readonly { signal(message: Attached): void }[];
+  /** Tells the senders into this actor, at each start. */
+  readonly attached: (incarnation: number) => void;
 };
 
 /**
@@ -19,7 +19,7 @@ export const routerActor = defineActor<RouterDeps, RouterDeps, RouterMessage>({
   name: "router",
   init(deps, self) {
     self.clearData();
-    attach(deps.upstream, "router", self.incarnation);
+    deps.attached(self.incarnation);
     return deps;
   },
   receive({ outlet }, message, self) {

@@ -7,9 +7,9 @@ import type { Log } from "#src/log.ts";
 import type { StuckHeadMessage } from "./protocol.ts";
 
 export type StuckHeadDeps = {
-  readonly inputs: readonly PartitionSet[];
-  /** Every edge of the graph. */
-  readonly edges: readonly Edge[];
+  readonly inputs: () => readonly PartitionSet[];
+  /** Every edge of the graph as it is now. */
+  readonly edges: () => readonly Edge[];
   readonly afterMs: number;
   readonly log: Log;
 };
@@ -41,7 +41,8 @@ function again({ afterMs }: StuckHeadDeps, self: Self<StuckHeadMessage>): void {
 }
 
 function look({ inputs, edges, afterMs, log, told }: State): void {
-  const stuck = inputs.flatMap((partitions) => stuckHeads(partitions, edges, afterMs));
+  const now = edges();
+  const stuck = inputs().flatMap((partitions) => stuckHeads(partitions, now, afterMs));
   for (const [partition, before] of told) {
     if (stuck.some((head) => head.partition === partition && head.seq === before.seq)) continue;
     told.delete(partition);

@@ -1,7 +1,7 @@
 import { behaviour } from "#src/actor/actor.ts";
 import { defaultBackoff } from "#src/actor/backoff.ts";
 import type { ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
-import type { AdminPort } from "#src/api/port.ts";
+import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
 import type { Log } from "#src/log.ts";
@@ -27,6 +27,8 @@ export type TreeDeps = {
   readonly admin: AdminPort;
   /** Ends the backoff of an actor. */
   readonly wake: (path: string) => boolean;
+  /** Reads the configuration again and does what it asks for. */
+  readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
   /** Told the URL of the admin API once it listens. */
   readonly onListening: (url: string) => void;
   readonly onInputFinished: () => void;
@@ -58,10 +60,16 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
     strategy: "rest_for_one",
     why: "whoever sends to a group that gave up starts behind it again",
     children: [
-      supervisor("outputs", { ...groups, children: wiring.outputs.map((n) => output(n, deps)) }),
-      supervisor("filters", { ...groups, children: wiring.filters.map((n) => filter(n, deps)) }),
+      supervisor("outputs", {
+        ...groups,
+        children: wiring.outputs.map((n) => outputWorker(n, deps)),
+      }),
+      supervisor("filters", {
+        ...groups,
+        children: wiring.filters.map((n) => filterWorker(n, deps)),
+      }),
       router(deps),
-      supervisor("inputs", { ...groups, children: wiring.inputs.map((n) => input(n, deps)) }),
+      supervisor("inputs", { ...groups, children: wiring.inputs.map((n) => inputWorker(n, deps)) }),
     ],
   });
   return supervisor("engine", {
@@ -96,17 +104,6 @@ function worker(id: string, behaviourOf: WorkerSpec["behaviour"], shutdownMs = 5
   return { kind: "worker", id, behaviour: behaviourOf, restart: "permanent", shutdownMs };
 }
 
-/** Whom a receiver tells that it has started: the router, the filters before it, and redrive. */
-function upstreamOf(name: string, { wiring }: TreeDeps) {
-  const { router: routerNode, filters, redrive: redriveNode } = wiring;
-  const sends = (outlet: FilterNode["outlet"]) => outlet.edges.some((edge) => edge.to === name);
-  return [
-    ...(sends(routerNode.outlet) ? [routerNode.ref] : []),
-    ...filters.filter((node) => sends(node.outlet)).map((node) => node.ref),
-    redriveNode.ref,
-  ];
-}
-
 /** A batch that credit can never fill would always wait for its linger time. */
 function fillable(entry: OutputEntry, { edge, window }: BusConfig): OutputEntry {
   const countMax = Math.min(entry.batch.countMax, edge.packets, window.packets);
@@ -114,34 +111,38 @@ function fillable(entry: OutputEntry, { edge, window }: BusConfig): OutputEntry 
   return { ...entry, batch: { ...entry.batch, countMax, bytesMax } };
 }
 
-function output(node: OutputNode, deps: TreeDeps): WorkerSpec {
-  const { state, clock, config, random } = deps;
+export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
+  const { state, clock, config, random, wiring } = deps;
   const { stats } = node;
   const entry = fillable(node.entry, config.bus);
   const log = deps.log.with({ output: entry.name });
-  const upstream = upstreamOf(entry.name, deps);
+  const attached = (incarnation: number) => wiring.attached(node.ref, incarnation);
   const stateDir = config.state.dir;
   const { deadLetters } = state;
-  const own = { entry, upstream, deadLetters, stats, clock, log, stateDir, random };
+  const own = { entry, attached, deadLetters, stats, clock, log, stateDir, random };
   return worker(entry.name, behaviour(outputActor, own));
 }
 
-function filter({ entry, outlet, stats }: FilterNode, deps: TreeDeps): WorkerSpec {
-  const { state, clock, config } = deps;
+export function filterWorker(
+  { entry, ref, outlet, stats }: FilterNode,
+  deps: TreeDeps,
+): WorkerSpec {
+  const { state, clock, config, wiring } = deps;
   const log = deps.log.with({ filter: entry.name });
-  const upstream = upstreamOf(entry.name, deps);
+  const attached = (incarnation: number) => wiring.attached(ref, incarnation);
   const stateDir = config.state.dir;
   const { deadLetters } = state;
-  const own = { entry, outlet, upstream, deadLetters, stats, clock, log, stateDir };
+  const own = { entry, outlet, attached, deadLetters, stats, clock, log, stateDir };
   return worker(entry.name, behaviour(filterActor, own));
 }
 
 function router({ wiring }: TreeDeps): WorkerSpec {
-  const upstream = wiring.inputs.map((node) => node.ref);
-  return worker("router", behaviour(routerActor, { outlet: wiring.router.outlet, upstream }));
+  const { ref, outlet } = wiring.router;
+  const attached = (incarnation: number) => wiring.attached(ref, incarnation);
+  return worker("router", behaviour(routerActor, { outlet, attached }));
 }
 
-function input(node: InputNode, deps: TreeDeps): WorkerSpec {
+export function inputWorker(node: InputNode, deps: TreeDeps): WorkerSpec {
   const { entry, resource, edge, partitions, stats } = node;
   const { state, clock, config, onInputFinished } = deps;
   const own = {
@@ -163,7 +164,7 @@ function input(node: InputNode, deps: TreeDeps): WorkerSpec {
 }
 
 function checkpoint({ wiring, state, config, log }: TreeDeps): WorkerSpec {
-  const sources = wiring.inputs.map(({ partitions, ref }) => ({ partitions, input: ref }));
+  const sources = () => wiring.inputs.map(({ partitions, ref }) => ({ partitions, input: ref }));
   const own = {
     sources,
     store: state.checkpoints,
@@ -175,20 +176,21 @@ function checkpoint({ wiring, state, config, log }: TreeDeps): WorkerSpec {
 }
 
 function stuckHeads({ wiring, config, log }: TreeDeps): WorkerSpec {
-  const inputs = wiring.inputs.map(({ partitions }) => partitions);
-  const own = { inputs, edges: wiring.edges, afterMs: config.bus.stuckHeadMs, log };
+  const inputs = () => wiring.inputs.map(({ partitions }) => partitions);
+  const own = { inputs, edges: () => wiring.edges, afterMs: config.bus.stuckHeadMs, log };
   return worker("stuck-heads", behaviour(stuckHeadActor, own));
 }
 
 function redrive({ wiring, state }: TreeDeps): WorkerSpec {
-  const { edges, partitions } = wiring.redrive;
+  const { partitions } = wiring.redrive;
+  const edges = () => wiring.redrive.edges;
   const own = { deadLetters: state.deadLetters, edges, partitions };
   return worker("redrive", behaviour(redriveActor, own));
 }
 
-function commands({ wiring, state, wake, config }: TreeDeps): WorkerSpec {
+function commands({ wiring, state, wake, reload }: TreeDeps): WorkerSpec {
   const { checkpoints } = state;
-  return worker("commands", behaviour(engineActor, { wiring, checkpoints, wake, config }));
+  return worker("commands", behaviour(engineActor, { wiring, checkpoints, wake, reload }));
 }
 
 function api({ config, admin, log, onListening }: TreeDeps): WorkerSpec {

@@ -1,16 +1,14 @@
 import { createLateRef, type LateRef } from "#src/actor/late-ref.ts";
 import type { System } from "#src/actor/system.ts";
 import type { Clock } from "#src/clock.ts";
-import { compileGraph } from "#src/config/compile.ts";
+import { compileGraph, type Graph } from "#src/config/compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
+import { attach } from "#src/flow/delivery.ts";
 import { createEdge, type Edge } from "#src/flow/edge.ts";
 import {
   createFilterStats,
   createInputStats,
   createOutputStats,
-  type FilterStats,
-  type InputStats,
-  type OutputStats,
   type UnroutedStats,
 } from "#src/flow/node-stats.ts";
 import { createOutlet, type Outlet } from "#src/flow/outlet.ts";
@@ -18,42 +16,18 @@ import type { Partition } from "#src/flow/partition.ts";
 import { createPartitionSet, type PartitionSet } from "#src/flow/partition-set.ts";
 import type { Log } from "#src/log.ts";
 import type { Resource } from "#src/plugin/define.ts";
-import type {
-  FilterMessage,
-  InputMessage,
-  OutputMessage,
-  RedriveMessage,
-  RouterMessage,
-} from "./protocol.ts";
+import { type FilterNode, type InputNode, type OutputNode, resourcesOf } from "./nodes.ts";
+import type { InputMessage, RedriveMessage, RouterMessage } from "./protocol.ts";
 
-/** One resource of an input: an actor of its own, with partitions of its own. */
-export type InputNode = {
-  readonly entry: InputEntry;
-  readonly resource: Resource;
-  readonly path: string;
-  readonly ref: LateRef<InputMessage>;
-  readonly edge: Edge;
-  readonly partitions: PartitionSet;
-  readonly stats: InputStats;
-};
+export type { FilterNode, InputNode, OutputNode } from "./nodes.ts";
 
-export type FilterNode = {
-  readonly entry: FilterEntry;
-  readonly path: string;
-  readonly ref: LateRef<FilterMessage>;
-  readonly outlet: Outlet;
-  readonly stats: FilterStats;
-};
-
-export type OutputNode = {
-  readonly entry: OutputEntry;
-  readonly path: string;
-  readonly ref: LateRef<OutputMessage>;
-  readonly stats: OutputStats;
-};
-
-/** Everything between the actors: refs, edges, ledgers, counters. It outlives every restart. */
+/**
+ * Everything between the actors: refs, edges, ledgers, counters. It outlives every restart, and
+ * `rewire` gives it the graph of another config while the actors run: whoever keeps the wiring
+ * itself, and not what it got from it once, sees what is there now.
+ */
 export type Wiring = {
+  readonly config: Config;
   readonly inputs: readonly InputNode[];
   readonly filters: readonly FilterNode[];
   readonly outputs: readonly OutputNode[];
@@ -66,8 +40,19 @@ export type Wiring = {
   /** Every edge of the graph, from the inputs on. */
   readonly edges: readonly Edge[];
   readonly unrouted: UnroutedStats;
-  readonly graph: readonly { readonly from: string; readonly to: string }[];
+  readonly graph: Graph["edges"];
+  /** A receiver has started: tells all who send to it, and whoever will. */
+  attached(receiver: object, incarnation: number): void;
+  /** The edges and inputs that are not in the graph of that config. */
+  leaving(config: Config): Leaving;
+  /**
+   * Takes the graph of another config, in one turn. Nodes of the same kind and name stay, with all
+   * that is on their edges; `leaving` edges must be empty. Afterwards refs are to be bound.
+   */
+  rewire(config: Config): void;
 };
+
+export type Leaving = { readonly edges: readonly Edge[]; readonly inputs: readonly InputNode[] };
 
 export type WiringOptions = {
   readonly config: Config;
@@ -76,14 +61,30 @@ export type WiringOptions = {
   readonly log: Log;
 };
 
+type Nodes = Pick<Wiring, "config" | "inputs" | "filters" | "outputs" | "graph">;
+type AnyRef = LateRef<never>;
+type Edges = readonly Edge[];
+type Receiver = FilterNode | OutputNode;
+/** A node that sends to filters and outputs, and those that the graph gives it. */
+type Sender = {
+  readonly from: string;
+  readonly ref: AnyRef;
+  readonly outlet: Outlet;
+  readonly to: readonly Receiver[];
+};
+
 /** Idents without a match that are named in the status; the count goes on. */
 const UNROUTED_NAMED = 1000;
 
-export function wire({ config, epoch, clock, log }: WiringOptions): Wiring {
-  const { bus } = config;
-  const graph = compileGraph(config).edges;
+export function wire({ config: first, epoch, clock, log }: WiringOptions): Wiring {
+  const { bus } = first;
   const unrouted: UnroutedStats = { packets: 0, idents: new Set() };
+  /** Under which incarnation each receiver has attached last. */
+  const incarnations = new WeakMap<object, number>();
   let lanes = 0;
+  let now: Nodes = { config: first, inputs: [], filters: [], outputs: [], graph: [] };
+  let redriveEdges: readonly Edge[] = [];
+
   const partitionSet = (input: string, resource: string): PartitionSet =>
     createPartitionSet({
       input,
@@ -95,31 +96,11 @@ export function wire({ config, epoch, clock, log }: WiringOptions): Wiring {
       after: clock.after,
     });
 
-  const outputs = config.outputs.map((entry): OutputNode => {
-    const path = `engine/pipeline/outputs/${entry.name}`;
-    return { entry, path, ref: createLateRef(path), stats: createOutputStats() };
-  });
-  const filterRefs = config.filters.map((entry) => {
-    const path = `engine/pipeline/filters/${entry.name}`;
-    return { entry, path, ref: createLateRef<FilterMessage>(path) };
-  });
-  const receivers = [...filterRefs, ...outputs];
-
-  /** The edges from one sender to those of the receivers that the graph gives it. */
-  function routesFrom(from: string, sender: LateRef<never>, receives: (name: string) => boolean) {
-    return receivers
-      .filter(({ entry }) => receives(entry.name))
-      .map(({ entry, ref }) => ({
-        match: entry.match,
-        target: createEdge({ from, to: entry.name, sender, receiver: ref, limit: bus.edge }),
-      }));
-  }
-
   function onUnrouted(partition: Partition, ident: string, count: number): boolean {
     const isNew = !unrouted.idents.has(ident) && unrouted.idents.size < UNROUTED_NAMED;
     if (isNew) unrouted.idents.add(ident);
     if (bus.onUnrouted === "fail") {
-      inputs.find(isOf(partition))?.ref.signal({ kind: "unrouted", ident });
+      now.inputs.find(isOf(partition))?.ref.signal({ kind: "unrouted", ident });
       return false;
     }
     unrouted.packets += count;
@@ -127,67 +108,168 @@ export function wire({ config, epoch, clock, log }: WiringOptions): Wiring {
     return true;
   }
 
-  const filters = filterRefs.map((node): FilterNode => {
-    const { name } = node.entry;
-    const goes = (to: string) => graph.some((edge) => edge.from === name && edge.to === to);
-    const routes = routesFrom(name, node.ref as LateRef<never>, goes);
-    return { ...node, outlet: createOutlet({ routes, onUnrouted }), stats: createFilterStats() };
-  });
-
-  const routerRef = createLateRef<RouterMessage>("engine/pipeline/router");
-  const inputNames = new Set(config.inputs.map(({ name }) => name));
-  const fromInputs = (to: string) =>
-    graph.some((edge) => inputNames.has(edge.from) && edge.to === to);
-  const routes = routesFrom("router", routerRef as LateRef<never>, fromInputs);
-  const router = { ref: routerRef, outlet: createOutlet({ routes, onUnrouted }) };
-
-  const inputs = config.inputs.flatMap((entry) =>
-    resourcesOf(entry).map((resource): InputNode => {
-      const path = `engine/pipeline/inputs/${entry.name}.${resource.id}`;
-      const ref = createLateRef<InputMessage>(path);
-      const edge = createEdge({
-        from: `${entry.name}.${resource.id}`,
-        to: "router",
-        sender: ref,
-        receiver: routerRef,
-        limit: bus.window,
-      });
-      const partitions = partitionSet(entry.name, resource.id);
-      return { entry, resource, path, ref, edge, partitions, stats: createInputStats() };
-    }),
-  );
-
-  const redriveRef = createLateRef<RedriveMessage>("engine/redrive");
-  const redriveRoutes = routesFrom("redrive", redriveRef as LateRef<never>, () => true);
-  const redrive = {
-    ref: redriveRef,
-    edges: redriveRoutes.map(({ target }) => target),
-    partitions: partitionSet("redrive", "redrive"),
+  const router = {
+    ref: createLateRef<RouterMessage>("engine/pipeline/router"),
+    outlet: createOutlet({ routes: [], onUnrouted }),
   };
-  const edges = [
-    ...inputs.map(({ edge }) => edge),
-    ...router.outlet.edges,
-    ...filters.flatMap(({ outlet }) => outlet.edges),
-  ];
-  return { inputs, filters, outputs, router, redrive, edges, unrouted, graph };
+  const redrive = {
+    ref: createLateRef<RedriveMessage>("engine/redrive"),
+    partitions: partitionSet("redrive", "redrive"),
+    get edges() {
+      return redriveEdges;
+    },
+  };
+
+  function inputNode(entry: InputEntry, resource: Resource): InputNode {
+    const from = `${entry.name}.${resource.id}`;
+    const path = `engine/pipeline/inputs/${from}`;
+    const ref = createLateRef<InputMessage>(path);
+    const incarnation = incarnations.get(router.ref) ?? 0;
+    const ends = { from, to: "router", sender: ref, receiver: router.ref };
+    const edge = createEdge({ ...ends, limit: bus.window, incarnation });
+    const partitions = partitionSet(entry.name, resource.id);
+    return { entry, resource, path, ref, edge, partitions, stats: createInputStats() };
+  }
+
+  function filterNode(entry: FilterEntry): FilterNode {
+    const path = `engine/pipeline/filters/${entry.name}`;
+    const outlet = createOutlet({ routes: [], onUnrouted });
+    return { entry, path, ref: createLateRef(path), outlet, stats: createFilterStats() };
+  }
+
+  function outputNode(entry: OutputEntry): OutputNode {
+    const path = `engine/pipeline/outputs/${entry.name}`;
+    return { entry, path, ref: createLateRef(path), stats: createOutputStats() };
+  }
+
+  function nodesOf(config: Config): Nodes {
+    const { edges: graph } = compileGraph(config);
+    const inputs = config.inputs.flatMap((entry) =>
+      resourcesOf(entry).map((resource): InputNode => {
+        const same = now.inputs.find(
+          (node) => node.entry.name === entry.name && node.resource.id === resource.id,
+        );
+        return same ? { ...same, entry, resource } : inputNode(entry, resource);
+      }),
+    );
+    const filters = config.filters.map((entry): FilterNode => {
+      const same = now.filters.find((node) => node.entry.name === entry.name);
+      return same ? { ...same, entry } : filterNode(entry);
+    });
+    const outputs = config.outputs.map((entry): OutputNode => {
+      const same = now.outputs.find((node) => node.entry.name === entry.name);
+      return same ? { ...same, entry } : outputNode(entry);
+    });
+    return { config, inputs, filters, outputs, graph };
+  }
+
+  function sendersOf(nodes: Nodes): readonly Sender[] {
+    const inputs = nodes.inputs.map(({ entry }) => entry.name);
+    const { outlet } = router;
+    return [
+      { from: "router", ref: router.ref as AnyRef, outlet, to: receiversOf(nodes, inputs) },
+      ...nodes.filters.map(({ entry: { name }, ref, outlet }) => {
+        return { from: name, ref: ref as AnyRef, outlet, to: receiversOf(nodes, [name]) };
+      }),
+    ];
+  }
+
+  /** The edge that there is already, else a new one. */
+  function edgeTo({ ref, entry: { name } }: Receiver, from: string, sender: AnyRef, edges: Edges) {
+    const known = edges.find(({ receiver }) => receiver === ref);
+    const incarnation = incarnations.get(ref) ?? 0;
+    const ends = { from, to: name, sender, receiver: ref };
+    return known ?? createEdge({ ...ends, limit: bus.edge, incarnation });
+  }
+
+  const wiring: Wiring = {
+    get config() {
+      return now.config;
+    },
+    get inputs() {
+      return now.inputs;
+    },
+    get filters() {
+      return now.filters;
+    },
+    get outputs() {
+      return now.outputs;
+    },
+    get edges() {
+      return [...now.inputs.map(({ edge }) => edge), ...sendersOf(now).flatMap(edgesOf)];
+    },
+    get graph() {
+      return now.graph;
+    },
+    router,
+    redrive,
+    unrouted,
+    attached(receiver, incarnation) {
+      incarnations.set(receiver, incarnation);
+      if (receiver === router.ref) {
+        attach(
+          now.inputs.map(({ ref }) => ref),
+          "router",
+          incarnation,
+        );
+        return;
+      }
+      const all = [...sendersOf(now), { ref: redrive.ref as AnyRef, outlet: redrive }];
+      for (const { ref, outlet } of all) {
+        const edge = outlet.edges.find((one) => one.receiver === receiver);
+        if (edge) attach([ref], edge.to, incarnation);
+      }
+    },
+    leaving(config) {
+      const next = nodesOf(config);
+      const stays = (edges: Edges, to: readonly Receiver[]) =>
+        edges.filter(({ receiver }) => to.some(({ ref }) => ref === receiver));
+      const staying = new Set([
+        ...sendersOf(next).flatMap(({ outlet, to }) => stays(outlet.edges, to)),
+        ...stays(redriveEdges, [...next.filters, ...next.outputs]),
+      ]);
+      const all = [...sendersOf(now).flatMap(edgesOf), ...redriveEdges];
+      return {
+        edges: all.filter((edge) => !staying.has(edge)),
+        inputs: now.inputs.filter(({ ref }) => !next.inputs.some((node) => node.ref === ref)),
+      };
+    },
+    rewire(config) {
+      now = nodesOf(config);
+      for (const { from, ref, outlet, to } of sendersOf(now)) {
+        const { edges } = outlet;
+        outlet.reroute(
+          to.map((node) => ({ match: node.entry.match, target: edgeTo(node, from, ref, edges) })),
+        );
+      }
+      redriveEdges = [...now.filters, ...now.outputs].map((node) =>
+        edgeTo(node, "redrive", redrive.ref as AnyRef, redriveEdges),
+      );
+    },
+  };
+  wiring.rewire(first);
+  return wiring;
 }
 
-/** Ties the refs to the actors of a system, before it starts. */
+const edgesOf = ({ outlet }: Sender): Edges => outlet.edges;
+
+function receiversOf({ filters, outputs, graph }: Nodes, from: readonly string[]): Receiver[] {
+  const senders = new Set(from);
+  const to = new Set(graph.filter((edge) => senders.has(edge.from)).map((edge) => edge.to));
+  return [...filters, ...outputs].filter(({ entry }) => to.has(entry.name));
+}
+
+/** Ties the refs to the actors of a system, before they start; again after `rewire`. */
 export function bindWiring(wiring: Wiring, system: System): void {
   const { inputs, filters, outputs, router, redrive } = wiring;
   for (const { path, ref } of inputs) ref.bind(system.ref(path));
   for (const { path, ref } of filters) ref.bind(system.ref(path));
   for (const { path, ref } of outputs) ref.bind(system.ref(path));
-  router.ref.bind(system.ref("engine/pipeline/router"));
-  redrive.ref.bind(system.ref("engine/redrive"));
+  router.ref.bind(system.ref(router.ref.path));
+  redrive.ref.bind(system.ref(redrive.ref.path));
 }
 
 const isOf =
   (partition: Partition) =>
   ({ partitions: { key } }: InputNode): boolean =>
     key.input === partition.input && key.resource === partition.resource;
-
-/** An input that names no resources reads one that has its own name. */
-function resourcesOf({ name, plugin, config }: InputEntry): readonly Resource[] {
-  return plugin.resources?.(config) ?? [{ id: name, label: name }];
-}

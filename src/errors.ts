@@ -39,6 +39,16 @@ const table = {
     summary: "the pipeline is not a connected acyclic graph",
     remedy: "mend the names and matches that are named",
   },
+  RELOAD_RESTART: {
+    kind: "fatal",
+    summary: "a changed setting is read at the start only",
+    remedy: "stop dbusd and start it with the new file, or take the change of these keys back",
+  },
+  RELOAD_HELD: {
+    kind: "retry",
+    summary: "packets in flight did not arrive in time for the graph to be changed under them",
+    remedy: "mend the node that is named, then reload again; or restart dbusd, which does not wait",
+  },
   SECRET_MISSING: {
     kind: "fatal",
     summary: "a referenced environment variable or file is not there",
@@ -531,9 +541,20 @@ export type Place = {
   readonly path?: string | undefined;
 };
 
+/** One thing that is wrong with a configuration, where it is, and what would be right. */
+export type Problem = {
+  readonly severity: "error" | "warning";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly place: Place;
+  readonly remedy: string;
+};
+
 export type DbusErrorOptions = {
   readonly cause?: unknown;
   readonly place?: Place;
+  /** All that is wrong, where it is several things; the message tells them too. */
+  readonly problems?: readonly Problem[];
   /** Overrides the table's remedy when a better one is known, e.g. the exact SQL statement. */
   readonly remedy?: string;
 };
@@ -542,6 +563,7 @@ export type DbusErrorOptions = {
 export class DbusError extends Error {
   readonly code: ErrorCode;
   readonly place: Place | undefined;
+  readonly problems: readonly Problem[] | undefined;
   readonly remedy: string;
 
   constructor(code: ErrorCode, message: string, options: DbusErrorOptions = {}) {
@@ -549,6 +571,7 @@ export class DbusError extends Error {
     this.name = "DbusError";
     this.code = code;
     this.place = options.place;
+    this.problems = options.problems;
     this.remedy = options.remedy ?? table[code].remedy;
   }
 
@@ -556,9 +579,23 @@ export class DbusError extends Error {
     return table[this.code].kind;
   }
 
-  toJSON(): { code: ErrorCode; kind: ErrorKind; message: string; place?: Place; remedy: string } {
-    const { code, kind, message, place, remedy } = this;
-    return place ? { code, kind, message, place, remedy } : { code, kind, message, remedy };
+  toJSON(): {
+    code: ErrorCode;
+    kind: ErrorKind;
+    message: string;
+    place?: Place;
+    problems?: readonly Problem[];
+    remedy: string;
+  } {
+    const { code, kind, message, place, problems, remedy } = this;
+    return {
+      code,
+      kind,
+      message,
+      ...(place ? { place } : {}),
+      ...(problems ? { problems } : {}),
+      remedy,
+    };
   }
 }
 

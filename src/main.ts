@@ -1,5 +1,6 @@
 import { createAdmin } from "#actors/admin.ts";
-import { supervisionTree } from "#actors/supervision-tree.ts";
+import { createReloader } from "#actors/reload.ts";
+import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, wire } from "#actors/wiring.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { createSystem, type System } from "./actor/system.ts";
@@ -7,6 +8,7 @@ import type { AdminPort } from "./api/port.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
 import { insecureParts } from "./config/insecure.ts";
+import type { Loaded } from "./config/load.ts";
 import type { DbusError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { openState } from "./state/open-state.ts";
@@ -28,6 +30,8 @@ export type DaemonOptions = {
   readonly clock?: Clock;
   /** Where it keeps what outlives it; the default is SQLite under `state.dir`. */
   readonly state?: State;
+  /** Reads the configuration again, for a reload; without it there is nothing to read. */
+  readonly load?: () => Promise<Loaded>;
 };
 
 /**
@@ -41,16 +45,27 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const wiring = wire({ config, epoch: state.epoch, clock, log });
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;
-  let running = wiring.inputs.length;
+  function stopWhenFinished(): void {
+    const finished = wiring.inputs.every(({ stats }) => stats.state === "finished");
+    if (finished && config.bus.onFinished === "exit") void stop("every input has ended");
+  }
+  const same: Loaded = { config, problems: [], edges: wiring.graph };
+  const reloader = createReloader(config, {
+    tree: () => deps,
+    clock,
+    system: () => system,
+    load: options.load ?? (() => Promise.resolve(same)),
+    onApplied: stopWhenFinished,
+  });
   const admin = createAdmin({
-    config,
     wiring,
     state,
     clock,
     version: packageJson.version,
+    configStatus: reloader.status,
     system: () => system,
   });
-  const tree = supervisionTree({
+  const deps: TreeDeps = {
     config,
     wiring,
     state,
@@ -59,13 +74,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     random: Math.random,
     admin,
     wake: (path) => system.wake(path),
+    reload: reloader.reload,
     onListening(url) {
       adminUrl = url;
     },
-    onInputFinished() {
-      if (--running === 0 && config.bus.onFinished === "exit") void stop("every input has ended");
-    },
-  });
+    onInputFinished: stopWhenFinished,
+  };
+  const tree = supervisionTree(deps);
   const system: System = createSystem(tree, {
     clock,
     onFailure: (path, error, delayMs) => logFailure(log, path, error, delayMs),

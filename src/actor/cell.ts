@@ -1,3 +1,4 @@
+import { assert } from "../assert.ts";
 import type { Clock } from "../clock.ts";
 import type { Behaviour, Message, Ref, Self } from "./actor.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
@@ -21,6 +22,8 @@ export type Cell = {
   start(): Promise<void>;
   /** Lets the incarnation come to an orderly end, at the latest after `deadlineMs`. Never rejects. */
   stop(deadlineMs: number): Promise<void>;
+  /** Takes another behaviour, from the next incarnation on. Only while none is running. */
+  become(behaviour: Behaviour<Message>): void;
   status(): CellStatus;
 };
 
@@ -41,7 +44,8 @@ const TURN = 64;
 type Incarnation = { self: Self<Message>; state: unknown; live: boolean };
 
 export function createCell(options: CellOptions): Cell {
-  const { path, behaviour, clock, scheduler, onFailed } = options;
+  const { path, clock, scheduler, onFailed } = options;
+  let { behaviour } = options;
   const mailbox: Mailbox<Message> = createMailbox(MAILBOX_LIMIT);
   let cellState: CellState = "stopped";
   let incarnation: Incarnation | undefined;
@@ -188,6 +192,10 @@ export function createCell(options: CellOptions): Cell {
       }
       if (current?.live) end(current, "stopped");
       else cellState = "stopped";
+    },
+    become(other) {
+      assert(incarnation === undefined, "an actor changes its behaviour between two starts");
+      behaviour = other;
     },
     status: () => ({
       state: cellState,

@@ -34,3 +34,12 @@ export type SupervisorSpec = {
 };
 
 export type ChildSpec = WorkerSpec | SupervisorSpec;
+
+/** Other children for a supervisor that runs on; every child that is not named is left alone. */
+export type ChildChange = {
+  readonly remove: readonly string[];
+  /** Started anew under another spec; whoever has its ref or sent it mail notices nothing. */
+  readonly replace: readonly WorkerSpec[];
+  /** They stand after those that are there. */
+  readonly add: readonly WorkerSpec[];
+};

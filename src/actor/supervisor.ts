@@ -1,10 +1,9 @@
-import type { Clock, Timer } from "../clock.ts";
+import { assert } from "../assert.ts";
+import type { Timer } from "../clock.ts";
 import { DbusError, toDbusError } from "../errors.ts";
-import type { Message, Ref } from "./actor.ts";
 import { backoffDelay } from "./backoff.ts";
-import { type Cell, createCell } from "./cell.ts";
-import type { ChildSpec, Strategy, SupervisorSpec } from "./child-spec.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { ChildChange, ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "./child-spec.ts";
+import { createWorker, type WorkerDeps } from "./worker.ts";
 
 export type NodeError = { readonly code: string; readonly message: string; readonly at: number };
 
@@ -26,24 +25,28 @@ export type TreeNode = {
   stop(): Promise<void>;
   /** Ends the backoff of the actor at that path; false when it is not in one. */
   wake(path: string): boolean;
+  /** Changes the children of the supervisor at that path; undefined when it is not here. */
+  change(path: string, change: ChildChange): Promise<void> | undefined;
+  /** Takes another spec, from the next start on. */
+  become(spec: WorkerSpec): void;
+  /** It is never started again. */
+  dispose(): void;
   status(): Omit<NodeStatus, "restarts" | "lastError">;
 };
 
-export type SupervisorDeps = {
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
+export type SupervisorDeps = WorkerDeps & {
   /** [0, 1), for the spread of the backoff. */
   readonly random: () => number;
-  /** Told of each actor's ref as the tree is built, before anything starts. */
-  readonly register: (path: string, ref: Ref<Message>) => void;
   /** Told of each failure, for the log. */
   readonly onFailure: (path: string, error: DbusError, delayMs: number | null) => void;
 };
 
 type Child = {
-  readonly spec: ChildSpec;
+  spec: ChildSpec;
   readonly path: string;
   readonly node: TreeNode;
+  /** One more with each spec: a failure under the one before it is nothing to this one. */
+  generation: number;
   restarts: number;
   attempt: number;
   lastStart: number;
@@ -68,7 +71,7 @@ export function createSupervisor(
   onFailed: (error: DbusError) => void,
 ): TreeNode {
   const { clock } = deps;
-  const children: Child[] = spec.children.map((childSpec, index) => createChild(childSpec, index));
+  const children: Child[] = spec.children.map(createChild);
   let state: NodeStatus["state"] = "stopped";
   let failures: number[] = [];
   let queue: Promise<void> = Promise.resolve();
@@ -79,28 +82,35 @@ export function createSupervisor(
     return done;
   }
 
-  function createChild(childSpec: ChildSpec, index: number): Child {
+  function createChild(childSpec: ChildSpec): Child {
     const childPath = `${path}/${childSpec.id}`;
-    const failed = (error: unknown) => childFailed(index, error);
+    const failed = (error: unknown) => childFailed(child, error);
     const node =
       childSpec.kind === "supervisor"
         ? createSupervisor(childSpec, childPath, deps, failed)
         : createWorker(childSpec, childPath, deps, failed);
-    return {
+    const child: Child = {
       spec: childSpec,
       path: childPath,
       node,
+      generation: 0,
       restarts: 0,
       attempt: 0,
       lastStart: 0,
       lastError: null,
       waiting: undefined,
     };
+    return child;
   }
 
-  function childFailed(index: number, thrown: unknown) {
-    const child = children[index];
-    if (!child || state === "stopping" || state === "stopped" || state === "failed") return;
+  function childFailed(child: Child, thrown: unknown) {
+    if (
+      !children.includes(child) ||
+      state === "stopping" ||
+      state === "stopped" ||
+      state === "failed"
+    )
+      return;
     const error = toDbusError(thrown);
     const now = clock.now();
     child.lastError = { code: error.code, message: error.message, at: clock.wall() };
@@ -124,21 +134,24 @@ export function createSupervisor(
     const policy = error.kind === "fatal" && !isBug ? fatalBackoff : spec.backoff;
     const delayMs = backoffDelay(policy, child.attempt++, deps.random);
     deps.onFailure(child.path, error, delayMs);
-    void enqueue(() => restartLater(index, delayMs));
+    const { generation } = child;
+    void enqueue(async () => {
+      if (child.generation === generation) await restartLater(child, delayMs);
+    });
   }
 
-  /** The children that share the fate of the one at `index`, in the order in which they start. */
-  function affected(index: number): Child[] {
+  /** The children that share the fate of one, in the order in which they start. */
+  function affected(child: Child): Child[] {
+    const index = children.indexOf(child);
     if (spec.strategy === "one_for_one") return children.slice(index, index + 1);
     return spec.strategy === "one_for_all" ? children : children.slice(index);
   }
 
-  async function restartLater(index: number, delayMs: number): Promise<void> {
-    if (state !== "running") return;
-    const group = affected(index);
+  async function restartLater(child: Child, delayMs: number): Promise<void> {
+    if (state !== "running" || !children.includes(child)) return;
+    const group = affected(child);
     await stopAll(group);
-    const child = children[index];
-    if (!child || startsWithAnother(index)) return;
+    if (startsWithAnother(children.indexOf(child))) return;
     child.waiting = clock.after(delayMs, () => {
       void enqueue(() => restart(child, group));
     });
@@ -159,7 +172,7 @@ export function createSupervisor(
       try {
         await startChild(member);
       } catch (error) {
-        childFailed(children.indexOf(member), error);
+        childFailed(member, error);
         return;
       }
     }
@@ -173,10 +186,39 @@ export function createSupervisor(
   }
 
   async function stopAll(group: readonly Child[]): Promise<void> {
-    for (const child of group.toReversed()) {
-      child.waiting?.cancel();
-      child.waiting = undefined;
-      await child.node.stop();
+    for (const child of group.toReversed()) await stopChild(child);
+  }
+
+  async function stopChild(child: Child): Promise<void> {
+    child.waiting?.cancel();
+    child.waiting = undefined;
+    await child.node.stop();
+  }
+
+  /** All that must end ends before anything starts: they may want the same file or port. */
+  async function changeChildren(
+    remove: readonly string[],
+    replace: readonly WorkerSpec[],
+    added: readonly Child[],
+  ): Promise<void> {
+    const gone = children.filter((child) => remove.includes(child.spec.id));
+    const anew = replace.map((one) => children.find(({ spec: { id } }) => id === one.id) as Child);
+    await Promise.all([...gone, ...anew].map(stopChild));
+    for (const child of gone) {
+      children.splice(children.indexOf(child), 1);
+      child.node.dispose();
+    }
+    anew.forEach((child, i) => {
+      const other = replace[i] as WorkerSpec;
+      child.node.become(other);
+      Object.assign(child, { spec: other, attempt: 0, lastError: null });
+      child.generation++;
+    });
+    children.push(...added);
+    if (state !== "running") return;
+    for (const child of anew) child.restarts++;
+    for (const child of [...anew, ...added]) {
+      await startChild(child).catch((error) => childFailed(child, error));
     }
   }
 
@@ -221,8 +263,23 @@ export function createSupervisor(
       if (!child) return false;
       if (target !== child.path) return child.node.wake(target);
       if (!child.waiting) return false;
-      void enqueue(() => restart(child, affected(index)));
+      void enqueue(() => restart(child, affected(child)));
       return true;
+    },
+    change(target, { remove, replace, add }) {
+      if (target !== path) {
+        const below = children.find((child) => `${target}/`.startsWith(`${child.path}/`));
+        return below?.node.change(target, { remove, replace, add });
+      }
+      assert(spec.strategy === "one_for_one", "only children that are alone can be changed");
+      const added = add.map(createChild);
+      return enqueue(() => changeChildren(remove, replace, added));
+    },
+    become() {
+      throw new DbusError("INVARIANT", "a supervisor keeps its spec");
+    },
+    dispose() {
+      for (const child of children) child.node.dispose();
     },
     status: () => ({
       path,
@@ -240,24 +297,4 @@ function childStatus(child: Child): NodeStatus {
   const status = child.node.status();
   const { restarts, lastError } = child;
   return { ...status, state: child.waiting ? "backoff" : status.state, restarts, lastError };
-}
-
-function createWorker(
-  spec: Extract<ChildSpec, { kind: "worker" }>,
-  path: string,
-  deps: SupervisorDeps,
-  onFailed: (error: unknown) => void,
-): TreeNode {
-  const { clock, scheduler } = deps;
-  const cell: Cell = createCell({ path, behaviour: spec.behaviour, clock, scheduler, onFailed });
-  deps.register(path, cell.ref);
-  return {
-    start: () => cell.start(),
-    stop: () => cell.stop(spec.shutdownMs),
-    wake: () => false,
-    status() {
-      const { state, depth, bytes, handled, busyMs } = cell.status();
-      return { path, state, mailbox: { depth, bytes }, handled, busyMs, children: [] };
-    },
-  };
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
 import type { Message, Ref } from "./actor.ts";
-import type { SupervisorSpec } from "./child-spec.ts";
+import type { ChildChange, SupervisorSpec } from "./child-spec.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSupervisor, type NodeStatus, type SupervisorDeps } from "./supervisor.ts";
 
@@ -12,6 +12,12 @@ export type System = {
   stop(): Promise<void>;
   /** Ends the backoff of the actor at that path; false when it is not in one. */
   wake(path: string): boolean;
+  /**
+   * Gives the supervisor at that path other children. What is removed or replaced comes to an
+   * orderly end first; then the rest starts, unless the supervisor itself is not running: then it
+   * starts with it. Refs of what is added are there when this returns, before anything is started.
+   */
+  change(path: string, change: ChildChange): Promise<void>;
   status(): NodeStatus;
   /** The actor at that path, running or not. */
   ref<M extends Message>(path: string): Ref<M>;
@@ -34,7 +40,12 @@ export function createSystem(root: SupervisorSpec, options: SystemOptions = {}):
     clock: options.clock ?? systemClock,
     scheduler: options.scheduler ?? createScheduler(),
     random: options.random ?? Math.random,
-    register: (path, ref) => refs.set(path, ref),
+    register(path, ref) {
+      refs.set(path, ref);
+      return () => {
+        if (refs.get(path) === ref) refs.delete(path);
+      };
+    },
     onFailure: options.onFailure ?? (() => {}),
   };
   const supervisor = createSupervisor(root, root.id, deps, failed.resolve);
@@ -42,6 +53,11 @@ export function createSystem(root: SupervisorSpec, options: SystemOptions = {}):
     start: () => supervisor.start(),
     stop: () => supervisor.stop(),
     wake: (path) => supervisor.wake(path),
+    change(path, change) {
+      const done = supervisor.change(path, change);
+      if (!done) throw new DbusError("NOT_FOUND", `no supervisor at ${path}`);
+      return done;
+    },
     status: () => ({ ...supervisor.status(), restarts: 0, lastError: null }),
     ref<M extends Message>(path: string) {
       const ref = refs.get(path);

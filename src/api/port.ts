@@ -1,5 +1,7 @@
 import type { Checkpoint, CheckpointKey } from "../checkpoint/store.ts";
+import type { EntryChange } from "../config/diff.ts";
 import type { DeadLetter, DeadLetterQuery } from "../deadletter/store.ts";
+import type { Problem } from "../errors.ts";
 import type { Gap } from "../gap/store.ts";
 
 /** What introspection says of one actor. */
@@ -80,6 +82,41 @@ export type OutputStatus = {
   readonly lastError: ActorStatus["lastError"];
 };
 
+/** Which configuration runs, and what became of the last one that was to follow it. */
+export type ConfigStatus = {
+  readonly file: string;
+  /** The beginning of a hash of what `dbc config show` prints: comments and secrets do not count. */
+  readonly hash: string;
+  /** 1 at the start, one more with each reload that changed something. */
+  readonly version: number;
+  /** Unix milliseconds. */
+  readonly loadedAt: number;
+  /** The last reload, when it was refused; null once one was taken. */
+  readonly refused: {
+    readonly at: number;
+    readonly code: string;
+    readonly message: string;
+  } | null;
+};
+
+export type ReloadRequest = {
+  /** Who asks, for the log: `SIGHUP`, `--watch`, `the admin API`. */
+  readonly by: string;
+  /** Only says what would be done, or why it would be refused. */
+  readonly dryRun: boolean;
+};
+
+export type ReloadReport = {
+  readonly outcome: "applied" | "unchanged" | "dry-run";
+  readonly version: number;
+  readonly hash: string;
+  readonly changes: readonly EntryChange[];
+  /** Inputs that wait until what they have in flight has arrived. */
+  readonly rerouted: readonly string[];
+  /** What is odd about the file, but no error. */
+  readonly warnings: readonly Problem[];
+};
+
 export type Stat = {
   readonly version: string;
   readonly pid: number;
@@ -91,6 +128,7 @@ export type Stat = {
   readonly ready: boolean;
   /** Where the configuration does without a protection that is on by default. */
   readonly insecure: readonly string[];
+  readonly config: ConfigStatus;
   readonly inputs: readonly InputStatus[];
   readonly filters: readonly FilterStatus[];
   readonly outputs: readonly OutputStatus[];
@@ -121,6 +159,12 @@ export type AdminPort = {
   topology(): Topology;
   supervisor(): ActorStatus;
   config(): unknown;
+  /**
+   * Reads the configuration again and changes what runs to fit it. Refused whole, with nothing
+   * changed: with a code of the configuration and all its `problems`, `RELOAD_RESTART` or
+   * `RELOAD_HELD`.
+   */
+  reload(request: ReloadRequest): Promise<ReloadReport>;
   pause(input: string): Promise<void>;
   resume(input: string): Promise<void>;
   checkpoints(): Promise<readonly CheckpointView[]>;

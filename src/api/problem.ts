@@ -8,6 +8,16 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
   FORBIDDEN: 403,
   ROLE_DENIED: 403,
   STALE_EPOCH: 409,
+  RELOAD_HELD: 409,
+  RELOAD_RESTART: 422,
+  CONFIG_NOT_FOUND: 422,
+  CONFIG_SYNTAX: 422,
+  CONFIG_INVALID: 422,
+  CONFIG_GRAPH: 422,
+  SECRET_MISSING: 422,
+  PLUGIN_UNKNOWN: 422,
+  PLUGIN_LOAD: 422,
+  ADMIN_UNSAFE: 422,
 };
 
 /**
@@ -25,6 +35,7 @@ export function problemResponse(thrown: unknown, status?: number): Response {
     detail: known ? error.message : "an unexpected error; the daemon's log has it",
     code: error.code,
     remedy: error.remedy,
+    ...(error.problems ? { problems: error.problems } : {}),
   };
   const headers = new Headers({ "content-type": "application/problem+json" });
   if (chosen === 401) headers.set("www-authenticate", "Bearer");

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { ActorStatus, CheckpointView, Stat, Topology } from "./port.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { ActorStatus, CheckpointView, ReloadReport, Stat, Topology } from "./port.ts";
 
 /** The answers' shapes, told to the OpenAPI document; the types of `port.ts` hold them to it. */
 const text = z.string();
@@ -84,6 +85,19 @@ const outputStatus = z
   })
   .meta({ id: "OutputStatus" });
 
+const configStatus = z
+  .object({
+    file: text,
+    hash: text.describe("Of what /api/v1/config shows: comments and secrets do not count."),
+    version: number.describe("1 at the start, one more with each reload that changed something."),
+    loadedAt: number.describe("Unix milliseconds."),
+    refused: z
+      .object({ at: number.describe("Unix milliseconds."), code: text, message: text })
+      .nullable()
+      .describe("The last reload, when it was refused."),
+  })
+  .meta({ id: "ConfigStatus" });
+
 export const statSchema: z.ZodType<Stat> = z
   .object({
     version: text,
@@ -94,6 +108,7 @@ export const statSchema: z.ZodType<Stat> = z
     rssBytes: number,
     ready: z.boolean(),
     insecure: z.array(text).describe("Protections that the configuration does without."),
+    config: configStatus,
     inputs: z.array(inputStatus),
     filters: z.array(filterStatus),
     outputs: z.array(outputStatus),
@@ -157,6 +172,38 @@ export const gapSchema = z
   })
   .meta({ id: "Gap" });
 
+const configProblem = z.object({
+  severity: z.enum(["error", "warning"]),
+  code: text.describe("A code of docs/errors.md.") as unknown as z.ZodType<ErrorCode>,
+  message: text,
+  place: z.object({
+    file: text.exactOptional(),
+    line: number.exactOptional(),
+    column: number.exactOptional(),
+    path: text.exactOptional(),
+  }),
+  remedy: text,
+});
+
+export const reloadSchema: z.ZodType<ReloadReport> = z
+  .object({
+    outcome: z.enum(["applied", "unchanged", "dry-run"]),
+    version: number,
+    hash: text,
+    changes: z.array(
+      z.object({
+        kind: z.enum(["input", "filter", "output"]),
+        name: text,
+        change: z.enum(["added", "removed", "changed"]),
+        keys: z.array(text).describe("The keys of a changed entry that differ."),
+        restarts: z.boolean().describe("Whether its actor starts anew."),
+      }),
+    ),
+    rerouted: z.array(text).describe("Inputs that wait until what they have in flight arrived."),
+    warnings: z.array(configProblem),
+  })
+  .meta({ id: "Reload" });
+
 export const problemSchema = z
   .object({
     type: text,
@@ -165,5 +212,9 @@ export const problemSchema = z
     detail: text,
     code: text.describe("A code of docs/errors.md."),
     remedy: text,
+    problems: z
+      .array(configProblem)
+      .exactOptional()
+      .describe("All that is wrong with a configuration."),
   })
   .meta({ id: "Problem" });

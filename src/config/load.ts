@@ -68,9 +68,18 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
 export async function requireConfig(file: string, options: LoadOptions): Promise<Config> {
   const { config, problems } = await loadConfig(file, options);
   if (config) return config;
+  throw refusal(problems);
+}
+
+/** All that is wrong with a configuration as one error, under the code of the first of them. */
+export function refusal(problems: readonly Problem[]): DbusError {
   const first = problems.find((problem) => problem.severity === "error");
-  const place = { place: first?.place ?? { file } };
-  throw new DbusError(first?.code ?? "CONFIG_INVALID", problemsText(problems), place);
+  const place = first?.place ?? {};
+  return new DbusError(first?.code ?? "CONFIG_INVALID", problemsText(problems), {
+    place,
+    problems,
+    ...(first ? { remedy: first.remedy } : {}),
+  });
 }
 
 function readText(file: string): string | Problem {

@@ -1,13 +1,6 @@
-import type { ErrorCode, Place } from "../errors.ts";
+import type { Place, Problem } from "../errors.ts";
 
-/** One thing that is wrong with a configuration, where it is, and what would be right. */
-export type Problem = {
-  readonly severity: "error" | "warning";
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly place: Place;
-  readonly remedy: string;
-};
+export type { Problem } from "../errors.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -36,15 +29,17 @@ export function inFileOrder(problems: readonly Problem[]): readonly Problem[] {
 
 /** Two lines a problem: where and what, then what would be right. */
 export function problemsText(problems: readonly Problem[]): string {
-  return problems
-    .map((problem) => {
-      const path = problem.place.path ? ` ${problem.place.path}:` : "";
-      return (
-        `${placeText(problem.place)}: ${problem.severity}:${path} ${problem.message}` +
-        ` [${problem.code}]\n    ${problem.remedy}\n`
-      );
-    })
-    .join("");
+  return problems.map((problem) => `${whereAndWhat(problem)}\n    ${problem.remedy}\n`).join("");
+}
+
+/** The same in one line, for the log. */
+export function problemText(problem: Problem): string {
+  return `${whereAndWhat(problem)}; ${problem.remedy}`;
+}
+
+function whereAndWhat({ place, severity, message, code }: Problem): string {
+  const path = place.path ? ` ${place.path}:` : "";
+  return `${placeText(place)}: ${severity}:${path} ${message} [${code}]`;
 }
 
 /** Whether any of them keeps the configuration from being used. */

@@ -65,6 +65,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     onRoom();
   };
 
+  const closed = () => paused || partitions.held;
+
   /** Admits from `from` on as far as there is room; answers how far. */
   function admit(partition: Partition, packets: readonly Packet[], from: number, track?: Tracker) {
     const { ledger } = partition;
@@ -87,7 +89,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     packets: readonly Packet[],
     track: Tracker | undefined,
   ): Promise<void> | undefined {
-    const open = !paused && queue.size === 0;
+    const open = !closed() && queue.size === 0;
     const from = open ? admit(partition, packets, 0, track) : 0;
     if (from === packets.length && !full(partition)) return undefined;
     return new Promise((resolve, reject) => {
@@ -104,7 +106,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   function pump(): void {
     asked = false;
-    if (paused) return;
+    if (closed()) return;
     for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
       waiting.from = admit(waiting.partition, waiting.packets, waiting.from, waiting.tracker);
       if (waiting.from < waiting.packets.length || full(waiting.partition)) return;
@@ -174,7 +176,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (!paused) pump();
     },
     hasCredit(packets, bytes) {
-      if (paused || queue.size > 0) return false;
+      if (closed() || queue.size > 0) return false;
       const { window, inFlight, inFlightBytes } = partitions;
       const charged = Math.min(bytes, window.bytes);
       return inFlight + packets <= window.packets && inFlightBytes + charged <= window.bytes;

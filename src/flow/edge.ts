@@ -21,8 +21,11 @@ export type Receiver = { send(lane: number, message: Delivery, bytes: number): v
  * copies of what it sends are in the ledger before it sends them.
  */
 export type Edge = EdgeRef & {
+  readonly receiver: Receiver;
   /** Packets that may still be sent, least over its partitions. */
   creditLeft(): number;
+  /** What the receiver has not settled, by partition; only partitions of which there is some. */
+  unsettled(): ReadonlyMap<Partition, number>;
   /** What may be sent now. */
   credit(partition: Partition): Readonly<Credit>;
   /** How many of `packets[from..to)` may be sent now. */
@@ -46,7 +49,10 @@ export type Edge = EdgeRef & {
   holds(partition: Partition, seq: number): boolean;
   /** Takes the credit back and settles the copies in the ledger. */
   settled(message: Settled): void;
-  /** The receiver's incarnation has changed: everything unsettled goes out again, in order. */
+  /**
+   * The receiver's incarnation has changed: everything unsettled goes out again, in order. Told of
+   * the same one twice, it does nothing: an edge that was made while the news was on its way.
+   */
   attached(incarnation: number): void;
 };
 
@@ -59,12 +65,18 @@ type Lane = {
   stagedSeqs: number[];
 };
 
-export type EdgeOptions = EdgeRef & { readonly receiver: Receiver; readonly limit: CreditLimit };
+export type EdgeOptions = EdgeRef & {
+  readonly receiver: Receiver;
+  readonly limit: CreditLimit;
+  /** That under which the receiver attached last; 0, unless told, when it has not yet. */
+  readonly incarnation?: number;
+};
 
-export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): Edge {
+export function createEdge(options: EdgeOptions): Edge {
+  const { from, to, sender, receiver, limit } = options;
   const lanes = new Map<number, Lane>();
   let lastLane: Lane | undefined;
-  let incarnation = 0;
+  let { incarnation = 0 } = options;
 
   function laneOf(partition: Partition): Lane {
     if (lastLane?.partition === partition) return lastLane;
@@ -119,10 +131,20 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
     from,
     to,
     sender,
+    receiver,
     creditLeft() {
       let least = limit.packets;
       for (const lane of lanes.values()) least = Math.min(least, lane.credit.packets);
       return least;
+    },
+    unsettled() {
+      const open = new Map<Partition, number>();
+      for (const { partition, unsettled } of lanes.values()) {
+        let packets = 0;
+        for (const delivery of unsettled) packets += delivery.open;
+        if (packets > 0) open.set(partition, packets);
+      }
+      return open;
     },
     credit: (partition) => laneOf(partition).credit,
     fits(partition, packets, begin, end) {
@@ -174,6 +196,7 @@ export function createEdge({ from, to, sender, receiver, limit }: EdgeOptions): 
       else for (let i = begin; i < end; i++) partition.ledger.settle(seqs[i] as number, outcome);
     },
     attached(now) {
+      if (now === incarnation) return;
       incarnation = now;
       for (const lane of lanes.values()) {
         const again = [...lane.unsettled].filter((delivery) => delivery.open > 0);

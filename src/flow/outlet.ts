@@ -1,3 +1,4 @@
+import { assert } from "../assert.ts";
 import type { Attached, Delivery, Settled } from "./delivery.ts";
 import { seqOf } from "./delivery.ts";
 import type { Edge } from "./edge.ts";
@@ -19,6 +20,11 @@ export type Outlet = {
   flush(): void;
   settled(message: Settled): void;
   attached(message: Attached): void;
+  /**
+   * Takes other routes, between two turns. What is on an edge that stays is not touched; one that
+   * goes must have nothing unsettled, since nobody would hear of it any more.
+   */
+  reroute(routes: readonly Route<Edge>[]): void;
 };
 
 export type OutletOptions = {
@@ -51,8 +57,8 @@ type Run = {
 const RANGE_MIN = 16;
 
 export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
-  const edges = routes.map((route) => route.target);
-  const lookup = createRouteTable(routes);
+  let edges = routes.map((route) => route.target);
+  let lookup = createRouteTable(routes);
   let run: Run | undefined;
   /** The partition whose runs were staged on edges and have not gone out. */
   let staged: Partition | undefined;
@@ -149,7 +155,9 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
   }
 
   return {
-    edges,
+    get edges() {
+      return edges;
+    },
     forward(delivery) {
       const { packets } = delivery;
       let at = delivery.taken;
@@ -182,6 +190,17 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
     },
     attached(message) {
       edges.find((edge) => edge.to === message.to)?.attached(message.incarnation);
+    },
+    reroute(others) {
+      assert(run === undefined && staged === undefined, "routes change between two turns");
+      const next = others.map((route) => route.target);
+      const gone = edges.filter((edge) => !next.includes(edge));
+      assert(
+        gone.every((edge) => edge.unsettled().size === 0),
+        "an edge goes only when it is empty",
+      );
+      edges = next;
+      lookup = createRouteTable(others);
     },
   };
 }

@@ -10,6 +10,8 @@ export type PartitionSet = {
   readonly window: { readonly packets: number; readonly bytes: number };
   /** Set by an operator; undefined follows the config. */
   paused: boolean | undefined;
+  /** Nothing new is admitted while the way behind it is being changed. Call `onRoom` after it. */
+  held: boolean;
   readonly inFlight: number;
   readonly inFlightBytes: number;
   /** How long the oldest packet in flight is known to wait, in ms; 0 when there is none. */
@@ -95,6 +97,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     key: { input, resource },
     window,
     paused: undefined,
+    held: false,
     onRoom() {},
     get inFlight() {
       return sum((ledger) => ledger.inFlight);

@@ -10,6 +10,13 @@ export const fakeStat: Stat = {
   rssBytes: 80 * 1024 * 1024,
   ready: true,
   insecure: [],
+  config: {
+    file: "dbus.yaml",
+    hash: "0123456789ab",
+    version: 2,
+    loadedAt: 1_790_000_010_000,
+    refused: null,
+  },
   inputs: [
     {
       name: "shop",
@@ -129,6 +136,19 @@ export function fakePort(): AdminPort & { readonly calls: unknown[] } {
     }),
     supervisor: () => fakeTree,
     config: () => ({ inputs: [{ name: "shop", password: "[redacted]" }] }),
+    async reload({ by, dryRun }) {
+      calls.push(["reload", by, ...(dryRun ? ["dry"] : [])]);
+      return {
+        outcome: dryRun ? "dry-run" : "applied",
+        version: dryRun ? 2 : 3,
+        hash: "ba9876543210",
+        changes: [
+          { kind: "output", name: "kafka", change: "changed", keys: ["brokers"], restarts: true },
+        ],
+        rerouted: ["shop"],
+        warnings: [],
+      };
+    },
     async pause(input) {
       known(input);
       calls.push(["pause", input]);

@@ -1,9 +1,10 @@
 import { createAdmin } from "#actors/admin.ts";
-import { supervisionTree } from "#actors/supervision-tree.ts";
+import { createReloader } from "#actors/reload.ts";
+import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, type Wiring, wire } from "#actors/wiring.ts";
 import type { Scheduler } from "#src/actor/scheduler.ts";
 import { createSystem, type System } from "#src/actor/system.ts";
-import type { AdminPort } from "#src/api/port.ts";
+import type { AdminPort, ReloadReport } from "#src/api/port.ts";
 import { type Clock, systemClock } from "#src/clock.ts";
 import type {
   BusConfig,
@@ -26,6 +27,8 @@ export type TestBus = {
   readonly state: State;
   readonly admin: AdminPort;
   readonly failures: { readonly path: string; readonly error: DbusError }[];
+  /** Takes other entries, as a reload of the file does; what is left out stays as it is. */
+  reload(entries: Partial<Pick<Config, "inputs" | "filters" | "outputs">>): Promise<ReloadReport>;
   stop(): Promise<void>;
 };
 
@@ -103,15 +106,23 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
   };
   const wiring = wire({ config, epoch: state.epoch, clock, log });
   const failures: TestBus["failures"] = [];
+  let next = config;
+  const reloader = createReloader(config, {
+    tree: () => deps,
+    clock,
+    system: () => system,
+    load: async () => ({ config: next, problems: [], edges: [] }),
+    onApplied() {},
+  });
   const admin = createAdmin({
-    config,
     wiring,
     state,
     clock,
     version: "test",
+    configStatus: reloader.status,
     system: () => system,
   });
-  const tree = supervisionTree({
+  const deps: TreeDeps = {
     config,
     wiring,
     state,
@@ -120,9 +131,11 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     random,
     admin,
     wake: (path) => system.wake(path),
+    reload: reloader.reload,
     onListening() {},
     onInputFinished: options.onInputFinished ?? (() => {}),
-  });
+  };
+  const tree = supervisionTree(deps);
   const system: System = createSystem(tree, {
     clock,
     random,
@@ -131,5 +144,9 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
   });
   bindWiring(wiring, system);
   await system.start();
-  return { wiring, system, state, admin, failures, stop: () => system.stop() };
+  function reload(entries: Parameters<TestBus["reload"]>[0]): Promise<ReloadReport> {
+    next = { ...next, ...entries };
+    return admin.reload({ by: "a test", dryRun: false });
+  }
+  return { wiring, system, state, admin, failures, reload, stop: () => system.stop() };
 }

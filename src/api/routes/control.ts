@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { route } from "../route.ts";
-import { checkpointSchema } from "../schemas.ts";
+import { checkpointSchema, reloadSchema } from "../schemas.ts";
 
 const name = z.string().min(1).max(256);
 const inputParams = z.strictObject({ input: name });
@@ -12,6 +12,17 @@ const done = z.object({ done: z.literal(true) });
 const noBody = z.strictObject({});
 
 export const controlRoutes = [
+  route({
+    method: "post",
+    path: "/api/v1/reload",
+    summary: "Reads the configuration again and changes what runs to fit it, or changes nothing.",
+    query: dryRunQuery,
+    body: noBody,
+    response: reloadSchema,
+    handle: async (port, { query }) => ({
+      body: await port.reload({ by: "the admin API", dryRun: query.dryRun === "true" }),
+    }),
+  }),
   route({
     method: "put",
     path: "/api/v1/pause/{input}",
