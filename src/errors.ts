@@ -95,7 +95,9 @@ const table = {
   MYSQL_BUSY: {
     kind: "retry",
     summary: "the MySQL server takes no more connections now",
-    remedy: "raise max_connections, or after many failed logins run FLUSH HOSTS",
+    remedy:
+      "raise max_connections; after many failed logins FLUSH HOSTS, " +
+      "or since MySQL 8.4 TRUNCATE TABLE performance_schema.host_cache",
   },
   MYSQL_ACCESS_DENIED: {
     kind: "fatal",

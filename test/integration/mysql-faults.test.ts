@@ -158,27 +158,30 @@ describe("faults", () => {
     from.close();
   });
 
-  onBoth("a server that gives up on a slow reader is read on when there is room", async (at) => {
-    const { client, db } = await tableOn(at);
-    await client.query(`CREATE TABLE ${db}.big (id INT PRIMARY KEY, t LONGTEXT)`);
-    const [old] = await client.query("SELECT @@GLOBAL.net_write_timeout AS seconds");
-    await client.query("SET GLOBAL net_write_timeout = 1");
-    const input = await runInput(at, { databases: [db] }, { credit: 3 });
-    await input.streaming();
-    for (let n = 0; n < 30; n++) {
-      await client.query(`INSERT INTO ${db}.big VALUES (${n}, REPEAT('x', 1048576))`);
-    }
-    await waitFor(async () => (await client.query(streams)).length === 0, {
-      what: "the server to give up",
-      timeoutMs: 20_000,
-    });
-    input.grant(1_000);
-    const rows = await input.rowsReach(30);
-    expect(rows.map((row) => row.after?.[0])).toEqual(Array.from({ length: 30 }, (_, n) => n));
-    await input.stop();
-    await client.query(`SET GLOBAL net_write_timeout = ${old?.seconds}`);
-    client.close();
-  });
+  onBoth(
+    "a server that gives up on a slow reader is read on when there is room (fault 24)",
+    async (at) => {
+      const { client, db } = await tableOn(at);
+      await client.query(`CREATE TABLE ${db}.big (id INT PRIMARY KEY, t LONGTEXT)`);
+      const [old] = await client.query("SELECT @@GLOBAL.net_write_timeout AS seconds");
+      await client.query("SET GLOBAL net_write_timeout = 1");
+      const input = await runInput(at, { databases: [db] }, { credit: 3 });
+      await input.streaming();
+      for (let n = 0; n < 30; n++) {
+        await client.query(`INSERT INTO ${db}.big VALUES (${n}, REPEAT('x', 1048576))`);
+      }
+      await waitFor(async () => (await client.query(streams)).length === 0, {
+        what: "the server to give up",
+        timeoutMs: 20_000,
+      });
+      input.grant(1_000);
+      const rows = await input.rowsReach(30);
+      expect(rows.map((row) => row.after?.[0])).toEqual(Array.from({ length: 30 }, (_, n) => n));
+      await input.stop();
+      await client.query(`SET GLOBAL net_write_timeout = ${old?.seconds}`);
+      client.close();
+    },
+  );
 
   onBoth(
     "an event above the server's max_allowed_packet arrives, or ends it loudly",

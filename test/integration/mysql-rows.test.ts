@@ -43,7 +43,7 @@ describe("rows", () => {
 
   for (const gtid of ["auto", "off"]) {
     const by = gtid === "off" ? "by file and offset" : "by GTID";
-    onBoth(`a transaction of 20 rows goes on after each of them, ${by}`, async (at) => {
+    onBoth(`a transaction of 20 rows goes on after each of them, ${by} (fault 12)`, async (at) => {
       const { client, db } = await freshDatabase(at);
       await client.query(`CREATE TABLE ${db}.a (id INT PRIMARY KEY)`);
       const config = { databases: [db], gtid };

@@ -45,6 +45,8 @@ export type FaultProxyOptions = {
   readonly seed?: number;
   /** What is spoken, in plain text: needed for `swallow_reply`. */
   readonly protocol?: Protocol;
+  /** The address that the server sees, e.g. 127.0.0.2; 127.0.0.1 unless told. */
+  readonly from?: string;
   /**
    * The port that Kafka clients are told in place of a broker's on 127.0.0.1, so that they come
    * back to a proxy; unless told, this proxy's for its own broker and no other.
@@ -73,7 +75,10 @@ export async function faultProxy(
     const number = ++totals.accepted;
     const link = openLink({
       ...{ number, client },
-      server: connect({ port: target, host: "127.0.0.1", allowHalfOpen: true }),
+      server: connect({
+        ...{ port: target, host: "127.0.0.1", allowHalfOpen: true },
+        ...(options.from === undefined ? {} : { localAddress: options.from }),
+      }),
       talk: conversation(
         protocol,
         (request) => toxics.onRequest(number, request),

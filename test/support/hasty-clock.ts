@@ -7,7 +7,7 @@ export type HastyClock = Clock & {
 };
 
 /**
- * Waits of `fromMs` and more pass in a fiftieth of their time, except those of exactly `exceptMs`,
+ * Waits of `fromMs` and more pass in a five hundredth of their time, except those of exactly `exceptMs`,
  * which guard the answer of a server; all others, and what the time is, are real.
  */
 export function hastyClock(fromMs: number, exceptMs = 60_000): HastyClock {
@@ -18,7 +18,7 @@ export function hastyClock(fromMs: number, exceptMs = 60_000): HastyClock {
     after(ms, run) {
       if (ms < fromMs || ms === exceptMs) return systemClock.after(ms, run);
       waits.push(ms);
-      return systemClock.after(ms / 50, run);
+      return systemClock.after(ms / 500, run);
     },
   };
 }

@@ -43,24 +43,29 @@ const quietMs = 10_000;
 /** Exponential backoff with jitter of a half, begun anew after ten seconds of reading. */
 export function createRetries(random: () => number = Math.random): Retries {
   let failures = 0;
+  let kind: keyof typeof waits = "quick";
   let ranOnce = false;
   let lookedTwiceAt: string | undefined;
 
-  function backoff({ min, max }: { min: number; max: number }): Retry {
+  /** Each kind grows by itself: a server that was away for long is not to make a login wait long. */
+  function backoff(of: keyof typeof waits): Retry {
+    if (of !== kind) failures = 0;
+    kind = of;
+    const { min, max } = waits[of];
     const whole = Math.min(max, min * 2 ** failures++);
     return { afterMs: Math.round(whole * (0.5 + random() / 2)) };
   }
 
   return {
     next(error, place) {
-      if (error.code === "MYSQL_SERVER_ID_CLASH") return backoff(waits.clash);
+      if (error.code === "MYSQL_SERVER_ID_CLASH") return backoff("clash");
       if (onceAgain.has(error.code)) {
         if (lookedTwiceAt === place) return undefined;
         lookedTwiceAt = place;
-        return backoff(waits.quick);
+        return backoff("quick");
       }
-      if (error.kind === "retry") return backoff(waits.quick);
-      return ranOnce && healedByPeople.has(error.code) ? backoff(waits.slow) : undefined;
+      if (error.kind === "retry") return backoff("quick");
+      return ranOnce && healedByPeople.has(error.code) ? backoff("slow") : undefined;
     },
     ran(ms) {
       ranOnce = true;

@@ -30,6 +30,15 @@ describe("retries", () => {
     expect(next()).toBe(600_000);
   });
 
+  test("a server that was away for long makes no login wait for long", () => {
+    const retries = createRetries(() => 1);
+    retries.ran(1);
+    const next = (code: ErrorCode) => retries.next(error(code), "p")?.afterMs;
+    for (let n = 0; n < 10; n++) next("MYSQL_UNREACHABLE");
+    expect([next("MYSQL_ACCESS_DENIED"), next("MYSQL_GRANT")]).toEqual([30_000, 60_000]);
+    expect(next("MYSQL_UNREACHABLE")).toBe(200);
+  });
+
   test("two readers with one id do not chase each other", () => {
     const retries = createRetries(() => 0);
     expect(retries.next(error("MYSQL_SERVER_ID_CLASH"), "p")?.afterMs).toBe(2_500);
