@@ -131,8 +131,13 @@ function mysqlConnection(
   clock: Clock,
 ): MysqlConnection {
   let open = true;
-  driver.on("error", () => {
+  let taken = false;
+  const waiting = new Set<(error: unknown) => void>();
+  driver.on("error", (error: unknown) => {
     open = false;
+    // An answer that breaks the protocol is told here, and not to the statement that it is for.
+    for (const reject of waiting) reject(error);
+    if (!taken) driver.destroy();
   });
   return {
     where,
@@ -147,20 +152,24 @@ function mysqlConnection(
       return new Promise((resolve, reject) => {
         const timer = clock.after(queryTimeoutMs, () => {
           open = false;
+          waiting.delete(done);
           driver.destroy();
           reject(new DbusError("MYSQL_SILENT", `${where}: no answer within ${queryTimeoutMs} ms`));
         });
-        const done = (error: unknown, rows: unknown) => {
+        const done = (error: unknown, rows?: unknown) => {
           timer.cancel();
+          waiting.delete(done);
           if (error) reject(mysqlError(error, where, statementHead(sql)));
           else resolve(Array.isArray(rows) ? (rows as MysqlRow[]) : []);
         };
+        waiting.add(done);
         if (values) driver.execute(sql, [...values], done);
         else driver.query(sql, done);
       });
     },
     takeSocket() {
       open = false;
+      taken = true;
       return takeSocket(driver);
     },
     close() {

@@ -4,6 +4,7 @@ import { connectMysql } from "#src/clients/mysql/connection.ts";
 import { systemClock } from "#src/clock.ts";
 import { toDbusError } from "#src/errors.ts";
 import { targetAt } from "../../support/mysql-client.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 function packet(
   sequence: number,
@@ -93,6 +94,36 @@ describe("a hostile or broken server", () => {
     const client = await connectMysql(target, systemClock);
     expect(await codeOf(client.query("SELECT 1"))).toBe("MYSQL_SILENT");
     expect(client.open).toBe(false);
+    server.close();
+  });
+
+  test("that answers with half a result is told at once, and left", async () => {
+    let closed = false;
+    const server = await serve((socket) => {
+      socket.write(greeting);
+      socket.on("close", () => {
+        closed = true;
+      });
+      let turn = 0;
+      socket.on("data", () => {
+        turn++;
+        // One column, whose definition is followed by no EOF.
+        const column = [
+          [3],
+          "def",
+          [0, 0, 0, 1],
+          "a",
+          [0, 12, 45, 0, 0, 1, 0, 0, 253, 0, 0, 0, 0, 0],
+        ];
+        const answer = [packet(1, [1]), packet(2, ...(column as (string | number[])[])), ok(3)];
+        socket.write(turn === 1 ? ok(2) : Buffer.concat(answer));
+      });
+    });
+    const target = targetAt({ host: "127.0.0.1", port: server.port }, { queryTimeoutMs: 60_000 });
+    const client = await connectMysql(target, systemClock);
+    expect(await codeOf(client.query("SELECT 1"))).toBe("MYSQL_PROTOCOL");
+    expect(client.open).toBe(false);
+    await waitFor(() => closed, { what: "the connection to be closed" });
     server.close();
   });
 
