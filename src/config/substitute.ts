@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Path, pathText } from "./problem.ts";
+import { readBounded } from "./read-bounded.ts";
 
 /**
  * `${NAME}`, `${NAME:-default}` and `${file:/path}` inside text values. A NAME is upper case, so
@@ -84,8 +84,8 @@ export function substitute(value: unknown, source: SecretSource): Substituted {
 export function secretFiles(configFile: string): (path: string) => string {
   return (path) => {
     const whole = resolve(dirname(configFile), path);
-    const { size } = statSync(whole);
-    if (size > secretBytesMax) throw new Error(`larger than ${secretBytesMax} bytes`);
-    return readFileSync(whole, "utf8").replace(/\r?\n$/, "");
+    return readBounded(whole, secretBytesMax)
+      .toString()
+      .replace(/\r?\n$/, "");
   };
 }

@@ -122,3 +122,11 @@ test.each([
 ])("%s is shown as %s", (url, expected) => {
   expect(withoutUserinfo(url)).toBe(expected);
 });
+
+test("a secret is read as far as a secret may go, also from what has no end", async () => {
+  const { config, problems } = await fakeConfig('    password: "${file:/dev/zero}"\n', {});
+  expect(config).toBeNull();
+  expect(problems.map(({ code, message }) => `${code}: ${message}`)).toEqual([
+    "SECRET_MISSING: the file /dev/zero cannot be read: larger than 65536 bytes",
+  ]);
+});
