@@ -67,8 +67,13 @@ export function createApp(port: AdminPort, { tokens = noTokens, log }: AppOption
     });
   }
   app.notFound((context) => {
-    guard(context.req.raw, tokens, { open: false, role: "read" });
-    return problemResponse(new DbusError("NOT_FOUND", `no ${context.req.method} here`));
+    try {
+      guard(context.req.raw, tokens, { open: false, role: "read" });
+      return problemResponse(new DbusError("NOT_FOUND", `no ${context.req.method} here`));
+    } catch (refusal) {
+      // Outside of here it is caught too late for the safety headers.
+      return problemResponse(refusal);
+    }
   });
   app.onError((error) => {
     if (error instanceof MediaError) return problemResponse(error.reason, 415);

@@ -114,6 +114,18 @@ test("S1: only the two probes are open, and a path that is not there is not", as
   expect((await client().call("GET", "/api/v1/nope")).status).toBe(404);
 });
 
+test("S3: what is refused, or is not there, has the safety headers too", async () => {
+  for (const [options, path] of [
+    [{ token }, "/api/v1/nope"],
+    [{}, "/api/v1/nope"],
+    [{ token }, "/api/v1/stat"],
+  ] as const) {
+    const { headers } = await client(options).call("GET", path);
+    expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+  }
+});
+
 test.each(table)("S3: %s %s refuses foreign names and foreign pages", async (method, path) => {
   const { call, port } = client();
   const body = bodies[`${method} ${path}`];
