@@ -1,0 +1,16 @@
+import type { FuzzTarget } from "./fuzz-target.ts";
+import { adminRequests } from "./targets/admin-requests.ts";
+import { binlogEvents } from "./targets/binlog-events.ts";
+import { configFiles } from "./targets/config-files.ts";
+import { httpBodies } from "./targets/http-bodies.ts";
+import { lines } from "./targets/lines.ts";
+import { mysqlPackets } from "./targets/mysql-packets.ts";
+
+export const targets: readonly FuzzTarget[] = [
+  configFiles,
+  adminRequests,
+  mysqlPackets,
+  binlogEvents,
+  lines,
+  httpBodies,
+];
