@@ -47,6 +47,20 @@ async function purgedPosition(at: MysqlService, gtid: string) {
   return { client, db, resume };
 }
 
+// Before the others, which purge.
+onBoth("an empty set of GTIDs means everything, from the first transaction on", async (at) => {
+  const { client, db } = await tableOn(at);
+  await client.query(`INSERT INTO ${db}.a VALUES (1)`);
+  const input = await runInput(at, { databases: [db], gtid: "on", start: { gtid: "" } });
+  await input.streaming();
+  await client.query(`INSERT INTO ${db}.a VALUES (2)`);
+  const rows = await input.rowsReach(2);
+  expect(rows.map(({ after }) => after)).toEqual([[1], [2]]);
+  await input.stop();
+  await client.query("FLUSH BINARY LOGS");
+  await client.close();
+});
+
 describe("position lost", () => {
   for (const gtid of ["auto", "off"]) {
     const by = gtid === "off" ? "by file and offset" : "by GTID";

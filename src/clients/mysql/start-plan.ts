@@ -73,6 +73,9 @@ export async function planStart(
     if (reason) return { kind: "lost", reason };
     return { kind: "dump", start: { by: "gtid", set } };
   }
+  if (position.file === "" && facts.flavor === "mariadb" && position.gtid === "") {
+    return planFromNothing(connection);
+  }
   if (position.file === "") {
     const message = `${connection.where}: the position is a GTID set, the server has gtid_mode OFF`;
     throw new DbusError("MYSQL_GTID_OFF", message);
@@ -83,6 +86,14 @@ export async function planStart(
   const reason = lostFile(facts, files, position);
   if (reason) return { kind: "lost", reason };
   return { kind: "dump", start: { by: "file", file: position.file, pos: position.pos } };
+}
+
+/** MariaDB, nothing read yet: all that it ever wrote, by file since its state would be empty. */
+async function planFromNothing(connection: MysqlConnection): Promise<StartPlan> {
+  const reason = await purgedState(connection, "");
+  if (reason) return { kind: "lost", reason };
+  const [first] = await readBinlogFiles(connection);
+  return { kind: "dump", start: { by: "file", file: first?.name ?? "", pos: 4 } };
 }
 
 /** An empty state makes MariaDB begin with its first file, which may have been purged. */
