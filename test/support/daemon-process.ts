@@ -23,6 +23,10 @@ export type DaemonProcessOptions = {
   /** A folder for the config and the log; runs that share it append to the same log. */
   readonly dir: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Another build than the one of this folder: a source file, or an executable. */
+  readonly entry?: string | undefined;
+  /** The nth call of each thread that syncs a file fails, and the next one too; takes strace. */
+  readonly failingSync?: number | undefined;
 };
 
 const repo = join(import.meta.dir, "../..");
@@ -36,7 +40,7 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
   // JSON is YAML.
   await Bun.write(file, JSON.stringify({ ...config, admin }, null, 2));
   const setpriv = await systemTool("setpriv");
-  const argv = [setpriv, "--pdeathsig", "KILL", process.execPath, "src/cli/dbusd.ts", file];
+  const argv = [setpriv, "--pdeathsig", "KILL", ...tracing(options), ...program(options), file];
   const child = Bun.spawn(["sh", "-c", 'exec "$@" >>"$0" 2>&1', logFile, ...argv], {
     cwd: repo,
     stdin: "ignore",
@@ -68,4 +72,16 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
     },
     log,
   };
+}
+
+function program({ entry = "src/cli/dbusd.ts" }: DaemonProcessOptions): string[] {
+  return entry.endsWith(".ts") ? [process.execPath, entry] : [entry];
+}
+
+/** The tracer is not the parent, so that signals go to dbusd itself. */
+function tracing({ failingSync }: DaemonProcessOptions): string[] {
+  if (failingSync === undefined) return [];
+  const inject = `fsync,fdatasync:error=EIO:when=${failingSync}..${failingSync + 1}`;
+  const quiet = ["-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null"];
+  return ["strace", ...quiet, "-e", "trace=fsync,fdatasync", "-e", `inject=${inject}`];
 }

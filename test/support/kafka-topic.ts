@@ -1,4 +1,10 @@
-import { Kafka, type KafkaMessage, logLevel } from "kafkajs";
+import { CompressionCodecs, CompressionTypes, Kafka, type KafkaMessage, logLevel } from "kafkajs";
+
+// kafkajs leaves zstd to whoever wants it.
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: ({ buffer }: { buffer: Buffer }) => Bun.zstdCompress(buffer),
+  decompress: (buffer: Buffer) => Bun.zstdDecompress(buffer),
+});
 
 /** A record as a consumer of the topic sees it. */
 export type TopicRecord = {
@@ -15,6 +21,7 @@ export type TopicRecord = {
 /** A look at Kafka that shares no code with the output under test. */
 export type KafkaWitness = {
   createTopic(topic: string, partitions?: number): Promise<void>;
+  deleteTopics(topics: readonly string[]): Promise<void>;
   /** The sum of the high watermarks of all partitions: how many records can be read. */
   readable(topic: string): Promise<number>;
   /** The high watermark of each partition. */
@@ -42,6 +49,7 @@ export async function kafkaWitness(bootstrap: string): Promise<KafkaWitness> {
         topics: [{ topic, numPartitions: partitions, replicationFactor: -1 }],
       });
     },
+    deleteTopics: (topics) => admin.deleteTopics({ topics: [...topics] }),
     readable: async (topic) =>
       (await highs(topic)).reduce((sum, partition) => sum + Number(partition.high), 0),
     highs: async (topic) =>

@@ -28,6 +28,8 @@ export type LedgerWriter = {
   /** Transactions and changes committed since the start. */
   readonly transactions: number;
   readonly changes: number;
+  /** Resolves when it was stopped; rejects with what made it fail. */
+  readonly ended: Promise<void>;
   /** Ends after the transaction under way; rejects with what made it fail. */
   stop(): Promise<void>;
 };
@@ -77,6 +79,7 @@ export async function startLedgerWriter(
   // Whoever stops it learns of the failure; until then it must not end the process.
   ended.catch(() => undefined);
   return {
+    ended,
     get transactions() {
       return transactions;
     },

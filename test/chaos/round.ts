@@ -1,0 +1,240 @@
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { FaultProxy } from "../support/fault-proxy.ts";
+import { faultProxy } from "../support/fault-proxy.ts";
+import { kafkaWitness } from "../support/kafka-topic.ts";
+import type { Change } from "../support/ledger.ts";
+import { checkLedger, reportText } from "../support/ledger-checker.ts";
+import { committedChanges } from "../support/ledger-writer.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { configOf, isExpectedAt, ownFilter, topicsOf } from "./config.ts";
+import { type DaemonKeeper, daemonKeeper } from "./daemon-keeper.ts";
+import type { RepeatsOptions } from "./duplicates.ts";
+import { scheduleFaults } from "./faults.ts";
+import { type FillableDisk, fillableDisk } from "./fillable-disk.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { faultText, planText, type RoundPlan } from "./round-plan.ts";
+import type { Servers } from "./servers.ts";
+import { fileSink, kafkaSink, type Sink } from "./sinks.ts";
+import { openSource, type Source } from "./source.ts";
+import type { Stage } from "./stage.ts";
+import { tellsTheTruth } from "./truth.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
+import { startWorkload } from "./workload.ts";
+
+export type RoundOptions = {
+  readonly servers: Servers;
+  /** An empty folder for config, logs and outputs. */
+  readonly dir: string;
+  /** Another build of dbusd, e.g. its compiled binary. */
+  readonly entry?: string | undefined;
+};
+
+export type RoundResult = {
+  readonly seed: number;
+  readonly plan: string;
+  readonly faults: readonly string[];
+  readonly verdicts: readonly Verdict[];
+  /** Starts of dbusd. */
+  readonly runs: number;
+  /** From the end of the faults until everything had arrived. */
+  readonly recoveryMs: number;
+  readonly ms: number;
+  /** What is wrong; empty when nothing is. */
+  readonly problems: readonly string[];
+};
+
+/** When the faults have ceased, everything must arrive in that time. */
+const recoveryMsMax = 90_000;
+/** What a commit may take beyond its interval on a machine that is busy with other things. */
+const commitMsMax = 2_000;
+/** What a stop may take beyond its deadline there. */
+const stopSlackMs = 7_000;
+
+type Round = {
+  readonly plan: RoundPlan;
+  readonly stage: Stage;
+  readonly source: Source;
+  readonly sinks: readonly Sink[];
+  readonly dir: string;
+};
+
+/** Runs a round. Rejects only when the rig itself fails; what dbus does wrong is in the result. */
+export async function runRound(plan: RoundPlan, options: RoundOptions): Promise<RoundResult> {
+  const began = performance.now();
+  const journal = openJournal(options.dir);
+  await Bun.write(join(options.dir, "plan.json"), JSON.stringify(plan, null, 2));
+  journal.note(planText(plan));
+  const undo: (() => Promise<void> | void)[] = [];
+  try {
+    const round = await openRound(plan, options, journal, undo);
+    const { verdicts, recoveryMs } = await play(round);
+    checkLog(round, journal);
+    return {
+      ...{ seed: plan.seed, plan: planText(plan), faults: plan.faults.map(faultText) },
+      ...{ verdicts, recoveryMs, runs: round.stage.daemon.runs.length },
+      ...{ ms: performance.now() - began, problems: journal.problems },
+    };
+  } finally {
+    for (const one of undo.reverse()) {
+      await Promise.resolve(one()).catch((error: unknown) => journal.note(`left: ${error}`));
+    }
+  }
+}
+
+/** Everything that a round needs; `undo` gets what takes it away again, in order. */
+async function openRound(
+  plan: RoundPlan,
+  { servers, dir, entry }: RoundOptions,
+  journal: Journal,
+  undo: (() => Promise<void> | void)[],
+): Promise<Round> {
+  const { seed } = plan;
+  const name = `chaos_${seed}_${Date.now().toString(36)}`;
+  const hasKafka = plan.outputs.some((output) => output.name === "kafka");
+  const [mysql, kafka] = await Promise.all([
+    servers.mysql(plan.source.flavor),
+    hasKafka ? servers.kafka() : undefined,
+  ]);
+  const source = await openSource(mysql, plan.source, name);
+  undo.push(() => source.drop());
+  const mysqlProxy = await faultProxy(mysql, { seed, protocol: "mysql" });
+  undo.push(() => mysqlProxy.close());
+  let kafkaProxy: FaultProxy | undefined;
+  if (kafka !== undefined) {
+    const [broker] = kafka.brokers;
+    kafkaProxy = await faultProxy({ port: broker!.port }, { seed: seed + 1, protocol: "kafka" });
+    const proxy = kafkaProxy;
+    undo.push(() => proxy.close());
+    undo.push(() => deleteTopics(kafka.bootstrap, topicsOf(plan, name)));
+  }
+  let disk: FillableDisk | undefined;
+  if (plan.smallDisk) {
+    disk = fillableDisk("4m");
+    undo.push(disk.unmount);
+  }
+  const stateDir = disk === undefined ? join(dir, "state") : join(disk.dir, "state");
+  const places = { source, mysqlPort: mysqlProxy.port, kafkaPort: kafkaProxy?.port, topic: name };
+  mkdirSync(dir, { recursive: true });
+  copyFileSync(join(import.meta.dir, ownFilter), join(dir, ownFilter));
+  const daemon = daemonKeeper({
+    ...{ config: configOf(plan, { ...places, dir, stateDir }), dir, journal, entry },
+    failingSync: plan.failingSync,
+    stopMsMax: plan.bus.stopDeadlineMs + stopSlackMs,
+    mayRefuse: () => disk?.full === true,
+  });
+  undo.push(() => daemon.kill());
+  const sinks = plan.outputs.map((output) =>
+    output.name === "kafka"
+      ? kafkaSink(kafka!.bootstrap, topicsOf(plan, name))
+      : fileSink(join(dir, "out", "rows.ndjson")),
+  );
+  const stage: Stage = { daemon, mysql, kafka, mysqlProxy, kafkaProxy, disk, journal };
+  return { plan, stage, source, sinks, dir };
+}
+
+async function deleteTopics(bootstrap: string, topics: readonly string[]): Promise<void> {
+  const witness = await kafkaWitness(bootstrap);
+  await witness.deleteTopics(topics).finally(() => witness.close());
+}
+
+async function play(round: Round): Promise<{ verdicts: Verdict[]; recoveryMs: number }> {
+  const { plan, stage, source } = round;
+  const { daemon, mysql, journal } = stage;
+  const workload = startWorkload(mysql, source.db, {
+    ...{ plan: plan.workload, seed: plan.seed, journal },
+  });
+  await Bun.sleep(plan.workload.backlogMs);
+  await daemon.start();
+  // On a busy machine a start may take longer than all the faults.
+  await daemon.process?.ready().catch((error: unknown) => journal.note(`not ready: ${error}`));
+  workload.loadBegins();
+  const faults = scheduleFaults(stage, plan.faults);
+  await Bun.sleep(plan.loadMs);
+  await faults.cease();
+  const ceasedAt = performance.now();
+  journal.note("all faults have ceased");
+  await workload.stop();
+  const committed = await committedChanges(mysql, source.db);
+  journal.note(`${committed.length} changes were committed`);
+  await arrival(round, committed);
+  const recoveryMs = performance.now() - ceasedAt;
+  journal.note(`arrival took ${Math.round(recoveryMs)} ms`);
+  await checkTruth(daemon, journal);
+  await daemon.stop(() => true);
+  if (plan.startAgain) await startAgain(daemon, journal);
+  return { verdicts: await verdictsOf(round, committed), recoveryMs };
+}
+
+function expectedAt(round: Round, committed: readonly Change[], index: number): Change[] {
+  const isExpected = isExpectedAt(round.plan, round.plan.outputs[index]!);
+  return committed.filter(({ key }) => isExpected(key));
+}
+
+/** Until every output has every change, or its time is up. */
+async function arrival(round: Round, committed: readonly Change[]): Promise<void> {
+  const { sinks, stage } = round;
+  const deadline = performance.now() + recoveryMsMax;
+  for (const [index, sink] of sinks.entries()) {
+    const expected = expectedAt(round, committed, index);
+    let sizeRead = -1;
+    let told = "nothing was read";
+    const complete = async () => {
+      if (stage.journal.problems.some((problem) => problem.includes("ended by itself"))) {
+        return true;
+      }
+      const size = await sink.size();
+      if (size === sizeRead) return false;
+      const report = checkLedger(expected, (await sink.read()).sightings);
+      sizeRead = size;
+      told = reportText(report);
+      return report.lost.count === 0;
+    };
+    const timeoutMs = Math.max(1, deadline - performance.now());
+    const what = `every change in ${sink.name}`;
+    await waitFor(complete, { what, timeoutMs, intervalMs: 300 }).catch((error: unknown) => {
+      stage.journal.problem(`${sink.name} is not complete after ${recoveryMsMax} ms: ${told}`);
+      stage.journal.note(`${error}`);
+    });
+  }
+}
+
+async function checkTruth(daemon: DaemonKeeper, journal: Journal): Promise<void> {
+  const { process } = daemon;
+  if (process === undefined) return journal.problem("dbusd does not run in the end");
+  await tellsTheTruth(process).catch((error: unknown) => journal.problem(`${error}`));
+}
+
+/** What a clean stop has delivered is not delivered again. */
+async function startAgain(daemon: DaemonKeeper, journal: Journal): Promise<void> {
+  await daemon.start();
+  await daemon.process?.ready().catch((error: unknown) => journal.problem(`${error}`));
+  await daemon.stop(() => true);
+}
+
+async function verdictsOf(round: Round, committed: readonly Change[]): Promise<Verdict[]> {
+  const { plan, stage, sinks } = round;
+  const { runs, stalls } = stage.daemon;
+  const options: RepeatsOptions = {
+    ...{ runs, stalls },
+    // A row that moves to another key is two records.
+    windowRecords: 2 * plan.bus.window.packets,
+    checkpointMs: plan.bus.checkpointIntervalMs + commitMsMax,
+  };
+  const verdicts: Verdict[] = [];
+  for (const [index, sink] of sinks.entries()) {
+    const expected = expectedAt(round, committed, index);
+    const verdict = verdictOf(sink.name, expected, await sink.read(), options);
+    for (const problem of verdict.problems) stage.journal.problem(problem);
+    verdicts.push(verdict);
+  }
+  return verdicts;
+}
+
+/** No secret in the log, and nothing that dbus itself calls a bug. */
+function checkLog({ dir, source }: Round, journal: Journal): void {
+  const log = readFileSync(join(dir, "dbusd.log"), "utf8");
+  if (log.includes(source.password)) journal.problem("the password is in the log");
+  const bugs = log.split("\n").filter((line) => /"(INVARIANT|INTERNAL)"/.test(line));
+  if (bugs.length > 0) journal.problem(`${bugs.length} bugs in the log: ${bugs[0]}`);
+}

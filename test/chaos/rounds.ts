@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type RoundResult, runRound } from "./round.ts";
+import type { RoundPlan } from "./round-plan.ts";
+import type { Servers } from "./servers.ts";
+
+/** A round that was run, and the folder that tells of it if it was kept. */
+export type PlayedRound = RoundResult & { readonly dir: string | undefined };
+
+export type PlayOptions = {
+  readonly servers: Servers;
+  readonly entry?: string | undefined;
+  /** Keep the folder although nothing was wrong. */
+  readonly keep?: boolean;
+};
+
+export function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 31);
+}
+
+/** Runs a round in a folder of its own, which stays when something was wrong. */
+export async function playRound(plan: RoundPlan, options: PlayOptions): Promise<PlayedRound> {
+  const dir = mkdtempSync(join(tmpdir(), `dbus-chaos-${plan.seed}-`));
+  const result = await runRound(plan, { ...options, dir });
+  if (result.problems.length > 0 || options.keep === true) return { ...result, dir };
+  rmSync(dir, { recursive: true, force: true });
+  return { ...result, dir: undefined };
+}
+
+const digits = (count: number) => count.toLocaleString("en");
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+
+/** The result of a round in a line, or more when something is wrong. */
+export function roundText(round: PlayedRound): string {
+  const { seed, verdicts, problems, runs, recoveryMs, ms, dir } = round;
+  const outputs = verdicts.map(({ output, committed, duplicated, runs: each }) => {
+    const most = each.reduce((sum, run) => sum + run.most, 0);
+    return `${output} ${digits(committed)} changes, ${duplicated} twice (at most ${digits(most)})`;
+  });
+  const head = problems.length === 0 ? "ok  " : "FAIL";
+  const what = [...outputs, `${runs} starts`, `whole after ${seconds(recoveryMs)}`].join(", ");
+  const lines = [`${head} ${seconds(ms)}: ${what}`];
+  for (const problem of problems) lines.push(`     ${problem}`);
+  if (problems.length > 0) lines.push(`     repeat it: bun run chaos --seed ${seed}`);
+  if (dir !== undefined) lines.push(`     config, logs and output: ${dir}`);
+  return lines.join("\n");
+}
+
+export type RoundsSum = {
+  readonly rounds: number;
+  readonly failedSeeds: readonly number[];
+  readonly seeds: readonly number[];
+  /** Over all outputs. */
+  readonly committed: number;
+  readonly lost: number;
+  readonly corrupted: number;
+  readonly reordered: number;
+  readonly duplicated: number;
+  readonly faults: number;
+  readonly runs: number;
+  readonly ms: number;
+  readonly recoveryMsMax: number;
+};
+
+export function sumOf(rounds: readonly PlayedRound[]): RoundsSum {
+  const verdicts = rounds.flatMap((round) => round.verdicts);
+  const total = <T>(items: readonly T[], of: (item: T) => number) =>
+    items.reduce((sum, item) => sum + of(item), 0);
+  return {
+    rounds: rounds.length,
+    failedSeeds: rounds.filter(({ problems }) => problems.length > 0).map(({ seed }) => seed),
+    seeds: rounds.map(({ seed }) => seed),
+    committed: total(verdicts, (verdict) => verdict.committed),
+    lost: total(verdicts, (verdict) => verdict.lost),
+    corrupted: total(verdicts, (verdict) => verdict.corrupted),
+    reordered: total(verdicts, (verdict) => verdict.reordered),
+    duplicated: total(verdicts, (verdict) => verdict.duplicated),
+    faults: total(rounds, (round) => round.faults.length),
+    runs: total(rounds, (round) => round.runs),
+    ms: total(rounds, (round) => round.ms),
+    recoveryMsMax: Math.max(0, ...rounds.map(({ recoveryMs }) => recoveryMs)),
+  };
+}
+
+export function sumText(sum: RoundsSum): string {
+  const { rounds, failedSeeds, faults, committed, lost, corrupted, reordered, duplicated } = sum;
+  const lines = [
+    `${rounds} rounds, ${rounds - failedSeeds.length} ok, ${failedSeeds.length} failed, ` +
+      `${faults} faults, ${sum.runs} starts of dbusd, in ${seconds(sum.ms)}`,
+    `${digits(committed)} changes: ${lost} lost, ${corrupted} corrupted, ${reordered} reordered, ` +
+      `${digits(duplicated)} twice; whole again after ${seconds(sum.recoveryMsMax)} at most`,
+  ];
+  for (const seed of failedSeeds) lines.push(`failed: bun run chaos --seed ${seed}`);
+  return lines.join("\n");
+}

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { kafkaWitness } from "../support/kafka-topic.ts";
+import { type Sighting, sightingsOf } from "../support/ledger-records.ts";
+
+/** What an output has written, seen from outside. */
+export type Sink = {
+  readonly name: string;
+  /** Grows with every record; cheap to ask for. */
+  size(): Promise<number>;
+  /** Every record, in the order of each key. Throws on one that is no record of the ledger. */
+  read(): Promise<SinkRecords>;
+};
+
+export type SinkRecords = {
+  readonly sightings: readonly Sighting[];
+  /** Records whose Kafka key is not that of their row, the first of them as text. */
+  readonly misplaced: readonly string[];
+};
+
+export function kafkaSink(bootstrap: string, topics: readonly string[]): Sink {
+  async function withWitness<T>(
+    use: (witness: Awaited<ReturnType<typeof kafkaWitness>>) => Promise<T>,
+  ): Promise<T> {
+    const witness = await kafkaWitness(bootstrap);
+    try {
+      return await use(witness);
+    } finally {
+      await witness.close();
+    }
+  }
+  return {
+    name: "kafka",
+    size: () =>
+      withWitness(async (witness) => {
+        const sizes = await Promise.all(topics.map((topic) => witness.readable(topic)));
+        return sizes.reduce((sum, size) => sum + size, 0);
+      }),
+    read: () =>
+      withWitness(async (witness) => {
+        const sightings: Sighting[] = [];
+        const misplaced: string[] = [];
+        for (const topic of topics) {
+          await witness.readAll(topic, ({ key, value }) => {
+            for (const seen of sightingsOf(value)) {
+              sightings.push(seen);
+              if (`${key}` !== kafkaKeyOf(seen.key)) misplaced.push(`${seen.key} under ${key}`);
+            }
+          });
+        }
+        return { sightings, misplaced };
+      }),
+  };
+}
+
+/** The primary key as dbus writes it: `{"id":7}`, or `{"id":"1:25"}` in the table of numbers. */
+function kafkaKeyOf(key: string): string {
+  const id = key.slice(key.indexOf(":") + 1);
+  return key.startsWith("txn:") ? `{"id":"${id}"}` : `{"id":${id}}`;
+}
+
+/** A file of lines, and those that were put aside before it, the oldest first. */
+export function fileSink(path: string): Sink {
+  const files = () => {
+    const dir = dirname(path);
+    const names = existsSync(dir) ? readdirSync(dir) : [];
+    const aside = names.filter((name) => /\.\d+$/.test(name)).sort();
+    const now = names.filter((name) => !aside.includes(name));
+    return [...aside, ...now].map((name) => join(dir, name));
+  };
+  return {
+    name: "file",
+    size: async () => files().reduce((sum, file) => sum + statSync(file).size, 0),
+    read: async () => {
+      const sightings: Sighting[] = [];
+      for (const file of files()) {
+        const bytes = readFileSync(file);
+        for (let at = 0; at < bytes.length; ) {
+          const end = bytes.indexOf(10, at);
+          // What follows the last line end is still being written.
+          if (end < 0) break;
+          sightings.push(...sightingsOf(bytes.subarray(at, end)));
+          at = end + 1;
+        }
+      }
+      return { sightings, misplaced: [] };
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import type { KafkaService, MysqlService } from "../services/index.ts";
+import type { FaultProxy } from "../support/fault-proxy.ts";
+import type { DaemonKeeper } from "./daemon-keeper.ts";
+import type { FillableDisk } from "./fillable-disk.ts";
+import type { Journal } from "./journal.ts";
+
+/** All that a fault can lay hands on. */
+export type Stage = {
+  readonly daemon: DaemonKeeper;
+  readonly mysql: MysqlService;
+  readonly kafka: KafkaService | undefined;
+  readonly mysqlProxy: FaultProxy;
+  readonly kafkaProxy: FaultProxy | undefined;
+  readonly disk: FillableDisk | undefined;
+  readonly journal: Journal;
+};
