@@ -11,6 +11,7 @@ import type { Outlet } from "#src/flow/outlet.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Log } from "#src/log.ts";
 import type { FilterContext } from "#src/plugin/context.ts";
+import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Applied } from "#src/plugin/define.ts";
 import type { FilterMessage } from "./protocol.ts";
 
@@ -65,7 +66,13 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
       plugin: undefined,
     };
     self.pipe(
-      Promise.resolve().then(() => entry.plugin.open(context, entry.config)),
+      openInTime({
+        clock,
+        ms: entry.timeoutMs,
+        name: entry.name,
+        open: () => entry.plugin.open(context, entry.config),
+        close: (late) => entry.plugin.close?.(late),
+      }),
       (plugin) => ({ kind: "opened", plugin }),
       (error) => ({ kind: "crashed", error }),
     );
@@ -111,7 +118,7 @@ async function close(state: State): Promise<void> {
   const { plugin } = state;
   state.plugin = undefined;
   state.stats.ready = false;
-  if (plugin) await state.entry.plugin.close?.(plugin.value);
+  if (plugin) await closeInTime(state, () => state.entry.plugin.close?.(plugin.value));
 }
 
 /** Works on a delivery as far as credit and asynchronous results allow; true when it is done. */
@@ -213,12 +220,16 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
     slot.ended = true;
     self.signal({ kind: "applied", lane });
   };
-  answer.then(
+  const { clock, entry } = state;
+  const what = `apply of ${entry.name}`;
+  withDeadline(answer, { clock, ms: entry.timeoutMs, what }).then(
     (result) => {
       slot.result = result;
       ended();
     },
     (error) => {
+      // One that never returns says nothing of the packet: the filter has to be opened again.
+      if (isTimeout(error)) self.fail(error);
       slot.error = error ?? new Error("rejected without a reason");
       ended();
     },

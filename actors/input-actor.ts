@@ -11,6 +11,7 @@ import type { Json } from "#src/flow/position.ts";
 import type { GapStore } from "#src/gap/store.ts";
 import type { Log } from "#src/log.ts";
 import type { InputContext } from "#src/plugin/context.ts";
+import { closeInTime, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Resource } from "#src/plugin/define.ts";
 import type { InputMessage } from "./protocol.ts";
 
@@ -113,7 +114,7 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
   abandon(state) {
     state.stats.state = "backoff";
     forgetLag(state);
-    void endRun(state);
+    state.partitions.former = endRun(state);
   },
 });
 
@@ -130,6 +131,7 @@ function boot(state: State, self: Self<InputMessage>): void {
   const boot = ++state.boots;
   self.pipe(
     (async () => {
+      await partitions.former;
       await partitions.load(checkpoints);
       if (partitions.inFlight > 0) stats.note = "waiting for what is still in flight";
       await partitions.drained(Number.POSITIVE_INFINITY);
@@ -160,13 +162,15 @@ function startRun(state: State, self: Self<InputMessage>): void {
   state.log.info(`reading ${state.resource.label}`, { input: entry.name });
 }
 
-async function runPlugin({ entry }: State, context: InputContext): Promise<void> {
-  const { plugin } = entry;
-  const opened = await plugin.open(context, entry.config);
+async function runPlugin({ entry, clock, log }: State, context: InputContext): Promise<void> {
+  const { plugin, name, timeoutMs } = entry;
+  const close = (opened: unknown) => plugin.close?.(opened);
+  const open = () => plugin.open(context, entry.config);
+  const opened = await openInTime({ clock, ms: timeoutMs, name, open, close });
   try {
     await plugin.run(opened, context);
   } finally {
-    await plugin.close?.(opened);
+    await closeInTime({ clock, log, entry }, () => close(opened));
   }
 }
 
@@ -190,12 +194,21 @@ function ended(
   state.onFinished();
 }
 
-/** Tells the plugin to come to an end and waits for it; what it had not handed over is dropped. */
+/**
+ * Tells the plugin to come to an end and waits for it; what it had not handed over is dropped. One
+ * that does not hear is left behind: nothing of what it still emits gets in.
+ */
 async function endRun(state: State): Promise<void> {
-  const { run } = state;
+  const { run, clock, log, entry } = state;
+  const ms = Math.max(1, state.stopDeadlineMs);
   state.admission.cancel();
   run?.abort.abort();
-  await run?.ended;
+  if (!run) return;
+  try {
+    await withDeadline(run.ended, { clock, ms, what: `run of ${entry.name}` });
+  } catch (error) {
+    log.warn("an input does not come to its end; it is left behind", { error });
+  }
 }
 
 function setPaused(state: State, paused: boolean): void {

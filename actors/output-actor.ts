@@ -3,16 +3,18 @@ import { type Clock, sleep, type Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
-import { DbusError, toDbusError } from "#src/errors.ts";
+import { DbusError } from "#src/errors.ts";
 import type { Batch, BatchQueue, Range } from "#src/flow/batch.ts";
-import { batchOf, createBatchQueue, eachPacket } from "#src/flow/batch.ts";
+import { batchOf, createBatchQueue } from "#src/flow/batch.ts";
 import { type Delivery, settle } from "#src/flow/delivery.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import { retryDelay } from "#src/flow/retry-delay.ts";
+import { type Sorted, sortVerdicts } from "#src/flow/verdicts.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
+import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import type { OutputMessage } from "./protocol.ts";
 
@@ -72,7 +74,13 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       },
     };
     self.pipe(
-      Promise.resolve().then(() => entry.plugin.open(context, entry.config)),
+      openInTime({
+        clock,
+        ms: entry.timeoutMs,
+        name: entry.name,
+        open: () => entry.plugin.open(context, entry.config),
+        close: (late) => entry.plugin.close?.(late),
+      }),
       (plugin) => ({ kind: "opened", plugin }),
       (error) => ({ kind: "crashed", error }),
     );
@@ -133,7 +141,7 @@ async function close(state: State, lastWrite?: AbortSignal): Promise<void> {
   if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);
   state.abort.abort();
   if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);
-  if (plugin) await state.entry.plugin.close?.(plugin.value);
+  if (plugin) await closeInTime(state, () => state.entry.plugin.close?.(plugin.value));
 }
 
 function enqueue(state: State, delivery: Delivery, self: Self<OutputMessage>): void {
@@ -173,8 +181,10 @@ function flush(state: State, self: Self<OutputMessage>): void {
   }
   if (answer instanceof Promise) {
     state.writing = new AbortController();
+    const { clock, entry } = state;
+    const what = `write of ${entry.name}`;
     self.pipe(
-      answer,
+      withDeadline(answer, { clock, ms: entry.timeoutMs, what }),
       (verdicts) => ({ kind: "written", verdicts }),
       (error) => ({ kind: "refused", error }),
     );
@@ -203,23 +213,15 @@ function conclude(
     goOn(state, self);
     return;
   }
-  const failed: { readonly range: Range; readonly error: DbusError }[] = [];
-  const again: Range[] = [];
-  let cause: Error | undefined;
-  let delayMs = 0;
-  eachPacket(batch, (range, i) => {
-    const verdict = verdicts[i] as Verdict;
-    if (verdict === "done") {
-      settle(range.delivery, range.from, range.to, DELIVERED);
-      count(stats, [packets[i] as Packet]);
-    } else if ("failed" in verdict && state.entry.onFailed === "deadletter") {
-      failed.push({ range, error: toDbusError(verdict.failed, "OUTPUT_REJECTED") });
-    } else {
-      cause ??= "failed" in verdict ? verdict.failed : verdict.error;
-      if (!("failed" in verdict)) delayMs = Math.max(delayMs, verdict.retryAfterMs);
-      again.push(range);
-    }
-  });
+  const { done, failed, again, cause, delayMs } = sortVerdicts(
+    batch,
+    verdicts,
+    state.entry.onFailed,
+  );
+  for (const { delivery, from, to } of done) {
+    settle(delivery, from, to, DELIVERED);
+    count(stats, delivery.packets.slice(from, to));
+  }
   keepFailed(state, failed);
   // A sink that takes some of it is not down: its delays begin anew.
   if (again.length < packets.length) recovered(state);
@@ -228,10 +230,7 @@ function conclude(
 }
 
 /** Into the dead letters first, settled after: a full disk must not lose what the sink refused. */
-function keepFailed(
-  state: State,
-  failed: readonly { readonly range: Range; readonly error: DbusError }[],
-): void {
+function keepFailed(state: State, failed: Sorted["failed"]): void {
   if (failed.length === 0) return;
   const { deadLetters, entry, log, stats } = state;
   deadLetters.put(
@@ -255,7 +254,7 @@ function count(stats: OutputStats, packets: readonly Packet[]): void {
 
 function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): void {
   const cause = thrown instanceof DbusError ? thrown : undefined;
-  if (cause?.kind !== "retry" || !state.batch) {
+  if (cause?.kind !== "retry" || isTimeout(thrown) || !state.batch) {
     self.fail(thrown);
     return;
   }

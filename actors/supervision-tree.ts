@@ -1,6 +1,6 @@
 import { behaviour } from "#src/actor/actor.ts";
 import { defaultBackoff } from "#src/actor/backoff.ts";
-import type { ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
+import type { Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
 import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
@@ -52,11 +52,14 @@ export type TreeDeps = {
  */
 export function supervisionTree(deps: TreeDeps): SupervisorSpec {
   const { wiring } = deps;
+  const { restarts } = deps.config.bus;
   const groups = {
     why: "plugin instances do not depend on one another: edges hold what a failed one has not settled",
     strategy: "one_for_one" as Strategy,
+    ...patience(restarts, 1),
   };
   const pipeline = supervisor("pipeline", {
+    ...patience(restarts, 20),
     strategy: "rest_for_one",
     why: "whoever sends to a group that gave up starts behind it again",
     children: [
@@ -73,6 +76,7 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
     ],
   });
   return supervisor("engine", {
+    ...patience(restarts, 120),
     strategy: "rest_for_one",
     why: "without checkpoints nothing may run; without the API everything else goes on",
     children: [
@@ -84,20 +88,17 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
 
 function supervisor(
   id: string,
-  spec: {
-    readonly strategy: Strategy;
-    readonly why: string;
-    readonly children: readonly ChildSpec[];
-  },
+  spec: Omit<SupervisorSpec, "kind" | "id" | "backoff">,
 ): SupervisorSpec {
-  return {
-    kind: "supervisor",
-    id,
-    intensity: 5,
-    periodMs: 30_000,
-    backoff: defaultBackoff,
-    ...spec,
-  };
+  return { kind: "supervisor", id, backoff: defaultBackoff, ...spec };
+}
+
+/**
+ * A group takes most of its period to give up, as the backoff grows; so whoever stands above it
+ * has to remember for longer, or its count would never be full and nothing would reach the root.
+ */
+function patience({ intensity, periodMs }: BusConfig["restarts"], times: number) {
+  return { intensity, periodMs: periodMs * times };
 }
 
 function worker(id: string, behaviourOf: WorkerSpec["behaviour"], shutdownMs = 5_000): WorkerSpec {

@@ -276,6 +276,17 @@ const table = {
     summary: "a filter threw on a packet",
     remedy: "look at the packet in the dead letters; mend the filter or its input",
   },
+  PLUGIN_UNCAUGHT: {
+    kind: "bug",
+    summary: "a plugin threw where nobody catches: in a timer, a callback or a promise",
+    remedy: "mend the plugin: what it does later must catch its own errors; its actor restarts",
+  },
+  PLUGIN_TIMEOUT: {
+    kind: "retry",
+    summary: "a call of a plugin did not return in time",
+    remedy:
+      "nothing: its actor restarts and is given the packets again; raise timeoutMs if it is slow",
+  },
   PACKET_INVALID: {
     kind: "fatal",
     summary: "a plugin emitted something that is not a packet",

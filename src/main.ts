@@ -1,4 +1,5 @@
 import { createAdmin } from "#actors/admin.ts";
+import { createBlame } from "#actors/blame.ts";
 import { createReloader } from "#actors/reload.ts";
 import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, wire } from "#actors/wiring.ts";
@@ -32,6 +33,11 @@ export type DaemonOptions = {
   readonly state?: State;
   /** Reads the configuration again, for a reload; without it there is nothing to read. */
   readonly load?: () => Promise<Loaded>;
+  /**
+   * Given, before anything starts, what ends the actor whose code threw something that nobody
+   * caught. It answers false when nobody is known whose it was.
+   */
+  readonly onBlame?: (blame: (thrown: unknown) => boolean) => void;
 };
 
 /**
@@ -86,6 +92,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     onFailure: (path, error, delayMs) => logFailure(log, path, error, delayMs),
   });
   bindWiring(wiring, system);
+  options.onBlame?.(createBlame({ wiring: () => wiring, system: () => system, clock, log }));
 
   let stopping: Promise<void> | undefined;
   function stop(reason: string, exitCode = 0): Promise<void> {

@@ -2,6 +2,7 @@ import { assert } from "../assert.ts";
 import type { Clock } from "../clock.ts";
 import type { Behaviour, Message, Ref, Self } from "./actor.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
+import { type Owner, runAs, runAsNobody } from "./owner.ts";
 import type { Runnable, Scheduler } from "./scheduler.ts";
 
 export type CellState = "starting" | "running" | "stopping" | "stopped" | "failed";
@@ -24,6 +25,8 @@ export type Cell = {
   stop(deadlineMs: number): Promise<void>;
   /** Takes another behaviour, from the next incarnation on. Only while none is running. */
   become(behaviour: Behaviour<Message>): void;
+  /** Ends the incarnation with an error that was found outside of it; false when there is none. */
+  fail(error: unknown): boolean;
   status(): CellStatus;
 };
 
@@ -41,7 +44,7 @@ const MAILBOX_LIMIT = 1_000_000;
 /** Messages of one actor before the next gets its turn. */
 const TURN = 64;
 
-type Incarnation = { self: Self<Message>; state: unknown; live: boolean };
+type Incarnation = { self: Self<Message>; state: unknown; live: boolean; owner: Owner };
 
 export function createCell(options: CellOptions): Cell {
   const { path, clock, scheduler, onFailed } = options;
@@ -59,7 +62,7 @@ export function createCell(options: CellOptions): Cell {
     run() {
       queued = false;
       const began = performance.now();
-      const more = incarnation ? handleSome(incarnation) : false;
+      const more = incarnation ? runAs(incarnation.owner, handleSome, incarnation) : false;
       busyMs += performance.now() - began;
       queued = more;
       return more;
@@ -121,9 +124,10 @@ export function createCell(options: CellOptions): Cell {
     if (!current.live) return;
     end(current, "failed");
     try {
-      behaviour.abandon(current.state);
+      // Without a state there is nothing to give back: it has failed within its `init`.
+      if (current.state !== undefined) runAs(current.owner, behaviour.abandon, current.state);
     } finally {
-      onFailed(error);
+      runAsNobody(() => onFailed(error));
     }
   }
 
@@ -157,6 +161,17 @@ export function createCell(options: CellOptions): Cell {
     };
   }
 
+  function ownerOf(current: Incarnation): Owner {
+    return {
+      path,
+      fail(error) {
+        const { live } = current;
+        fail(current, error);
+        return live;
+      },
+    };
+  }
+
   function end(current: Incarnation, state: CellState) {
     current.live = false;
     busy = false;
@@ -171,15 +186,19 @@ export function createCell(options: CellOptions): Cell {
       incarnations++;
       const current = { state: undefined, live: true } as Incarnation;
       current.self = createSelf(current, incarnations);
+      current.owner = ownerOf(current);
       cellState = "starting";
       incarnation = current;
       try {
-        current.state = await behaviour.init(current.self);
+        current.state = await runAs(current.owner, behaviour.init, current.self);
       } catch (error) {
         if (current.live) end(current, "failed");
         throw error;
       }
-      if (!current.live) return;
+      if (!current.live) {
+        runAs(current.owner, behaviour.abandon, current.state);
+        return;
+      }
       cellState = "running";
       wake();
     },
@@ -188,7 +207,8 @@ export function createCell(options: CellOptions): Cell {
       if (current && cellState === "running") {
         cellState = "stopping";
         wake();
-        await within(clock, deadlineMs, async () => behaviour.stop(current.state, current.self));
+        const stop = async () => behaviour.stop(current.state, current.self);
+        await within(clock, deadlineMs, () => runAs(current.owner, stop, undefined));
       }
       if (current?.live) end(current, "stopped");
       else cellState = "stopped";
@@ -197,6 +217,7 @@ export function createCell(options: CellOptions): Cell {
       assert(incarnation === undefined, "an actor changes its behaviour between two starts");
       behaviour = other;
     },
+    fail: (error) => incarnation?.owner.fail(error) ?? false,
     status: () => ({
       state: cellState,
       depth: mailbox.depth,

@@ -1,4 +1,5 @@
 import { createDeque } from "./deque.ts";
+import { runAsNobody } from "./owner.ts";
 
 /** Something with messages to handle: `run` handles some of them and says whether there are more. */
 export type Runnable = { run(): boolean };
@@ -26,10 +27,13 @@ export function createScheduler(budgetMs = 4): Scheduler {
     if (queue.size > 0) schedule();
   }
 
+  const later = () => setImmediate(drain);
+
   function schedule() {
     if (scheduled) return;
     scheduled = true;
-    setImmediate(drain);
+    // Whoever makes it ready may be any actor; what runs then is not that actor's.
+    runAsNobody(later);
   }
 
   return {

@@ -60,9 +60,8 @@ const fatalBackoff = { minMs: 30_000, maxMs: 600_000, randomFactor: 0.2 };
 /**
  * Builds the tree below one supervisor. Only a bug counts towards the intensity: a server that is
  * away (`retry`) or a setting that a person must mend (`fatal`) is tried again for ever, with
- * backoff, and whoever lost its epoch (`fence`) stays down.
- * `onFailed` is called when it gives up, after all of its
- * children were stopped. Starting, stopping and restarting never overlap: they wait in one queue.
+ * backoff, and whoever lost its epoch (`fence`) stays down. `onFailed` is called when it gives up,
+ * after all children were stopped. Starting, stopping and restarting wait in one queue.
  */
 export function createSupervisor(
   spec: SupervisorSpec,
@@ -238,6 +237,7 @@ export function createSupervisor(
         const started: Child[] = [];
         for (const child of children) {
           started.push(child);
+          child.attempt = 0;
           try {
             await startChild(child);
           } catch (error) {

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
 import type { Message, Ref } from "./actor.ts";
+import type { Cell } from "./cell.ts";
 import type { ChildChange, SupervisorSpec } from "./child-spec.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSupervisor, type NodeStatus, type SupervisorDeps } from "./supervisor.ts";
@@ -21,6 +22,8 @@ export type System = {
   status(): NodeStatus;
   /** The actor at that path, running or not. */
   ref<M extends Message>(path: string): Ref<M>;
+  /** Ends the incarnation at that path with an error found outside of it; false without one. */
+  fail(path: string, error: unknown): boolean;
   /** Resolves when the root gave up, with the reason; never after an orderly stop. */
   readonly failed: Promise<DbusError>;
 };
@@ -34,16 +37,16 @@ export type SystemOptions = {
 
 /** A supervision tree with its actors, ready to start. */
 export function createSystem(root: SupervisorSpec, options: SystemOptions = {}): System {
-  const refs = new Map<string, Ref<Message>>();
+  const cells = new Map<string, Cell>();
   const failed = Promise.withResolvers<DbusError>();
   const deps: SupervisorDeps = {
     clock: options.clock ?? systemClock,
     scheduler: options.scheduler ?? createScheduler(),
     random: options.random ?? Math.random,
-    register(path, ref) {
-      refs.set(path, ref);
+    register(path, cell) {
+      cells.set(path, cell);
       return () => {
-        if (refs.get(path) === ref) refs.delete(path);
+        if (cells.get(path) === cell) cells.delete(path);
       };
     },
     onFailure: options.onFailure ?? (() => {}),
@@ -60,10 +63,11 @@ export function createSystem(root: SupervisorSpec, options: SystemOptions = {}):
     },
     status: () => ({ ...supervisor.status(), restarts: 0, lastError: null }),
     ref<M extends Message>(path: string) {
-      const ref = refs.get(path);
+      const ref = cells.get(path)?.ref;
       if (!ref) throw new DbusError("NOT_FOUND", `no actor at ${path}`);
       return ref as unknown as Ref<M>;
     },
+    fail: (path, error) => cells.get(path)?.fail(error) ?? false,
     failed: failed.promise,
   };
 }

@@ -1,5 +1,4 @@
 import type { Clock } from "../clock.ts";
-import type { Message, Ref } from "./actor.ts";
 import { type Cell, createCell } from "./cell.ts";
 import type { WorkerSpec } from "./child-spec.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -8,8 +7,8 @@ import type { TreeNode } from "./supervisor.ts";
 export type WorkerDeps = {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
-  /** Told of each actor's ref when its place in the tree is made; the answer makes it forget it. */
-  readonly register: (path: string, ref: Ref<Message>) => () => void;
+  /** Told of each actor's cell when its place in the tree is made; the answer makes it forget it. */
+  readonly register: (path: string, cell: Cell) => () => void;
 };
 
 /** A leaf of the tree: an actor's cell. */
@@ -21,7 +20,7 @@ export function createWorker(
 ): TreeNode {
   let spec = first;
   const cell: Cell = createCell({ path, behaviour: spec.behaviour, clock, scheduler, onFailed });
-  const dispose = register(path, cell.ref);
+  const dispose = register(path, cell);
   return {
     start: () => cell.start(),
     stop: () => cell.stop(spec.shutdownMs),

@@ -96,7 +96,11 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   }
   const signals = onSignals(log, io.err);
   try {
-    const daemon = await startDaemon(config, { log, load: () => loadConfig(file, load) });
+    const daemon = await startDaemon(config, {
+      log,
+      load: () => loadConfig(file, load),
+      onBlame: signals.onUncaught,
+    });
     signals.ready((reason) => daemon.stop(reason));
     if (io.terminal) io.err(bannerText(config, daemon.adminUrl, io.dbc));
     else {

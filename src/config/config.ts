@@ -16,6 +16,8 @@ type Entry<P> = {
   /** The same for showing: as written, references unexpanded, secrets redacted. */
   readonly shown: unknown;
   readonly place: Place;
+  /** How long a call of the plugin may take before its actor is started again; 0 for ever. */
+  readonly timeoutMs: number;
 };
 
 export type InputEntry = Entry<InputPlugin> & {
@@ -50,6 +52,8 @@ export type BusConfig = {
   readonly stopDeadlineMs: number;
   /** A packet that holds up a checkpoint for so long raises an alarm. */
   readonly stuckHeadMs: number;
+  /** How many crashes of the actors of a group, and within how long, its supervisor bears. */
+  readonly restarts: { readonly intensity: number; readonly periodMs: number };
   /** What happens when every input has come to its end. */
   readonly onFinished: "stay" | "exit";
 };

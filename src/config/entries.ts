@@ -8,7 +8,13 @@ import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
 import { type Path, type Problem, pathText } from "./problem.ts";
 import { redact } from "./redact.ts";
-import { batchDefaults, type EntryKind, entrySchemas, retryDefaults } from "./schema.ts";
+import {
+  batchDefaults,
+  type EntryKind,
+  entrySchemas,
+  retryDefaults,
+  timeoutMsDefault,
+} from "./schema.ts";
 
 /** What checking an entry needs to know of the file around it. */
 export type Reading = {
@@ -117,14 +123,16 @@ type Parts = { readonly config: unknown; readonly shown: unknown; readonly place
 function assemble(plugin: Plugin, base: unknown, at: Path, parts: Parts): AnyEntry {
   switch (plugin.kind) {
     case "input": {
-      const { name, ident = name, paused } = base as z.infer<typeof entrySchemas.input>;
+      const { name, ident = name, ...common } = base as z.infer<typeof entrySchemas.input>;
       const idents = identsOf(plugin, parts.config, ident);
-      return { kind: "input", at, entry: { name, plugin, ident, idents, paused, ...parts } };
+      return { kind: "input", at, entry: { name, ...common, plugin, ident, idents, ...parts } };
     }
     case "filter": {
-      const { name, ident = name, match } = base as z.infer<typeof entrySchemas.filter>;
+      const filter = base as z.infer<typeof entrySchemas.filter>;
+      const { name, ident = name, match, timeoutMs } = filter;
       const idents = identsOf(plugin, parts.config, ident);
-      const entry = { name, plugin, ident, idents, match: [match].flat(), ...parts };
+      const own = { name, plugin, timeoutMs, ident, idents, match: [match].flat() };
+      const entry = { ...own, ...parts };
       return { kind: "filter", at, entry };
     }
     case "output":
@@ -136,9 +144,11 @@ type OutputBase = z.infer<typeof entrySchemas.output>;
 
 function outputEntry(plugin: OutputPlugin, base: OutputBase, parts: Parts): OutputEntry {
   const { name, match, onFailed } = base;
-  const batch = { ...batchDefaults, ...plugin.defaults?.batch, ...defined(base.batch) };
-  const retry = { ...retryDefaults, ...plugin.defaults?.retry, ...defined(base.retry) };
-  return { name, plugin, match: [match].flat(), batch, retry, onFailed, ...parts };
+  const { defaults } = plugin;
+  const batch = { ...batchDefaults, ...defaults?.batch, ...defined(base.batch) };
+  const retry = { ...retryDefaults, ...defaults?.retry, ...defined(base.retry) };
+  const timeoutMs = base.timeoutMs ?? defaults?.timeoutMs ?? timeoutMsDefault;
+  return { name, plugin, match: [match].flat(), batch, retry, timeoutMs, onFailed, ...parts };
 }
 
 function identsOf(

@@ -3,6 +3,8 @@ import { serverTlsSchema } from "../http/server-tls.ts";
 import { secret } from "../plugin/secret.ts";
 
 const mib = 1024 * 1024;
+/** Outputs whose sink may keep them waiting for as long as it likes have a default of their own. */
+export const timeoutMsDefault = 300_000;
 const count = (description: string) => z.int().min(1).max(1_000_000_000).describe(description);
 const millis = (description: string) => z.int().min(0).max(86_400_000).describe(description);
 
@@ -25,6 +27,10 @@ const ident = z
   .regex(/^[^*\s]+$/, "an ident has no spaces and no *")
   .describe("What it emits under unless it has better idents. Default: its name.");
 const pattern = z.string().min(1).max(256);
+const timeoutMs = (calls: string) =>
+  millis(
+    `How long ${calls} may take before the plugin counts as crashed and is opened again; 0: for ever.`,
+  );
 const match = z
   .union([pattern, z.array(pattern).min(1).max(256)])
   .describe("The idents that it takes: one or a list, * stands for any characters.");
@@ -59,6 +65,20 @@ export const busSchema = z
       .max(86_400_000)
       .default(60_000)
       .describe("How long one packet may hold up a checkpoint before an alarm names it."),
+    restarts: z
+      .strictObject({
+        intensity: z
+          .int()
+          .min(0)
+          .max(1_000_000)
+          .default(5)
+          .describe("Crashes of a group's actors that are borne within periodMs."),
+        periodMs: millis("Within how long.").min(1).default(30_000),
+      })
+      .prefault({})
+      .describe(
+        "When crashes are so many that all of a group is started again, and what it serves.",
+      ),
     onFinished: z
       .enum(["stay", "exit"])
       .default("stay")
@@ -146,8 +166,15 @@ export const entrySchemas = {
     plugin,
     ident: ident.optional(),
     paused: z.boolean().default(false).describe("Starts paused; dbc resume starts it."),
+    timeoutMs: timeoutMs("opening and closing").default(timeoutMsDefault),
   }),
-  filter: z.strictObject({ name, plugin, match, ident: ident.optional() }),
+  filter: z.strictObject({
+    name,
+    plugin,
+    match,
+    ident: ident.optional(),
+    timeoutMs: timeoutMs("opening, closing or one packet").default(timeoutMsDefault),
+  }),
   output: z.strictObject({
     name,
     plugin,
@@ -168,6 +195,7 @@ export const entrySchemas = {
       })
       .prefault({})
       .describe("How writing is tried again."),
+    timeoutMs: timeoutMs("opening, closing or writing a batch").optional(),
     onFailed: z
       .enum(["deadletter", "block"])
       .default("deadletter")

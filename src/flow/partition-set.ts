@@ -12,6 +12,8 @@ export type PartitionSet = {
   paused: boolean | undefined;
   /** Nothing new is admitted while the way behind it is being changed. Call `onRoom` after it. */
   held: boolean;
+  /** Resolves when the plugin's run before this one has ended, or was given up. Never rejects. */
+  former: Promise<void>;
   readonly inFlight: number;
   readonly inFlightBytes: number;
   /** How long the oldest packet in flight is known to wait, in ms; 0 when there is none. */
@@ -98,6 +100,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     window,
     paused: undefined,
     held: false,
+    former: Promise.resolve(),
     onRoom() {},
     get inFlight() {
       return sum((ledger) => ledger.inFlight);

@@ -78,6 +78,8 @@ export type OutputDefinition<C, S> = {
   readonly defaults?: {
     readonly batch?: Partial<BatchPolicy>;
     readonly retry?: Partial<RetryPolicy>;
+    /** 0 where the sink may keep its writer waiting for as long as it likes, like a pipe. */
+    readonly timeoutMs?: number;
   };
   /** What this config gives up of safety: warned of at each start, and shown in the status. */
   readonly insecure?: (config: C) => readonly string[];

@@ -67,7 +67,17 @@ async function loadFile(written: string, configFile: string): Promise<Plugin> {
       `${written} exports ${plugins.length} plugins instead of one`,
     );
   }
-  return plugins[0]!;
+  const plugin = plugins[0]!;
+  files.set(plugin, path);
+  return plugin;
+}
+
+/** Where the plugins of users' own files come from. */
+const files = new WeakMap<Plugin, string>();
+
+/** The file that a plugin was loaded from; undefined for a builtin one. */
+export function fileOfPlugin(plugin: Plugin): string | undefined {
+  return files.get(plugin);
 }
 
 function allowedPath(written: string, configFile: string): string {

@@ -46,6 +46,7 @@ export type TestBusOptions = {
 };
 
 const place = {};
+const timeoutMs = 0;
 
 export function inputEntry(
   name: string,
@@ -53,8 +54,8 @@ export function inputEntry(
   more: Partial<InputEntry> = {},
 ): InputEntry {
   const ident = more.ident ?? name;
-  const own = { name, plugin, config: {}, shown: {}, place, ident, idents: [ident], paused: false };
-  return { ...own, ...more };
+  const own = { name, plugin, config: {}, shown: {}, place, timeoutMs, ident, idents: [ident] };
+  return { ...own, paused: false, ...more };
 }
 
 export function filterEntry(
@@ -64,8 +65,8 @@ export function filterEntry(
   more: Partial<FilterEntry> = {},
 ): FilterEntry {
   const ident = more.ident ?? name;
-  const own = { name, plugin, config: {}, shown: {}, place, match, ident, idents: [ident] };
-  return { ...own, ...more };
+  const own = { name, plugin, config: {}, shown: {}, place, timeoutMs, match, ident };
+  return { ...own, idents: [ident], ...more };
 }
 
 export function outputEntry(
@@ -76,7 +77,7 @@ export function outputEntry(
 ): OutputEntry {
   const batch = { countMax: 1024, bytesMax: 1 << 20, lingerMs: 0 };
   const retry = { times: 3, delayMs: 10, delayMsMax: 100 };
-  const own = { name, plugin, config: {}, shown: {}, place, match, batch, retry };
+  const own = { name, plugin, config: {}, shown: {}, place, timeoutMs, match, batch, retry };
   return { ...own, onFailed: "deadletter", ...more };
 }
 
@@ -87,6 +88,7 @@ export const defaultBus: BusConfig = {
   checkpointIntervalMs: 50,
   stopDeadlineMs: 1_000,
   stuckHeadMs: 60_000,
+  restarts: { intensity: 5, periodMs: 30_000 },
   onFinished: "stay",
 };
 

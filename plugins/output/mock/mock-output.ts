@@ -63,6 +63,8 @@ export const mockOutput = defineOutput<Config, State>({
   name: "MockOutput",
   summary: "Swallows or prints packets, slowly or failing by rate if told to.",
   configSchema,
+  // It is as slow as it is told to be, and prints to whoever reads.
+  defaults: { timeoutMs: 0 },
   open: (context, config) => ({
     config,
     log: context.log,

@@ -18,7 +18,8 @@ export const streamOutput = defineOutput<StreamConfig, State>({
   name: "StreamOutput",
   summary: "Writes newline-delimited JSON to a file, standard output or a TCP peer.",
   configSchema: streamConfig,
-  defaults: { retry: { times: 3, delayMs: 200, delayMsMax: 5000 } },
+  // Whoever reads a pipe or a terminal may take a day; what cannot hang ends by itself.
+  defaults: { retry: { times: 3, delayMs: 200, delayMsMax: 5000 }, timeoutMs: 0 },
   async open(context, config) {
     const encode = createLineEncoder(
       createFormat(config.format, { bigint: config.bigint, sourceName: context.name }),

@@ -1,0 +1,41 @@
+import { type DbusError, toDbusError } from "../errors.ts";
+import type { Verdict } from "../plugin/define.ts";
+import { type Batch, eachPacket, type Range } from "./batch.ts";
+
+/** What an output's verdicts mean for a batch, packet by packet. */
+export type Sorted = {
+  readonly done: readonly Range[];
+  /** For the dead letters. */
+  readonly failed: readonly { readonly range: Range; readonly error: DbusError }[];
+  /** To be written again, before anything newer. */
+  readonly again: readonly Range[];
+  /** Why the first of `again` has to; undefined when none has to. */
+  readonly cause: Error | undefined;
+  /** The longest pause that was asked for. */
+  readonly delayMs: number;
+};
+
+/** Sorts the verdicts of a batch, one for each of its packets. */
+export function sortVerdicts(
+  batch: Batch,
+  verdicts: readonly Verdict[],
+  onFailed: "deadletter" | "block",
+): Sorted {
+  const done: Range[] = [];
+  const failed: { readonly range: Range; readonly error: DbusError }[] = [];
+  const again: Range[] = [];
+  let cause: Error | undefined;
+  let delayMs = 0;
+  eachPacket(batch, (range, i) => {
+    const verdict = verdicts[i] as Verdict;
+    if (verdict === "done") done.push(range);
+    else if ("failed" in verdict && onFailed === "deadletter") {
+      failed.push({ range, error: toDbusError(verdict.failed, "OUTPUT_REJECTED") });
+    } else {
+      cause ??= "failed" in verdict ? verdict.failed : verdict.error;
+      if (!("failed" in verdict)) delayMs = Math.max(delayMs, verdict.retryAfterMs);
+      again.push(range);
+    }
+  });
+  return { done, failed, again, cause, delayMs };
+}
