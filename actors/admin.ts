@@ -12,6 +12,7 @@ import type {
 } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import { insecureParts } from "#src/config/insecure.ts";
+import { memoryBound } from "#src/config/memory-bound.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import type { Json } from "#src/flow/position.ts";
@@ -160,6 +161,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     startedAt,
     uptimeMs,
     rssBytes: process.memoryUsage.rss(),
+    memoryBoundBytes: memoryBound(wiring.config).bytes,
     ready: tree.state === "running" && open && reading,
     insecure: insecureParts(wiring.config),
     config: configStatus(),

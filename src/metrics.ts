@@ -44,6 +44,8 @@ function addProcess(stat: Stat, add: Add): void {
   add("gauge", "ready", "1 when everything is running.", one(stat.ready ? 1 : 0));
   add("gauge", "uptime_seconds", "Since the start.", one(stat.uptimeMs / 1000));
   add("gauge", "resident_memory_bytes", "Memory of the process.", one(stat.rssBytes));
+  const bound = "What its memory stays below with this configuration.";
+  add("gauge", "memory_bound_bytes", bound, one(stat.memoryBoundBytes));
   const spent = (cpu.user + cpu.system) / 1e6;
   add("counter", "cpu_seconds_total", "Processor time, user and system.", one(spent));
   add("gauge", "epoch", "Starts in this data folder.", one(stat.epoch));

@@ -125,6 +125,8 @@ export type Stat = {
   readonly startedAt: number;
   readonly uptimeMs: number;
   readonly rssBytes: number;
+  /** What resident memory stays below with this configuration. */
+  readonly memoryBoundBytes: number;
   readonly ready: boolean;
   /** Where the configuration does without a protection that is on by default. */
   readonly insecure: readonly string[];

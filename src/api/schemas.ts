@@ -106,6 +106,7 @@ export const statSchema: z.ZodType<Stat> = z
     startedAt: number.describe("Unix milliseconds."),
     uptimeMs: number,
     rssBytes: number,
+    memoryBoundBytes: number.describe("What resident memory stays below with this configuration."),
     ready: z.boolean(),
     insecure: z.array(text).describe("Protections that the configuration does without."),
     config: configStatus,

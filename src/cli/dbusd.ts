@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import { builtins } from "#plugins/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { type Loaded, type LoadOptions, loadConfig } from "../config/load.ts";
+import { memoryBound } from "../config/memory-bound.ts";
 import { hasErrors, problemsText } from "../config/problem.ts";
 import { wholeJsonSchema } from "../config/whole-schema.ts";
 import { toDbusError } from "../errors.ts";
@@ -14,6 +15,7 @@ import { bannerText, whereToLook } from "./banner.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
 import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
+import { memoryText } from "./memory-text.ts";
 import { quickstart } from "./quickstart.ts";
 import { onSignals } from "./signals.ts";
 import { STANDARD_ERROR, STANDARD_OUTPUT, writeWhole } from "./stdio.ts";
@@ -85,7 +87,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   if (options.action === "print-config") return printConfig(loaded, load, io);
   if (config === null || hasErrors(problems)) return exitCodeOfProblems(problems);
   if (options.action === "check") {
-    io.out(`${file}: it can be used\n`);
+    io.out(`${file}: it can be used\n${memoryText(memoryBound(config))}`);
     return exitCodes.clean;
   }
   if (options.from !== undefined && io.terminal) io.err(`\n${load.text ?? ""}\n`);

@@ -11,6 +11,19 @@ export type Resource = {
   readonly label: string;
 };
 
+/** What a plugin may hold in memory beside the packets that are in the bus, in bytes. */
+export type PluginMemory = {
+  /** Its buffers; of an input also what it has read and not handed over. */
+  readonly buffers?: number;
+  /** Of an input: the largest packet that it may emit, as it is charged, where that can be large. */
+  readonly packetBytesMax?: number;
+  /** Of an output: how often a batch is in memory while it is written, its packets not counted. */
+  readonly copies?: number;
+};
+
+/** What may be in flight of one partition. */
+type Window = { readonly packets: number; readonly bytes: number };
+
 export type InputDefinition<C, S> = {
   /** As configs name it, e.g. `MysqlbinlogInput`. */
   readonly name: string;
@@ -25,6 +38,8 @@ export type InputDefinition<C, S> = {
   readonly insecure?: (config: C) => readonly string[];
   /** Checks a position that was stored, or typed by a person. */
   readonly positionSchema?: ZodType;
+  /** What it needs beside the packets in flight, for the bound that `dbusd --check` shows. */
+  memory?(config: C, window: Window): PluginMemory;
   /** Throws a `DbusError`: kind `retry` is tried again with backoff, `fatal` stops this input. */
   open(context: InputContext, config: C): Promise<S> | S;
   /**
@@ -81,6 +96,8 @@ export type OutputDefinition<C, S> = {
     /** 0 where the sink may keep its writer waiting for as long as it likes, like a pipe. */
     readonly timeoutMs?: number;
   };
+  /** What it needs beside the packets in flight, for the bound that `dbusd --check` shows. */
+  memory?(config: C, window: Window): PluginMemory;
   /** What this config gives up of safety: warned of at each start, and shown in the status. */
   readonly insecure?: (config: C) => readonly string[];
   open(context: OutputContext, config: C): Promise<S> | S;

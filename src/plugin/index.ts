@@ -35,6 +35,7 @@ export {
   type InputPlugin,
   type OutputPlugin,
   type Plugin,
+  type PluginMemory,
   type Resource,
   type RetryPolicy,
   type Verdict,

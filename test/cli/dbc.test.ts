@@ -44,7 +44,7 @@ async function dbc(args: string, env: Record<string, string> = { DBUS_TOKEN: tok
 test("status tells what runs, how fast, how far behind, and what to look at", async () => {
   const { code, out } = await dbc("status");
   expect(code).toBe(0);
-  expect(out).toBe(`dbus 0.1.0  pid 42  ready  up 1m 1s  memory 80.0 MiB
+  expect(out).toBe(`dbus 0.1.0  pid 42  ready  up 1m 1s  memory 80.0 MiB (at most 400 MiB)
 
 INPUT  READS                 STATE    PACKETS  PER S  IN FLIGHT  LAG
 shop   mysql 127.0.0.1:3306  running    1,200     20         12  0.5s

@@ -40,7 +40,7 @@ function refusal(path: string, target: Import): string | undefined {
 function packageRefusal(path: string, name: string): string | undefined {
   if (
     drivers.test(name) &&
-    !/^(src\/clients|test\/(integration|bench|support|clients))\//.test(path)
+    !/^(src\/clients|test\/(integration|bench|soak|support|clients))\//.test(path)
   ) {
     return "a driver package is imported in src/clients only";
   }

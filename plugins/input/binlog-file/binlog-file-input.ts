@@ -35,7 +35,7 @@ const configSchema = z.strictObject({
     .int()
     .min(65_536)
     .max(2 ** 30)
-    .default(2 ** 30)
+    .default(65 * 2 ** 20)
     .describe("a larger event stops the input"),
 });
 
@@ -50,6 +50,7 @@ export const binlogFileInput = defineInput<Config, FileRun>({
   summary: "Rows inserted, updated and deleted, out of binlog files on disk",
   configSchema,
   positionSchema: mysqlPositionSchema,
+  memory: ({ eventBytesMax }) => ({ buffers: 8 << 20, packetBytesMax: eventBytesMax }),
   open: (context, config) =>
     createFileRun(context, {
       files: config.files,

@@ -21,6 +21,8 @@ export const httpInput = defineInput<HttpConfig, HttpConfig>({
   name: "HttpInput",
   summary: "Takes JSON by HTTP POST and answers 202 once the outputs have it.",
   configSchema: httpConfig,
+  // Bodies that arrive are charged as if they were in the window; text and documents are made of each.
+  memory: ({ bodyBytesMax }, window) => ({ buffers: 3 * Math.max(window.bytes, bodyBytesMax) }),
   open(_, config) {
     if (!isLoopback(config.host) && config.token === undefined && !config.allowAnonymous) {
       throw new DbusError("HTTP_UNSAFE", `${config.host} can be reached from other machines`, {

@@ -97,7 +97,7 @@ export const mysqlbinlogConfigSchema = z
       .int()
       .min(65_536)
       .max(2 ** 32 - 1)
-      .default(2 ** 30)
+      .default(65 * 2 ** 20)
       .describe("a larger event stops the input; a compressed transaction may hold more than that"),
   })
   .superRefine((config, issues) => {

@@ -34,6 +34,8 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
   configSchema: mysqlbinlogConfigSchema,
   positionSchema: mysqlPositionSchema,
   resources: (config) => [resourceOf(config)],
+  // What is off the wire and decoded, twice each: one lot is worked on while the next comes.
+  memory: ({ eventBytesMax }) => ({ buffers: 16 << 20, packetBytesMax: eventBytesMax }),
   async open(context, config) {
     const { databases, tables } = patternsOf(config);
     const { stateDir, name } = context;

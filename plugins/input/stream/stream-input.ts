@@ -21,6 +21,11 @@ export const streamInput = defineInput<StreamInputConfig, StreamInputConfig>({
   configSchema: streamInputConfig,
   idents: ({ invalidIdent }, ident) => (invalidIdent ? [ident, invalidIdent] : [ident]),
   positionSchema: streamPosition,
+  // A line that has not come to its end, the chunk at hand, and the lines of that one.
+  memory: ({ lineBytesMax, listen }) => ({
+    buffers: (listen?.connectionsMax ?? 1) * (2 * lineBytesMax + (1 << 20)),
+    packetBytesMax: lineBytesMax,
+  }),
   open: (_, config) => config,
   async run(config, context) {
     if (config.file !== undefined) return runFile(config.file, config, context);

@@ -64,6 +64,8 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
     batch: { countMax: 1024, lingerMs: 500 },
     retry: { times: 3, delayMs: 350 },
   },
+  // The records as text and in the request, what compression makes of it, and what the socket keeps.
+  memory: () => ({ buffers: 8 << 20, copies: 4 }),
   async open(context, config) {
     warn(config, context);
     const producer = producerOf(config, context);

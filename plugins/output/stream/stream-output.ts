@@ -20,6 +20,8 @@ export const streamOutput = defineOutput<StreamConfig, State>({
   configSchema: streamConfig,
   // Whoever reads a pipe or a terminal may take a day; what cannot hang ends by itself.
   defaults: { retry: { times: 3, delayMs: 200, delayMsMax: 5000 }, timeoutMs: 0 },
+  // The values as JSON, the lines, and the lines as one buffer.
+  memory: () => ({ copies: 4 }),
   async open(context, config) {
     const encode = createLineEncoder(
       createFormat(config.format, { bigint: config.bigint, sourceName: context.name }),

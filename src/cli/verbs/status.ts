@@ -89,7 +89,7 @@ export function statusText(stat: Stat, before: Stat | null): string {
 function headText(stat: Stat): string {
   const state = stat.ready ? "ready" : "not ready";
   const up = durationText(stat.uptimeMs);
-  const memory = bytesText(stat.rssBytes);
+  const memory = `${bytesText(stat.rssBytes)} (at most ${bytesText(stat.memoryBoundBytes)})`;
   return `dbus ${stat.version}  pid ${stat.pid}  ${state}  up ${up}  memory ${memory}\n`;
 }
 

@@ -145,8 +145,12 @@ export function createRowStream(options: RowStreamOptions): RowStream {
   };
 }
 
-/** What a packet costs beside the bytes of its row: its objects, the shortest of rows included. */
+/**
+ * What a packet is charged beside the bytes of its row, and for each value of its images: a value
+ * of two bytes in the binlog takes fifty as a string.
+ */
 const packetBytes = 64;
+const valueBytes = 32;
 
 /** Rows of one event that are read together at most: so many, or of so many bytes. */
 const chunkRows = 1_000;
@@ -186,6 +190,7 @@ function readRows(event: RowsEvent, reading: RowReading): Packet[] {
   const readBefore = readers.reader(event.presentBefore);
   const readAfter = readers.reader(event.presentAfter);
   const ts = event.header.timestamp;
+  const extra = packetBytes + valueBytes * table.columns.length * (op === "U" ? 2 : 1);
   let p = reading.at;
   const full = Math.min(event.end, p + chunkBytes);
   const at: RowCursor = { at: p };
@@ -215,7 +220,7 @@ function readRows(event: RowsEvent, reading: RowReading): Packet[] {
       ts,
     };
     const position = new RowPosition(txn.start, txn.rows);
-    packets.push({ ident, payload, position, bytes: p - from + packetBytes });
+    packets.push({ ident, payload, position, bytes: p - from + extra });
   }
   reading.at = p;
   return packets;
