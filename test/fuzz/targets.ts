@@ -3,6 +3,7 @@ import { adminRequests } from "./targets/admin-requests.ts";
 import { binlogEvents } from "./targets/binlog-events.ts";
 import { configFiles } from "./targets/config-files.ts";
 import { httpBodies } from "./targets/http-bodies.ts";
+import { kafkaResponses } from "./targets/kafka-responses.ts";
 import { lines } from "./targets/lines.ts";
 import { mysqlPackets } from "./targets/mysql-packets.ts";
 
@@ -13,4 +14,5 @@ export const targets: readonly FuzzTarget[] = [
   binlogEvents,
   lines,
   httpBodies,
+  kafkaResponses,
 ];

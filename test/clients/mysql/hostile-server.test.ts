@@ -44,7 +44,7 @@ const codeOf = (promise: Promise<unknown>) =>
   );
 
 describe("a hostile or broken server", () => {
-  test("gets none of our files by LOCAL INFILE", async () => {
+  test("gets none of our files by LOCAL INFILE (S18)", async () => {
     const secret = import.meta.path;
     const server = await serve((socket) => {
       socket.write(greeting);

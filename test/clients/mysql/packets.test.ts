@@ -99,7 +99,7 @@ describe("packet reader", () => {
     expect(codeOf(() => reader.push(frame([filled(1, 1)], 0), out))).toBe("MYSQL_PROTOCOL");
   });
 
-  test("refuses a message above the limit before it allocates it", () => {
+  test("refuses a message above the limit before it allocates it (S18)", () => {
     const out: Uint8Array[] = [];
     const small = createPacketReader({ bytesMax: 1_000, sequence: 0 });
     const tooLong = Buffer.from([0xe9, 3, 0, 0]);

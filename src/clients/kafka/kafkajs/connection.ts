@@ -5,6 +5,7 @@ import { type Definition, requests, type Versions } from "kafkajs/src/protocol/r
 import { DbusError } from "../../../errors.ts";
 import type { Log } from "../../../log.ts";
 import type { KafkaConnectionOptions } from "../port.ts";
+import { guardAnswers } from "./answer-guard.ts";
 import { connectError, requestError } from "./errors.ts";
 
 export type Address = { readonly host: string; readonly port: number };
@@ -13,8 +14,8 @@ export type Address = { readonly host: string; readonly port: number };
 export type BrokerConnection = {
   readonly name: string;
   isOpen(): boolean;
-  /** The newest version of an API that both sides speak, at most `newest`. */
-  version(apiKey: number, newest: number): number;
+  /** The newest version of an API that both sides speak. Throws KAFKA_UNSUPPORTED without one. */
+  version(apiKey: number, oldest: number, newest: number): number;
   /** Makes a request of kafkajs's own and returns the answer with its error codes in it. */
   call<Args, Decoded>(
     apiKey: number,
@@ -112,6 +113,7 @@ function newConnection(
     },
   });
   tameThrottleTimer(connection);
+  guardAnswers(connection);
   return connection;
 }
 
@@ -151,9 +153,10 @@ function brokerConnection(
   versions: Versions,
   options: KafkaConnectionOptions,
 ): BrokerConnection {
-  function version(apiKey: number, newest: number): number {
-    const range = versions[apiKey];
-    if (range && range.minVersion <= newest) return Math.min(newest, range.maxVersion);
+  function version(apiKey: number, oldest: number, newest: number): number {
+    const { minVersion, maxVersion } = versions[apiKey] ?? { minVersion: 0, maxVersion: -1 };
+    const chosen = Math.min(newest, maxVersion);
+    if (chosen >= oldest && chosen >= minVersion) return chosen;
     throw new DbusError("KAFKA_UNSUPPORTED", `broker ${name} does not speak API ${apiKey}`);
   }
   const drop = () => {
@@ -165,8 +168,9 @@ function brokerConnection(
     isOpen: () => connection.isConnected(),
     version,
     async call(apiKey, definition, args) {
-      const newest = Math.max(...definition.versions.map(Number));
-      const { request, response } = definition.protocol({ version: version(apiKey, newest) })(args);
+      const known = definition.versions.map(Number);
+      const chosen = version(apiKey, Math.min(...known), Math.max(...known));
+      const { request, response } = definition.protocol({ version: chosen })(args);
       try {
         const { decode } = response;
         return await connection.send({

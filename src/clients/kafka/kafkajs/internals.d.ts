@@ -75,6 +75,7 @@ declare module "kafkajs/src/network/connection" {
     failIfNotConnected(): void;
     nextCorrelationId(): number;
     rejectRequests(error: Error): void;
+    processData(chunk: Buffer): void;
     send<Decoded, Parsed>(call: {
       request: WireRequest;
       response: {
@@ -87,6 +88,20 @@ declare module "kafkajs/src/network/connection" {
   }
 
   export = Connection;
+}
+
+declare module "kafkajs/src/protocol/decoder" {
+  class Decoder {
+    constructor(buffer: Buffer);
+    readonly buffer: Buffer;
+    offset: number;
+    readString(): string | null;
+    readBytes(length?: number): Buffer | null;
+    readArray<T>(reader: (decoder: Decoder) => T): T[];
+    readArrayAsync<T>(reader: (decoder: Decoder) => Promise<T>): Promise<T[]>;
+  }
+
+  export = Decoder;
 }
 
 declare module "kafkajs/src/protocol/requests" {

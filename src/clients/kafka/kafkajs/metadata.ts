@@ -22,7 +22,7 @@ export async function fetchMetadata(
   connection: BrokerConnection,
   topics: readonly string[],
 ): Promise<Metadata> {
-  const version = connection.version(metadataKey, 6);
+  const version = connection.version(metadataKey, 4, 6);
   // kafkajs would write no topics as all topics, so the body is ours and the reading is its.
   const { response } = requests.Metadata.protocol({ version })({
     topics: [],

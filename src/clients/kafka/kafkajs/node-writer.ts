@@ -16,6 +16,7 @@ import {
   produceKey,
   produceRequest,
   produceVersion,
+  produceVersionMin,
   writeProduce,
 } from "./produce-request.ts";
 import type { ProducerIdentity } from "./producer-identity.ts";
@@ -85,7 +86,7 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
     }));
     const head = {
       clientId: options.clientId,
-      version: connection.version(produceKey, produceVersion),
+      version: connection.version(produceKey, produceVersionMin, produceVersion),
       acks: options.acks === "all" ? (-1 as const) : (1 as const),
       // The broker gives up before we do, so that we learn of it.
       timeoutMs: Math.ceil((options.requestTimeoutMs * 2) / 3),
@@ -97,7 +98,7 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
     connection: BrokerConnection,
     shares: readonly Share[],
   ): Promise<ProduceAnswer> {
-    const version = connection.version(produceKey, produceVersion);
+    const version = connection.version(produceKey, produceVersionMin, produceVersion);
     const places = shares.map(({ job }) => job.batch);
     try {
       return await connection.sendFrame(produceRequest(writer, version, places));

@@ -5,6 +5,8 @@ import type { FramedRequest } from "./connection.ts";
 export const produceKey = 0;
 /** The newest version that is written here; 7 is the first to know zstd. */
 export const produceVersion = 7;
+/** The oldest that takes record batches as they are written here. */
+export const produceVersionMin = 3;
 
 /** The protocol's error code of each part, in the order of the request. */
 export type ProduceAnswer = {
@@ -141,6 +143,8 @@ function decodeAnswer(
   let at = 4;
   for (let topics = data.readInt32BE(0); topics > 0; topics--) {
     const length = data.readInt16BE(at);
+    // A negative one would go back, and on for ever.
+    if (length < 0) throw new DbusError("KAFKA_REQUEST_FAILED", "the answer names no topic");
     const topic = data.toString("utf8", at + 2, at + 2 + length);
     at += 2 + length;
     let partitions = data.readInt32BE(at);

@@ -117,7 +117,7 @@ describe("damaged events", () => {
     });
   }
 
-  test("no bytes whatever make the decoder hang, crash or allocate what they claim", async () => {
+  test("no bytes whatever make the decoder hang, crash or allocate what they claim (S18)", async () => {
     const [format] = await eventBytes(shop);
     const bytes = fc.uint8Array({ minLength: 0, maxLength: 200 });
     fc.assert(
@@ -166,7 +166,7 @@ describe("damaged files", () => {
     }
   });
 
-  test("a size beyond the file is told from a missing tail, and nothing is allocated for it", async () => {
+  test("a size beyond the file is told from a missing tail, and nothing is allocated for it (S18)", async () => {
     const whole = Buffer.from(await Bun.file(shop).arrayBuffer());
     const path = join(dir, "size.binlog");
     whole.writeUInt32LE(900_000_000, 127 + 9);
