@@ -93,6 +93,19 @@ describe("what the seed did wrong", () => {
     expect(out.written).toEqual(["1"]);
   });
 
+  test("defect 13: packets that are acked one by one give all of their window back", async () => {
+    const out = probeOutput();
+    const one = { batch: { countMax: 1, bytesMax: 1, lingerMs: 0 } };
+    const bus = await start({
+      inputs: [inputEntry("in", counterInput({ count: 3000, batch: 7 }))],
+      outputs: [outputEntry("out", out.plugin, ["in"], one)],
+      bus: { window: { packets: 64, bytes: 1 << 20 }, edge: { packets: 16, bytes: 1 << 20 } },
+    });
+    await waitFor(async () => (await checkpointOf(bus)) === "3000", { what: "3000 packets" });
+    expect(out.written).toEqual(numbers(3000));
+    expect(bus.wiring.inputs[0]?.partitions.inFlight).toBe(0);
+  });
+
   test("defect 26: an input that starts again reads nothing before its former run is settled", async () => {
     const out = probeOutput();
     out.close();

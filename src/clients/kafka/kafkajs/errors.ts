@@ -36,11 +36,11 @@ export function connectError(
   if (options.tls && (tlsCodes.test(String(code)) || /\b(certificate|ssl|tls)\b/i.test(message))) {
     return new DbusError("KAFKA_TLS", `broker ${broker}: ${message}`, cause);
   }
-  const hint = /clos|hang up|reset|timed out/i.test(message) ? closedHint(options) : "";
+  const hint = /clos|hang up|reset|timed out|announced/i.test(message) ? closedHint(options) : "";
   return new DbusError("KAFKA_UNREACHABLE", `broker ${broker}: ${message}${hint}`, cause);
 }
 
-/** A broker that expects another kind of connection says so by closing it. */
+/** A broker that expects another kind of connection closes it, or answers with an alert of TLS. */
 function closedHint({ tls, sasl }: Pick<KafkaConnectionOptions, "tls" | "sasl">): string {
   if (tls) return "; is that a TLS listener?";
   return sasl
