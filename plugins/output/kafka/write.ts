@@ -23,12 +23,11 @@ type Encoded = {
   readonly records: readonly PlacedRecord[];
 };
 
-/** The records for one partition, and for each the index of the packet that it comes from. */
+/** The records for one partition. */
 type Slot = {
   readonly topic: string;
   readonly partition: number;
   readonly records: KafkaRecord[];
-  readonly owners: number[];
 };
 
 /** These concern one packet; whatever else goes wrong is tried again until it goes right. */
@@ -50,15 +49,11 @@ const patienceMs: Partial<Record<ErrorCode, number>> = {
   KAFKA_UNSUPPORTED: 30_000,
 };
 
-function verdictOf(error: DbusError): Verdict {
-  if (refusals.has(error.code)) return { failed: error };
-  return { retryAfterMs: patienceMs[error.code] ?? 0, error };
-}
-
 /**
  * Writes packets and says of each what became of it. A packet waits when one of its records does,
- * and so does every later packet that has a record in a partition of a waiting one: given again in
- * order, they are written in order (invariant 3).
+ * and so does every later packet that has a record in the partition of a waiting record: given again
+ * in order, they are written in order (invariant 3). A record that was written is not written again
+ * when its packet waits for another one, as an update that moves a row to another key has two.
  */
 export async function writePackets(
   writer: Writer,
@@ -70,14 +65,11 @@ export async function writePackets(
   const slots = slotsOf(encoded);
   const results = await writer.producer.produce([...slots.values()]);
   writer.encoder.turn();
-  let clean = errors.every((error) => error === undefined);
-  let at = 0;
-  for (const slot of slots.values()) {
-    if (!blame(slot, results[at++] as PartitionResult, errors)) clean = false;
-  }
-  const before = writer.kept;
-  if (before.size > 0) writer.kept = new Map();
-  return clean ? undefined : verdictsOf(writer, packets, encoded, errors, before);
+  const failed = failuresOf(slots.values(), results);
+  const keptBefore = writer.kept;
+  if (keptBefore.size > 0) writer.kept = new Map();
+  if (failed.size === 0 && errors.every((error) => error === undefined)) return undefined;
+  return verdictsOf(writer, packets, encoded, { errors, failed, keptBefore });
 }
 
 /** Undefined when a topic is not known yet, which is rare: the usual case does not wait. */
@@ -141,8 +133,7 @@ async function encodeUnknown(
 function slotsOf(encoded: readonly (Encoded | undefined)[]): Map<string, Slot> {
   const slots = new Map<string, Slot>();
   const ofTopic = new Map<string, Slot[]>();
-  for (let owner = 0; owner < encoded.length; owner++) {
-    const one = encoded[owner];
+  for (const one of encoded) {
     if (!one) continue;
     let ofPartition = ofTopic.get(one.topic);
     if (!ofPartition) {
@@ -152,53 +143,72 @@ function slotsOf(encoded: readonly (Encoded | undefined)[]): Map<string, Slot> {
     for (const { partition, record } of one.records) {
       let slot = ofPartition[partition];
       if (!slot) {
-        slot = { topic: one.topic, partition, records: [], owners: [] };
+        slot = { topic: one.topic, partition, records: [] };
         ofPartition[partition] = slot;
         slots.set(`${one.topic}/${partition}`, slot);
       }
       slot.records.push(record);
-      slot.owners.push(owner);
     }
   }
   return slots;
 }
 
-/** Hands each record's error to its packet; a wait outweighs a refusal. False if there was one. */
-function blame(slot: Slot, result: PartitionResult, errors: (DbusError | undefined)[]): boolean {
-  let clean = true;
-  for (let i = 0; i < result.length; i++) {
-    const error = result[i];
-    if (!error) continue;
-    clean = false;
-    const owner = slot.owners[i] as number;
-    const known = errors[owner];
-    if (!known || refusals.has(known.code)) errors[owner] = error;
+/** The records that were not written, each with its reason. */
+function failuresOf(
+  slots: Iterable<Slot>,
+  results: readonly PartitionResult[],
+): Map<KafkaRecord, DbusError> {
+  const failed = new Map<KafkaRecord, DbusError>();
+  let at = 0;
+  for (const { records } of slots) {
+    const result = results[at++] as PartitionResult;
+    for (let i = 0; i < result.length; i++) {
+      const error = result[i];
+      if (error) failed.set(records[i] as KafkaRecord, error);
+    }
   }
-  return clean;
+  return failed;
 }
+
+type Failures = {
+  /** Of packets that have no records. */
+  readonly errors: readonly (DbusError | undefined)[];
+  readonly failed: ReadonlyMap<KafkaRecord, DbusError>;
+  readonly keptBefore: ReadonlyMap<Packet, Encoded>;
+};
 
 function verdictsOf(
   writer: Writer,
   packets: readonly Packet[],
   encoded: readonly (Encoded | undefined)[],
-  errors: readonly (DbusError | undefined)[],
-  keptBefore: ReadonlyMap<Packet, Encoded>,
+  { errors, failed, keptBefore }: Failures,
 ): readonly Verdict[] {
+  /** Partitions with a record that waits: what follows there must not overtake it. */
   const waiting = new Map<string, DbusError>();
   return packets.map((packet, i) => {
     const one = encoded[i];
-    const places = one ? one.records.map(({ partition }) => `${one.topic}/${partition}`) : [];
-    const own = errors[i];
-    const before = places.map((place) => waiting.get(place)).find((error) => error !== undefined);
-    const error = own && !refusals.has(own.code) ? own : (before ?? own);
-    if (!error) return "done";
-    if (!refusals.has(error.code)) {
-      for (const place of places) waiting.set(place, error);
-      // A broker that has just come back does not know its topics yet, so they are kept then too.
-      const kept = one ?? keptBefore.get(packet);
-      if (kept) writer.kept.set(packet, kept);
-      if (kept && error.code === "KAFKA_TOPIC_MISSING") writer.topics.forget(kept.topic);
-    }
-    return verdictOf(error);
+    let [wait, refusal] = sorted(errors[i]);
+    const left = one?.records.filter(({ partition, record }) => {
+      const place = `${one.topic}/${partition}`;
+      const [own, refused] = sorted(failed.get(record));
+      const error = own ?? waiting.get(place);
+      if (error) waiting.set(place, error);
+      wait ??= error;
+      refusal ??= refused;
+      return error !== undefined || refused !== undefined;
+    });
+    if (!wait) return refusal ? { failed: refusal } : "done";
+    // A broker that has just come back does not know its topics yet, so they are kept then too.
+    const kept = one && left ? { ...one, records: left } : keptBefore.get(packet);
+    if (kept) writer.kept.set(packet, kept);
+    if (kept && wait.code === "KAFKA_TOPIC_MISSING") writer.topics.forget(kept.topic);
+    return { retryAfterMs: patienceMs[wait.code] ?? 0, error: wait };
   });
+}
+
+/** An error as what passes by itself, or as what refuses the packet for good. */
+function sorted(
+  error: DbusError | undefined,
+): [wait: DbusError | undefined, refusal: DbusError | undefined] {
+  return error && refusals.has(error.code) ? [undefined, error] : [error, undefined];
 }

@@ -118,20 +118,43 @@ describe("verdicts", () => {
     expect(words(verdicts)).toEqual(["done", "failed", "done"]);
   });
 
-  test("a packet with one record waiting waits, and so does what follows in its other partition", async () => {
+  test("of a packet that waits for one record, the other one is not written again", async () => {
     const self = fake();
     const [from] = idsIn(0, 1) as [number];
     const [to] = idsIn(1, 1) as [number];
     self.answer = ({ partition, records }) =>
       partition === 1 ? records.map(() => failing("KAFKA_NOT_LEADER")) : undefined;
-    // The delete of the old key is written, the insert of the new one is not: when both go again,
-    // the insert of the old key that follows has to go again behind them.
-    const verdicts = await writePackets(self.writer, [
-      insert(from),
-      row("U", from, to),
-      insert(from),
-    ]);
-    expect(words(verdicts)).toEqual(["done", "retry", "retry"]);
+    // The delete of the old key is written, so the insert of the old key that follows is done.
+    const move = row("U", from, to);
+    const packets = [insert(from), move, insert(from), row("U", to, to)];
+    const verdicts = await writePackets(self.writer, packets);
+    expect(words(verdicts)).toEqual(["done", "retry", "done", "retry"]);
+    const [, second] = self.batches;
+    self.batches.length = 0;
+    self.answer = () => undefined;
+    expect(await writePackets(self.writer, [move, row("U", to, to)])).toBeUndefined();
+    expect(self.batches.map(({ partition }) => partition)).toEqual([1]);
+    // The very same object, by which the producer knows a retry.
+    expect(self.batches[0]?.records[0]).toBe(second?.records[0] as never);
+    expect(self.batches[0]?.records).toHaveLength(2);
+  });
+
+  test("what was not written is kept through several tries, whichever record fails", async () => {
+    const self = fake();
+    const [from] = idsIn(0, 1) as [number];
+    const [to] = idsIn(1, 1) as [number];
+    const move = row("U", from, to);
+    const written: number[] = [];
+    for (const failingPartition of [0, 0, undefined]) {
+      self.answer = ({ partition, records }) => {
+        if (partition === failingPartition) return records.map(() => failing("KAFKA_NOT_LEADER"));
+        written.push(partition);
+        return undefined;
+      };
+      const verdicts = await writePackets(self.writer, [move]);
+      expect(words(verdicts)).toEqual(failingPartition === undefined ? undefined : ["retry"]);
+    }
+    expect(written).toEqual([1, 0]);
   });
 
   test("a wait outweighs a refusal of the same packet", async () => {
