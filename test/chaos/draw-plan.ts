@@ -101,7 +101,7 @@ function drawKafka(random: Random, bus: BusPlan): KafkaPlan {
     partitions: random.int(1, 6),
     topicOfTable: random.chance(0.5),
     mode: random.chance(0.08) ? "sync" : "async",
-    requestTimeoutMs: random.pick([1_000, 2_000, 4_000]),
+    requestTimeoutMs: random.pick([2_000, 3_000, 5_000]),
   };
 }
 

@@ -8,6 +8,8 @@ export type Sink = {
   readonly name: string;
   /** Grows with every record; cheap to ask for. */
   size(): Promise<number>;
+  /** Less cannot hold so many changes. */
+  sizeMin(changes: number): number;
   /** Every record, in the order of each key. Throws on one that is no record of the ledger. */
   read(): Promise<SinkRecords>;
 };
@@ -31,6 +33,7 @@ export function kafkaSink(bootstrap: string, topics: readonly string[]): Sink {
   }
   return {
     name: "kafka",
+    sizeMin: (changes) => changes,
     size: () =>
       withWitness(async (witness) => {
         const sizes = await Promise.all(topics.map((topic) => witness.readable(topic)));
@@ -70,6 +73,8 @@ export function fileSink(path: string): Sink {
   };
   return {
     name: "file",
+    // Two changes can share a line, which is far longer than that.
+    sizeMin: (changes) => changes * 100,
     size: async () => files().reduce((sum, file) => sum + statSync(file).size, 0),
     read: async () => {
       const sightings: Sighting[] = [];

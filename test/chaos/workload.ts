@@ -11,6 +11,8 @@ export type Workload = {
   stop(): Promise<void>;
 };
 
+/** Then they go on row by row: a round that takes long must not drown in its own rows. */
+const usualRowsMax = 8_000;
 /** Whose connection was lost begins anew with what MySQL holds. */
 const againAfterMs = 100;
 
@@ -20,6 +22,7 @@ export function startWorkload(
   { plan, seed, journal }: { plan: WorkloadPlan; seed: number; journal: Journal },
 ): Workload {
   let stopping = false;
+  let written = 0;
   let largeAt = Number.POSITIVE_INFINITY;
   const stops = new Set<() => Promise<void>>();
 
@@ -30,7 +33,10 @@ export function startWorkload(
       journal.note(`a transaction of ${plan.large.rows} rows begins`);
       return plan.large.rows;
     }
-    return random.int(1, random.chance(0.8) ? Math.min(8, plan.rowsMax) : plan.rowsMax);
+    const few = written > usualRowsMax ? 1 : Math.min(8, plan.rowsMax);
+    const rows = random.int(1, random.chance(0.8) || few === 1 ? few : plan.rowsMax);
+    written += rows;
+    return rows;
   }
 
   async function write(writer: number): Promise<void> {
