@@ -127,7 +127,7 @@ const diskKinds: readonly Kind[] = [
   },
 ];
 
-/** Three to seven faults, at moments anywhere in the load. */
+/** Three to seven faults, at moments anywhere in the load; most rounds kill dbusd at least once. */
 export function drawFaults(random: Random, options: FaultsOptions): PlannedFault[] {
   const kinds = [
     ...dbusdKinds,
@@ -137,9 +137,10 @@ export function drawFaults(random: Random, options: FaultsOptions): PlannedFault
   ];
   const left = new Map(kinds.map((kind) => [kind, kind.most]));
   const count = random.int(3, 7);
-  const drawn: PlannedFault[] = [];
+  const drawn = options.hasKafka && random.chance(0.5) ? drawStalledKill(random, options) : [];
   while (drawn.length < count) {
-    const kind = pickByWeight(random, [...left.keys()]);
+    const kills = drawn.length === 0 && random.chance(0.7);
+    const kind = kills ? (kinds[0] as Kind) : pickByWeight(random, [...left.keys()]);
     const remaining = (left.get(kind) ?? 0) - 1;
     if (remaining > 0) left.set(kind, remaining);
     else left.delete(kind);
@@ -148,6 +149,31 @@ export function drawFaults(random: Random, options: FaultsOptions): PlannedFault
     drawn.push({ ...fault, atMs, forMs });
   }
   return drawn.sort((a, b) => a.atMs - b.atMs);
+}
+
+/**
+ * Kafka is out of reach, and dbusd is killed a while later: what is in flight then was not written,
+ * and the checkpoint that was committed meanwhile must not have passed it. By chance alone the two
+ * meet too seldom.
+ */
+function drawStalledKill(random: Random, { loadMs }: FaultsOptions): PlannedFault[] {
+  const atMs = random.int(500, loadMs - 1_800);
+  const forMs = random.int(1_200, Math.min(2_500, loadMs - atMs - 200));
+  const toxics: readonly Toxic[] = [
+    ...[{ type: "refuse" } as const, { type: "refuse" } as const],
+    ...[{ type: "timeout", ms: 50 } as const, { type: "blackhole" } as const],
+  ];
+  const toxic = random.pick(toxics);
+  return [
+    {
+      ...{ kind: "network", side: "kafka", direction: undefined, cut: random.chance(0.5) },
+      ...{ toxic, atMs, forMs },
+    },
+    {
+      ...{ kind: "dbusd-kill", downMs: random.int(0, 300), ranMs: undefined },
+      ...{ atMs: atMs + random.int(300, forMs - 100), forMs: 0 },
+    },
+  ];
 }
 
 function pickByWeight(random: Random, kinds: readonly Kind[]): Kind {
