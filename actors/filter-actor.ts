@@ -1,6 +1,7 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
 import type { Clock } from "#src/clock.ts";
 import type { FilterEntry } from "#src/config/config.ts";
+import { isCrash, type Suspects } from "#src/crash/suspects.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { toDbusError } from "#src/errors.ts";
@@ -21,6 +22,7 @@ export type FilterDeps = {
   /** Tells the senders into this actor that it takes packets. */
   readonly attached: (incarnation: number) => void;
   readonly deadLetters: DeadLetterStore;
+  readonly suspects: Suspects;
   readonly stats: FilterStats;
   readonly clock: Clock;
   readonly log: Log;
@@ -99,6 +101,7 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
         return undefined;
       case "applied":
         self.release(message.lane);
+        if (state.suspects.size > 0) self.releaseAll();
         return undefined;
       case "crashed":
         self.fail(message.error);
@@ -108,7 +111,12 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
   async stop(state) {
     await close(state);
   },
-  abandon(state) {
+  abandon(state, error) {
+    const { suspects, stats } = state;
+    const suspected = suspectedBy(state, error);
+    if (suspected.length > 0) suspects.crashed(suspected, error);
+    if (isTimeout(error)) stats.timeouts++;
+    stats.suspects = suspects.size;
     void close(state).catch(() => {});
   },
 });
@@ -119,6 +127,17 @@ async function close(state: State): Promise<void> {
   state.plugin = undefined;
   state.stats.ready = false;
   if (plugin) await closeInTime(state, () => state.entry.plugin.close?.(plugin.value));
+}
+
+/** The packets that may be why a call did not return, or why something was thrown elsewhere. */
+function suspectedBy({ waiting, jobs }: State, error: unknown) {
+  if (!isTimeout(error) && !isCrash(error)) return [];
+  return [...waiting].flatMap(([lane, slot]) => {
+    const delivery = jobs.get(lane)?.delivery;
+    const late = isTimeout(error) && slot.error !== error;
+    if (!delivery || slot.ended || late) return [];
+    return [{ delivery, from: delivery.taken, to: delivery.taken + 1 }];
+  });
 }
 
 /** Works on a delivery as far as credit and asynchronous results allow; true when it is done. */
@@ -160,15 +179,24 @@ function applyNext(state: State, job: Job, self: Self<FilterMessage>) {
     }
     if (applied === undefined) return undefined;
     if (applied === null) {
-      delivery.taken++;
-      state.stats.packets++;
       state.stats.dropped++;
-      return DELIVERED;
+      return taken(state, delivery);
     }
     if ("payload" in applied) job.next = applied as Packet;
     else job.rest = (applied as Iterable<Packet>)[Symbol.iterator]();
   }
   return sendRest(state, job, seq);
+}
+
+/** The packet at hand is dealt with. */
+function taken({ suspects, stats }: State, delivery: Delivery) {
+  if (suspects.size > 0) {
+    suspects.cleared(delivery, delivery.taken, delivery.taken + 1);
+    stats.suspects = suspects.size;
+  }
+  delivery.taken++;
+  stats.packets++;
+  return DELIVERED;
 }
 
 function sendRest(state: State, job: Job, seq: number) {
@@ -191,9 +219,7 @@ function sendRest(state: State, job: Job, seq: number) {
     if (!job.rest) break;
   }
   job.rest = undefined;
-  delivery.taken++;
-  state.stats.packets++;
-  return DELIVERED;
+  return taken(state, delivery);
 }
 
 /** The plugin's answer for the packet at hand; undefined while it is not there yet. */
@@ -205,6 +231,12 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
     state.waiting.delete(lane);
     if (waiting.error !== undefined) throw waiting.error;
     return waiting.result ?? null;
+  }
+  if (state.suspects.size > 0) {
+    const error = state.suspects.conviction(delivery, delivery.taken);
+    if (error) throw error;
+    // One at a time, so that it is known which one it was.
+    if (state.waiting.size > 0) return undefined;
   }
   const packet = delivery.packets[delivery.taken] as Packet;
   const { plugin } = state.entry;
@@ -229,6 +261,7 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
     },
     (error) => {
       // One that never returns says nothing of the packet: the filter has to be opened again.
+      slot.error = error;
       if (isTimeout(error)) self.fail(error);
       slot.error = error ?? new Error("rejected without a reason");
       ended();
@@ -241,7 +274,14 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
 function refuse(state: State, delivery: Delivery, thrown: unknown) {
   const error = toDbusError(thrown, "FILTER_FAILED");
   const packet = delivery.packets[delivery.taken] as Packet;
-  state.deadLetters.put([deadLetter(state.entry.name, delivery.partition, packet, error)]);
+  const { suspects, stats } = state;
+  const crash = suspects.of(delivery, delivery.taken);
+  state.deadLetters.put([deadLetter(state.entry.name, delivery.partition, packet, error, crash)]);
+  if (error.code === "PACKET_POISON") {
+    suspects.found();
+    stats.poisoned++;
+    stats.suspects = 0;
+  }
   state.log.warn("a filter failed on a packet; it is in the dead letters", { error });
   delivery.taken++;
   state.stats.packets++;

@@ -1,21 +1,20 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
 import { type Clock, sleep, type Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
-import { deadLetter } from "#src/deadletter/letter.ts";
+import { isCrash, type Suspects } from "#src/crash/suspects.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Batch, BatchQueue, Range } from "#src/flow/batch.ts";
 import { batchOf, createBatchQueue } from "#src/flow/batch.ts";
-import { type Delivery, settle } from "#src/flow/delivery.ts";
+import type { Delivery } from "#src/flow/delivery.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
-import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
-import type { Packet } from "#src/flow/packet.ts";
 import { retryDelay } from "#src/flow/retry-delay.ts";
-import { type Sorted, sortVerdicts } from "#src/flow/verdicts.ts";
+import { sortVerdicts } from "#src/flow/verdicts.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
 import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Verdict } from "#src/plugin/define.ts";
+import { condemn, crashOf, delivered, keepFailed, nextBatch } from "./isolation.ts";
 import type { OutputMessage } from "./protocol.ts";
 
 export type OutputDeps = {
@@ -23,6 +22,7 @@ export type OutputDeps = {
   /** Tells the senders into this actor that it takes packets. */
   readonly attached: (incarnation: number) => void;
   readonly deadLetters: DeadLetterStore;
+  readonly suspects: Suspects;
   readonly stats: OutputStats;
   readonly clock: Clock;
   readonly log: Log;
@@ -127,7 +127,12 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
     }
   },
   stop: (state) => close(state, state.writing?.signal),
-  abandon(state) {
+  abandon(state, error) {
+    const { writing, batch, suspects, stats } = state;
+    // What was thrown elsewhere while a batch was being written may be about that batch.
+    if (writing && batch && isCrash(error)) suspects.crashed(batch.ranges, error);
+    if (isTimeout(error)) stats.timeouts++;
+    stats.suspects = suspects.size;
     void close(state).catch(() => {});
   },
 });
@@ -168,10 +173,14 @@ function isDue({ entry: { batch: policy }, queue }: State): boolean {
 /** Writes the batch at hand, or the next one of the queue. */
 function flush(state: State, self: Self<OutputMessage>): void {
   if (state.writing || !state.plugin) return;
-  state.batch ??= state.queue.take(state.entry.batch);
+  state.batch ??= nextBatch(state.queue, state);
   state.stats.queued = state.queue.packets;
   const { batch } = state;
   if (!batch) return;
+  if (state.suspects.size > 0 && condemn(state, batch)) {
+    goOn(state, self);
+    return;
+  }
   let answer: ReturnType<typeof state.entry.plugin.write>;
   try {
     answer = state.entry.plugin.write(state.plugin.value, batch.packets, state.context);
@@ -197,18 +206,16 @@ function conclude(
   verdicts: readonly Verdict[] | undefined,
   self: Self<OutputMessage>,
 ): void {
-  const { batch, stats } = state;
+  const { batch } = state;
   if (!batch) return;
   const { packets } = batch;
   if (verdicts && verdicts.length !== packets.length) {
-    throw new DbusError(
-      "PACKET_INVALID",
-      `${state.entry.name} gave ${verdicts.length} verdicts for ${packets.length} packets`,
-    );
+    const what = `${verdicts.length} verdicts for ${packets.length} packets`;
+    crashed(state, new DbusError("PACKET_INVALID", `${state.entry.name} gave ${what}`), self);
+    return;
   }
   if (!verdicts || verdicts.every((verdict) => verdict === "done")) {
-    for (const { delivery, from, to } of batch.ranges) settle(delivery, from, to, DELIVERED);
-    count(stats, packets);
+    for (const range of batch.ranges) delivered(state, range);
     recovered(state);
     goOn(state, self);
     return;
@@ -218,10 +225,7 @@ function conclude(
     verdicts,
     state.entry.onFailed,
   );
-  for (const { delivery, from, to } of done) {
-    settle(delivery, from, to, DELIVERED);
-    count(stats, delivery.packets.slice(from, to));
-  }
+  for (const range of done) delivered(state, range);
   keepFailed(state, failed);
   // A sink that takes some of it is not down: its delays begin anew.
   if (again.length < packets.length) recovered(state);
@@ -229,33 +233,15 @@ function conclude(
   else goOn(state, self);
 }
 
-/** Into the dead letters first, settled after: a full disk must not lose what the sink refused. */
-function keepFailed(state: State, failed: Sorted["failed"]): void {
-  if (failed.length === 0) return;
-  const { deadLetters, entry, log, stats } = state;
-  deadLetters.put(
-    failed.map(({ range: { delivery, from }, error }) =>
-      deadLetter(entry.name, delivery.partition, delivery.packets[from] as Packet, error),
-    ),
-  );
-  for (const { range } of failed) settle(range.delivery, range.from, range.to, DEADLETTERED);
-  stats.failed += failed.length;
-  const [first] = failed;
-  log.warn("packets were refused for good; they are in the dead letters", {
-    count: failed.length,
-    error: first?.error,
-  });
-}
-
-function count(stats: OutputStats, packets: readonly Packet[]): void {
-  stats.packets += packets.length;
-  for (const packet of packets) stats.bytes += packet.bytes;
+function crashed(state: State, thrown: unknown, self: Self<OutputMessage>): void {
+  state.writing = undefined;
+  self.fail(state.batch ? crashOf(state, state.batch, thrown) : thrown);
 }
 
 function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): void {
   const cause = thrown instanceof DbusError ? thrown : undefined;
   if (cause?.kind !== "retry" || isTimeout(thrown) || !state.batch) {
-    self.fail(thrown);
+    crashed(state, thrown, self);
     return;
   }
   retry(state, state.batch.ranges, { cause, delayMs: 0 }, self);

@@ -4,6 +4,7 @@ import type { Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec
 import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
+import { createSuspects } from "#src/crash/suspects.ts";
 import type { Log } from "#src/log.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
@@ -120,7 +121,8 @@ export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
   const attached = (incarnation: number) => wiring.attached(node.ref, incarnation);
   const stateDir = config.state.dir;
   const { deadLetters } = state;
-  const own = { entry, attached, deadLetters, stats, clock, log, stateDir, random };
+  const suspects = createSuspects({ node: entry.name, store: state.crashes, clock, log });
+  const own = { entry, attached, deadLetters, suspects, stats, clock, log, stateDir, random };
   return worker(entry.name, behaviour(outputActor, own));
 }
 
@@ -133,7 +135,8 @@ export function filterWorker(
   const attached = (incarnation: number) => wiring.attached(ref, incarnation);
   const stateDir = config.state.dir;
   const { deadLetters } = state;
-  const own = { entry, outlet, attached, deadLetters, stats, clock, log, stateDir };
+  const suspects = createSuspects({ node: entry.name, store: state.crashes, clock, log });
+  const own = { entry, outlet, attached, deadLetters, suspects, stats, clock, log, stateDir };
   return worker(entry.name, behaviour(filterActor, own));
 }
 

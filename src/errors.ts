@@ -245,6 +245,11 @@ const table = {
     summary: "the data folder was written by a newer version of dbus",
     remedy: "start that version or a newer one, or give this one its own state.dir",
   },
+  STATE_OLDER: {
+    kind: "fatal",
+    summary: "the data folder was written by an older version of dbus",
+    remedy: "start dbusd once: it brings the data folder up to date",
+  },
   STATE_CORRUPT: {
     kind: "fatal",
     summary: "the state file is damaged",
@@ -286,6 +291,16 @@ const table = {
     summary: "a call of a plugin did not return in time",
     remedy:
       "nothing: its actor restarts and is given the packets again; raise timeoutMs if it is slow",
+  },
+  PLUGIN_CRASHED: {
+    kind: "retry",
+    summary: "a plugin crashed on packets that it was given",
+    remedy: "nothing: they are given to it again, fewer at a time, until the cause is found",
+  },
+  PACKET_POISON: {
+    kind: "fatal",
+    summary: "a plugin crashed on this packet each time, the last time with it alone",
+    remedy: "mend the plugin, look at the packet with dbc deadletters show, then redrive it",
   },
   PACKET_INVALID: {
     kind: "fatal",

@@ -119,6 +119,8 @@ function addInputs({ inputs }: Stat, add: Add): void {
   );
 }
 
+type Stage = Pick<Stat["filters"][number], "timeouts" | "poisoned" | "suspects">;
+
 function addStages({ filters, outputs }: Stat, add: Add): void {
   const filter = (pick: (one: Stat["filters"][number]) => number): Sample[] =>
     filters.map((one) => ({ labels: { filter: one.name }, value: pick(one) }));
@@ -147,6 +149,25 @@ function addStages({ filters, outputs }: Stat, add: Add): void {
     "filter_failed_total",
     "Packets it threw on.",
     filter((f) => f.failed),
+  );
+  const stages = (pick: (one: Stage) => number): Sample[] => [...filter(pick), ...output(pick)];
+  add(
+    "counter",
+    "plugin_timeouts_total",
+    "Calls that did not return in time.",
+    stages((s) => s.timeouts),
+  );
+  add(
+    "counter",
+    "poisoned_packets_total",
+    "Packets that were the cause of crashes.",
+    stages((s) => s.poisoned),
+  );
+  add(
+    "gauge",
+    "suspect_packets",
+    "Packets that may be the cause of a crash.",
+    stages((s) => s.suspects),
   );
   add(
     "gauge",

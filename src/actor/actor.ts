@@ -50,8 +50,8 @@ export type ActorDefinition<D, S, M extends Message> = {
    * is given back in it. Not called after a failure: then `abandon` is.
    */
   stop?(state: S, self: Self<M>): Promise<void> | void;
-  /** Gives back what a failed incarnation held. Must not throw. */
-  abandon?(state: S): void;
+  /** Gives back what an incarnation held that failed with `error`. Must not throw. */
+  abandon?(state: S, error: unknown): void;
 };
 
 export function defineActor<D, S, M extends Message>(
@@ -66,7 +66,7 @@ export type Behaviour<M extends Message> = {
   init(self: Self<M>): unknown;
   receive(state: unknown, message: M, self: Self<M>): Received;
   stop(state: unknown, self: Self<M>): Promise<void> | void;
-  abandon(state: unknown): void;
+  abandon(state: unknown, error: unknown): void;
 };
 
 export function behaviour<D, S, M extends Message>(
@@ -78,7 +78,7 @@ export function behaviour<D, S, M extends Message>(
     init: (self) => definition.init(deps, self),
     receive: (state, message, self) => definition.receive(state as S, message, self),
     stop: (state, self) => definition.stop?.(state as S, self),
-    abandon: (state) => definition.abandon?.(state as S),
+    abandon: (state, error) => definition.abandon?.(state as S, error),
   };
   return made as unknown as Behaviour<Message>;
 }

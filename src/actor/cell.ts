@@ -125,10 +125,14 @@ export function createCell(options: CellOptions): Cell {
     end(current, "failed");
     try {
       // Without a state there is nothing to give back: it has failed within its `init`.
-      if (current.state !== undefined) runAs(current.owner, behaviour.abandon, current.state);
+      if (current.state !== undefined) abandon(current, error);
     } finally {
       runAsNobody(() => onFailed(error));
     }
+  }
+
+  function abandon({ owner, state }: Incarnation, error: unknown) {
+    runAs(owner, (held) => behaviour.abandon(held, error), state);
   }
 
   function createSelf(current: Incarnation, number: number): Self<Message> {
@@ -196,7 +200,7 @@ export function createCell(options: CellOptions): Cell {
         throw error;
       }
       if (!current.live) {
-        runAs(current.owner, behaviour.abandon, current.state);
+        abandon(current, undefined);
         return;
       }
       cellState = "running";

@@ -66,6 +66,12 @@ export type FilterStatus = {
   readonly dropped: number;
   readonly emitted: number;
   readonly failed: number;
+  /** Calls that did not return in time. */
+  readonly timeouts: number;
+  /** Packets that were the cause of crashes and are in the dead letters. */
+  readonly poisoned: number;
+  /** Packets that may be the cause of a crash. */
+  readonly suspects: number;
   readonly lastError: ActorStatus["lastError"];
 };
 
@@ -79,6 +85,9 @@ export type OutputStatus = {
   readonly retried: number;
   readonly failed: number;
   readonly queued: number;
+  readonly timeouts: number;
+  readonly poisoned: number;
+  readonly suspects: number;
   readonly lastError: ActorStatus["lastError"];
 };
 

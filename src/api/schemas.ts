@@ -57,6 +57,12 @@ const inputStatus = z
   })
   .meta({ id: "InputStatus" });
 
+const crashCounters = {
+  timeouts: number.describe("Calls that did not return in time."),
+  poisoned: number.describe("Packets that were the cause of crashes, now in the dead letters."),
+  suspects: number.describe("Packets that may be the cause of a crash: handed over few at a time."),
+};
+
 const filterStatus = z
   .object({
     name: text,
@@ -66,6 +72,7 @@ const filterStatus = z
     dropped: number,
     emitted: number,
     failed: number,
+    ...crashCounters,
     lastError,
   })
   .meta({ id: "FilterStatus" });
@@ -81,6 +88,7 @@ const outputStatus = z
     retried: number,
     failed: number,
     queued: number,
+    ...crashCounters,
     lastError,
   })
   .meta({ id: "OutputStatus" });
@@ -158,6 +166,8 @@ export const deadLetterSchema = z
     position: text.describe("JSON text of the packet's position."),
     code: text,
     reason: text,
+    crashes: number.describe("How often the node crashed with it before; 0 when it refused it."),
+    crashedAt: number.nullable().describe("Unix milliseconds of the first of those crashes."),
     redrivenAt: number.nullable(),
   })
   .meta({ id: "DeadLetter" });

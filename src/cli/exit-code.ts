@@ -32,6 +32,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   STATE_LOCKED: exitCodes.state,
   STATE_UNWRITABLE: exitCodes.state,
   STATE_NEWER: exitCodes.state,
+  STATE_OLDER: exitCodes.state,
   STATE_CORRUPT: exitCodes.state,
   ADMIN_UNSAFE: exitCodes.listen,
   ADMIN_LISTEN: exitCodes.listen,

@@ -9,6 +9,7 @@ export function deadLetter(
   partition: Partition,
   packet: Packet,
   error: DbusError,
+  crash?: { readonly crashes: number; readonly firstAt: number },
 ): NewDeadLetter {
   return {
     node,
@@ -19,6 +20,8 @@ export function deadLetter(
     position: JSON.stringify(packet.position),
     code: error.code,
     reason: error.message,
+    crashes: crash?.crashes ?? 0,
+    crashedAt: crash?.firstAt ?? null,
     packet,
   };
 }

@@ -16,13 +16,16 @@ type Row = {
   readonly position: string;
   readonly code: string;
   readonly reason: string;
+  readonly crashes: number;
+  readonly crashed_at: number | null;
   readonly packet: string;
   readonly crc: number;
   readonly redriven_at: number | null;
 };
 
 const columns =
-  "id, at, node, input, resource, partition, ident, position, code, reason, packet, crc, redriven_at";
+  "id, at, node, input, resource, partition, ident, position, code, reason, crashes, crashed_at, " +
+  "packet, crc, redriven_at";
 
 /** Dead letters in the state file. There may be any number of them: none is ever dropped. */
 export function createSqliteDeadLetterStore(
@@ -35,9 +38,10 @@ export function createSqliteDeadLetterStore(
       const at = clock.wall();
       const rows = letters.map((letter) => ({ letter, packet: encodePacket(letter.packet) }));
       return database.write((db) => {
-        const statement = db.query<{ id: number }, (string | number)[]>(
+        const statement = db.query<{ id: number }, (string | number | null)[]>(
           `INSERT INTO dead_letter (at, node, input, resource, partition, ident, position, code,
-             reason, packet, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+             reason, crashes, crashed_at, packet, crc)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
         );
         return rows.map(({ letter, packet }) => {
           const row = statement.get(at, ...fieldsOf(letter), packet, Bun.hash.crc32(packet));
@@ -88,15 +92,17 @@ export function createSqliteDeadLetterStore(
   };
 }
 
-function fieldsOf(letter: NewDeadLetter): string[] {
+function fieldsOf(letter: NewDeadLetter): (string | number | null)[] {
   const { node, input, resource, partition, ident, position, code, reason } = letter;
-  return [node, input, resource, partition, ident, position, code, reason];
+  const { crashes, crashedAt } = letter;
+  return [node, input, resource, partition, ident, position, code, reason, crashes, crashedAt];
 }
 
-function letterOf({ crc, packet: text, redriven_at: redrivenAt, ...row }: Row): DeadLetter {
+function letterOf(from: Row): DeadLetter {
+  const { crc, packet: text, redriven_at: redrivenAt, crashed_at: crashedAt, ...row } = from;
   if (crc !== Bun.hash.crc32(text)) {
     const message = `dead letter ${row.id} does not fit its checksum`;
     throw new DbusError("STATE_CORRUPT", message);
   }
-  return { ...row, packet: decodePacket(text), redrivenAt };
+  return { ...row, crashedAt, packet: decodePacket(text), redrivenAt };
 }

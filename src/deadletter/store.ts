@@ -15,6 +15,9 @@ export type DeadLetter = {
   readonly position: string;
   readonly code: string;
   readonly reason: string;
+  /** How often the node had crashed with it before, and when first, in Unix milliseconds. */
+  readonly crashes: number;
+  readonly crashedAt: number | null;
   /** The packet itself, without loss, bigint and bytes included. */
   readonly packet: Packet;
   /** Unix milliseconds of the last redrive; null before one. */

@@ -10,6 +10,8 @@ export type Batch = { readonly ranges: readonly Range[]; readonly packets: reado
 
 export type BatchLimit = { readonly countMax: number; readonly bytesMax: number };
 
+export type Share = (delivery: Delivery, index: number) => number;
+
 /** Deliveries that wait to be written, in the order in which they came. */
 export type BatchQueue = {
   readonly packets: number;
@@ -17,8 +19,11 @@ export type BatchQueue = {
   push(delivery: Delivery): void;
   /** Whether what waits fills a batch. */
   isFull(limit: BatchLimit): boolean;
-  /** The next batch, of at least one packet; undefined when nothing waits. */
-  take(limit: BatchLimit): Batch | undefined;
+  /**
+   * The next batch, of at least one packet; undefined when nothing waits. `share` says for a packet
+   * how large a batch it may be in.
+   */
+  take(limit: BatchLimit, share?: Share): Batch | undefined;
 };
 
 export function createBatchQueue(): BatchQueue {
@@ -38,14 +43,17 @@ export function createBatchQueue(): BatchQueue {
       for (const packet of delivery.packets) bytes += packet.bytes;
     },
     isFull: ({ countMax, bytesMax }) => packets >= countMax || bytes >= bytesMax,
-    take({ countMax, bytesMax }) {
+    take({ countMax, bytesMax }, share) {
+      let most = countMax;
       const ranges: Range[] = [];
       let count = 0;
       let size = 0;
       for (let delivery = queue.peek(); delivery; delivery = queue.peek()) {
         const from = delivery.taken;
         let to = from;
-        while (to < delivery.packets.length && count < countMax) {
+        while (to < delivery.packets.length && count < most) {
+          if (share) most = Math.min(most, share(delivery, to));
+          if (count > 0 && count >= most) break;
           const next = (delivery.packets[to] as Packet).bytes;
           if (count > 0 && size + next > bytesMax) break;
           size += next;

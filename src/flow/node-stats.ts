@@ -20,6 +20,12 @@ export type FilterStats = {
   dropped: number;
   emitted: number;
   failed: number;
+  /** Calls that did not return in time. */
+  timeouts: number;
+  /** Packets that were the cause of crashes and are in the dead letters. */
+  poisoned: number;
+  /** Packets that may be the cause of a crash: they are handed over alone, or nearly so. */
+  suspects: number;
 };
 
 export type OutputStats = {
@@ -31,6 +37,10 @@ export type OutputStats = {
   retried: number;
   failed: number;
   queued: number;
+  /** As of a filter. */
+  timeouts: number;
+  poisoned: number;
+  suspects: number;
 };
 
 /** Packets that nothing matched, and the first idents of them. */
@@ -52,6 +62,9 @@ export const createFilterStats = (): FilterStats => ({
   dropped: 0,
   emitted: 0,
   failed: 0,
+  timeouts: 0,
+  poisoned: 0,
+  suspects: 0,
 });
 
 export const createOutputStats = (): OutputStats => ({
@@ -62,4 +75,7 @@ export const createOutputStats = (): OutputStats => ({
   retried: 0,
   failed: 0,
   queued: 0,
+  timeouts: 0,
+  poisoned: 0,
+  suspects: 0,
 });

@@ -1,5 +1,6 @@
 import { createMemoryCheckpointStore } from "../checkpoint/memory-store.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { createMemoryCrashStore } from "../crash/memory-store.ts";
 import { createMemoryDeadLetterStore } from "../deadletter/memory-store.ts";
 import { createMemoryGapStore } from "../gap/memory-store.ts";
 import type { State } from "./state.ts";
@@ -11,6 +12,7 @@ export function memoryState(options: { epoch?: number; clock?: Clock } = {}): St
     checkpoints: createMemoryCheckpointStore(clock),
     deadLetters: createMemoryDeadLetterStore(clock),
     gaps: createMemoryGapStore(clock),
+    crashes: createMemoryCrashStore(),
     epoch,
     async close() {},
   };

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { createSqliteCheckpointStore } from "../checkpoint/sqlite-store.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { createSqliteCrashStore } from "../crash/sqlite-store.ts";
 import { createSqliteDeadLetterStore } from "../deadletter/sqlite-store.ts";
 import { createSqliteGapStore } from "../gap/sqlite-store.ts";
 import { openDatabase } from "./database.ts";
@@ -30,12 +31,13 @@ export async function openState(options: StateOptions): Promise<State> {
   try {
     if (!readonly) makePrivateFile(path);
     const database = openDatabase({ path, readonly });
-    prepareSchema(database, path);
+    prepareSchema(database, { path, readonly });
     const epoch = readonly ? currentEpoch(database) : nextEpoch(database);
     return {
       checkpoints: createSqliteCheckpointStore(database, clock),
       deadLetters: createSqliteDeadLetterStore(database, clock),
       gaps: createSqliteGapStore(database, clock),
+      crashes: createSqliteCrashStore(database),
       epoch,
       async close() {
         database.close();

@@ -2,9 +2,6 @@ import type { Database } from "bun:sqlite";
 import { DbusError } from "../errors.ts";
 import type { StateDatabase } from "./database.ts";
 
-/** The version of the tables below. One that is newer than this was written by a newer dbus. */
-const VERSION = 1;
-
 const tables = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (
@@ -28,8 +25,36 @@ CREATE TABLE gap (
 ) STRICT;
 `;
 
-/** Makes the tables of a new file. Throws `STATE_NEWER`, and `STATE_CORRUPT` for a foreign file. */
-export function prepareSchema(database: StateDatabase, path: string): void {
+/** What brings the tables of each version to the next one. Released ones never change. */
+const migrations: readonly string[] = [
+  tables,
+  `
+ALTER TABLE dead_letter ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letter ADD COLUMN crashed_at INTEGER;
+CREATE TABLE crash (
+  node TEXT NOT NULL, input TEXT NOT NULL, resource TEXT NOT NULL, partition TEXT NOT NULL,
+  position TEXT NOT NULL, crashes INTEGER NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
+  first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  PRIMARY KEY (node, input, resource, partition, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE life (
+  input TEXT NOT NULL, resource TEXT NOT NULL, partition TEXT NOT NULL,
+  position TEXT NOT NULL, deaths INTEGER NOT NULL,
+  PRIMARY KEY (input, resource, partition)
+) STRICT, WITHOUT ROWID;
+`,
+];
+
+/** The version that this dbus writes. One that is newer was written by a newer dbus. */
+const VERSION = migrations.length;
+
+export type SchemaOptions = { readonly path: string; readonly readonly: boolean };
+
+/**
+ * Makes the tables of a new file, and brings those of an older dbus up to date, in one transaction.
+ * Throws `STATE_NEWER`, `STATE_OLDER` when it may only read, `STATE_CORRUPT` for a foreign file.
+ */
+export function prepareSchema(database: StateDatabase, { path, readonly }: SchemaOptions): void {
   const version = database.read(versionOf);
   if (version > VERSION) {
     const message = `${path} has version ${version}, this dbus knows ${VERSION}`;
@@ -37,9 +62,13 @@ export function prepareSchema(database: StateDatabase, path: string): void {
   }
   if (version === VERSION) return;
   const foreign = database.read((db) => db.query("SELECT name FROM sqlite_schema LIMIT 1").get());
-  if (foreign) throw new DbusError("STATE_CORRUPT", `${path} is not a state file of dbus`);
+  if (version > 0 && readonly) {
+    throw new DbusError("STATE_OLDER", `${path} has version ${version}, this dbus ${VERSION}`);
+  }
+  if (foreign && version === 0)
+    throw new DbusError("STATE_CORRUPT", `${path} is not a state file of dbus`);
   database.write((db) => {
-    db.run(tables);
+    for (const migration of migrations.slice(version)) db.run(migration);
     db.run(`PRAGMA user_version = ${VERSION}`);
   });
 }

@@ -1,4 +1,5 @@
 import type { CheckpointStore } from "../checkpoint/store.ts";
+import type { CrashStore } from "../crash/store.ts";
 import type { DeadLetterStore } from "../deadletter/store.ts";
 import type { GapStore } from "../gap/store.ts";
 
@@ -7,6 +8,7 @@ export type State = {
   readonly checkpoints: CheckpointStore;
   readonly deadLetters: DeadLetterStore;
   readonly gaps: GapStore;
+  readonly crashes: CrashStore;
   /** The epoch of this start: one more than any before it in the same data folder. */
   readonly epoch: number;
   close(): Promise<void>;

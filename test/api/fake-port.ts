@@ -46,6 +46,9 @@ export const fakeStat: Stat = {
       dropped: 200,
       emitted: 1000,
       failed: 0,
+      timeouts: 0,
+      poisoned: 0,
+      suspects: 0,
       lastError: null,
     },
   ],
@@ -60,6 +63,9 @@ export const fakeStat: Stat = {
       retried: 4,
       failed: 1,
       queued: 100,
+      timeouts: 0,
+      poisoned: 0,
+      suspects: 0,
       lastError: { code: "INTERNAL", message: "connection refused", at: 1_790_000_050_000 },
     },
   ],
@@ -103,6 +109,8 @@ const letter = {
   position: '"bin.000001:4"',
   code: "OUTPUT_REJECTED",
   reason: "too large",
+  crashes: 0,
+  crashedAt: null,
   redrivenAt: null,
 };
 

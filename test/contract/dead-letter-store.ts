@@ -11,6 +11,8 @@ const letter = (n: number, more: Partial<NewDeadLetter> = {}): NewDeadLetter => 
   position: String(n),
   code: "OUTPUT_REJECTED",
   reason: `refused ${n}`,
+  crashes: n % 4,
+  crashedAt: n % 4 === 0 ? null : n,
   packet: samplePackets[n % samplePackets.length]!,
   ...more,
 });

@@ -8,7 +8,8 @@ import { samplePackets } from "../support/sample-packets.ts";
 import { stateDirs } from "../support/state-dirs.ts";
 
 const newDir = stateDirs("deadletter");
-const base = { node: "out", input: "in", resource: "r", partition: "0", ident: "i" };
+const crash = { crashes: 0, crashedAt: null };
+const base = { node: "out", input: "in", resource: "r", partition: "0", ident: "i", ...crash };
 const letter = { ...base, position: "1", code: "X", reason: "y", packet: samplePackets[0]! };
 
 describe("in memory", () => deadLetterStoreContract(async () => createMemoryDeadLetterStore()));

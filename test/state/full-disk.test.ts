@@ -11,7 +11,14 @@ const disks = await useStarted("a full disk", async () => smallDisk("1m", afterA
 
 const key = { input: "in", resource: "r", partition: "0" };
 const base = { node: "o", input: "in", resource: "r", partition: "0", ident: "i", position: "1" };
-const letter = { ...base, code: "X", reason: "y", packet: samplePackets[0]! };
+const letter = {
+  ...base,
+  code: "X",
+  crashes: 0,
+  crashedAt: null,
+  reason: "y",
+  packet: samplePackets[0]!,
+};
 
 /** Fills the disk to the last byte; answers how to free it again. */
 function fill(dir: string): () => void {

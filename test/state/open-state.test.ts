@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { openState } from "#src/state/open-state.ts";
+import { samplePackets } from "../support/sample-packets.ts";
 import { stateDirs } from "../support/state-dirs.ts";
 
 const newDir = stateDirs("state");
@@ -70,6 +71,37 @@ test("it can be looked at beside the daemon that holds it, but not written", asy
   await beside.close();
   await state.checkpoints.commit([{ ...key, position: "7", epoch: state.epoch }]);
   await state.close();
+});
+
+test("a state of version 1 is read, and brought to version 2 with all that it holds", async () => {
+  const dir = newDir();
+  const state = await openState({ dir });
+  await state.checkpoints.commit([{ ...key, position: "5", epoch: state.epoch }]);
+  const base = { ...key, node: "out", ident: "i", position: "4", code: "X", reason: "y" };
+  const [id = 0] = state.deadLetters.put([
+    { ...base, crashes: 0, crashedAt: null, packet: samplePackets[0]! },
+  ]);
+  await state.close();
+  const path = join(dir, "state.db");
+  const old = new Database(path);
+  // What version 2 has added, taken away.
+  for (const column of ["crashes", "crashed_at"]) {
+    old.run(`ALTER TABLE dead_letter DROP COLUMN ${column}`);
+  }
+  for (const table of ["crash", "life"]) old.run(`DROP TABLE ${table}`);
+  old.run("PRAGMA user_version = 1");
+  old.close();
+  await expect(openState({ dir, readonly: true })).rejects.toMatchObject({ code: "STATE_OLDER" });
+  const next = await openState({ dir });
+  expect(await next.checkpoints.get(key)).toMatchObject({ position: "5" });
+  expect(next.deadLetters.get(id)).toMatchObject({ reason: "y", crashes: 0, crashedAt: null });
+  const crash = { ...key, node: "out", position: "4", crashes: 2, code: "X", reason: "y" };
+  next.crashes.put([{ ...crash, firstAt: 1, lastAt: 2 }]);
+  await next.close();
+  const last = await openState({ dir });
+  expect(last.epoch).toBe(state.epoch + 2);
+  expect(last.crashes.list("out")).toEqual([{ ...crash, firstAt: 1, lastAt: 2 }]);
+  await last.close();
 });
 
 test("a state of a newer version is refused, and left as it is", async () => {
