@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { getPath } from "hono/utils/url";
 import type { ZodType } from "zod";
 import packageJson from "../../package.json" with { type: "json" };
 import { DbusError, toDbusError } from "../errors.ts";
@@ -38,7 +39,7 @@ export function routeTable(): readonly Route[] {
 
 /** The admin API over a running bus. Its handlers ask the port; they hold no state of their own. */
 export function createApp(port: AdminPort, { tokens = noTokens, log }: AppOptions): Hono<Env> {
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ getPath: pathOf });
   app.use(async (context, next) => {
     await next();
     for (const [name, value] of Object.entries(safetyHeaders)) context.header(name, value);
@@ -82,6 +83,12 @@ export function createApp(port: AdminPort, { tokens = noTokens, log }: AppOption
     return problemResponse(error);
   });
   return app;
+}
+
+/** HTTP/1.0 knows no Host, and then the URL is the bare path. */
+function pathOf(request: Request): string {
+  const { url } = request;
+  return getPath(url.startsWith("/") ? new Request(`http://localhost${url}`) : request);
 }
 
 /** Carries its status: the code is that of any request that is not valid. */

@@ -12,7 +12,7 @@ export type Wanted = { readonly open: boolean; readonly role: Role };
  * token it was; null where none is asked for.
  */
 export function guard(request: Request, tokens: Tokens, { open, role }: Wanted): Holder | null {
-  const host = request.headers.get("host") ?? new URL(request.url).host;
+  const host = request.headers.get("host") ?? new URL(request.url, "http://localhost").host;
   // Without a token, the name is what keeps out a page whose name was rebound to 127.0.0.1. With
   // one, the page has no way to know it: nothing is sent along by itself, there are no cookies.
   if (!tokens.required && !isLoopback(hostName(host))) {

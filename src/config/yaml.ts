@@ -11,6 +11,7 @@ import {
   type YAMLError,
 } from "yaml";
 import type { ErrorCode, Place } from "../errors.ts";
+import { tooDeepAt } from "./flow-depth.ts";
 import { type Path, type Problem, pathText } from "./problem.ts";
 
 /** What a configuration may be at most; more than any real one needs, and cheap to hold. */
@@ -18,6 +19,8 @@ const textBytesMax = 1024 * 1024;
 const aliasesMax = 50;
 const nodesMax = 50_000;
 const depthMax = 32;
+/** Whoever reads the problems mends the first of them. */
+const errorsMax = 100;
 
 /** These would reach an object's prototype in careless code; no field is called so. */
 const forbiddenKeys = new Set(["__proto__", "constructor", "prototype"]);
@@ -72,12 +75,14 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     );
     return { value: null, problems, placeOf };
   }
-  const document = parse(text, lines);
+  const deep = tooDeepAt(text, depthMax);
+  const document = deep === undefined ? parse(text, lines) : null;
   if (document === null) {
-    report("CONFIG_SYNTAX", 0, [], "nested too deeply", `at most ${depthMax} levels`);
+    if (deep !== undefined) countLines(text, lines);
+    report("CONFIG_SYNTAX", deep ?? 0, [], "nested too deeply", `at most ${depthMax} levels`);
     return { value: null, problems, placeOf };
   }
-  for (const error of document.errors) {
+  for (const error of document.errors.slice(0, errorsMax)) {
     const [message, remedy] = syntaxText(error);
     report("CONFIG_SYNTAX", error.pos[0], [], message, remedy);
   }
@@ -85,6 +90,14 @@ export function parseYaml(text: string, file: string): ParsedYaml {
   const resolve = (node: Node) => (isAlias(node) ? node.resolve(document) : node);
   const value = convert(document.contents, { resolve, spots, report });
   return { value, problems, placeOf };
+}
+
+/** What the parser does as it reads. */
+function countLines(text: string, lines: LineCounter): void {
+  lines.addNewLine(0);
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+    lines.addNewLine(at + 1);
+  }
 }
 
 /** null when the nesting exhausts the parser's stack. */
@@ -106,6 +119,9 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed | null {
 function syntaxText(error: YAMLError): [message: string, remedy: string] {
   if (error.code === "TAB_AS_INDENT" || error.message.includes("Tabs")) {
     return ["a tab indents this line", "YAML indents with spaces: replace the tab by two of them"];
+  }
+  if (error.message.includes("call stack")) {
+    return ["nested too deeply", `at most ${depthMax} levels`];
   }
   if (error.code === "DUPLICATE_KEY") {
     return ["this key is here twice", "keep one of them; the second would hide the first"];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { serveAdmin } from "#src/api/serve.ts";
 import { silentLog } from "#src/log.ts";
+import { hasAnswer, sendRaw } from "../fuzz/raw-http.ts";
 import { adminConfig } from "../support/admin-config.ts";
 import { makeAuthority } from "../support/certificates.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -98,6 +99,24 @@ test("S6: 100 MB of JSON end in a refusal, and the server lives on", async () =>
       remedy: expect.any(String),
     });
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("HTTP/1.0, which names no host, is answered like the rest: health checks still speak it", async () => {
+  const server = await serveAdmin(adminConfig(), fakePort(), silentLog);
+  try {
+    const port = Number(new URL(server.url).port);
+    for (const [line, status] of [
+      ["GET /healthz HTTP/1.0", 200],
+      ["GET /api/v1/deadletters?limit=1 HTTP/1.0", 200],
+      ["GET /nope HTTP/1.0", 404],
+      ["GET //evil.example/healthz HTTP/1.0", 403],
+    ] as const) {
+      const { statuses } = await sendRaw(port, Buffer.from(`${line}\r\n\r\n`), hasAnswer);
+      expect([line, ...statuses]).toEqual([line, status]);
+    }
   } finally {
     await server.stop();
   }

@@ -352,6 +352,24 @@ test("a sender that nobody listens to is a warning, and the config can be used",
   );
 });
 
+test("what is nested too deeply is refused with its place, and at once", async () => {
+  const opens = ["[", "{a: ", "- ", "? ", "a:\n".repeat(2)];
+  for (const open of opens) {
+    const started = performance.now();
+    const { problems } = await load(`inputs:\n  ${open.repeat(100_000)}`);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect([open, problems.length > 0]).toEqual([open, true]);
+  }
+  const flow = await load(`inputs: "[[[["\n# [[[[\noutputs:\n  - ${"[".repeat(40)}`);
+  expect(flow.problems).toMatchObject([
+    { code: "CONFIG_SYNTAX", message: "nested too deeply", place: { line: 4, column: 37 } },
+  ]);
+  const shallow = `inputs: ${"[".repeat(20)}${"]".repeat(20)}\nx: ${"[],".repeat(1)}`;
+  expect((await load(shallow)).problems.map(({ message }) => message)).not.toContain(
+    "nested too deeply",
+  );
+});
+
 test("a billion laughs end at the limit", async () => {
   const lines = ["a: &a [x,x,x,x,x,x,x,x,x]"];
   for (const [at, name] of [..."bcdefgh"].entries()) {

@@ -7,7 +7,8 @@ export function createGuard(config: HttpConfig): (request: Request) => Response 
   const expected = config.token === undefined ? undefined : digest(config.token);
   const local = isLoopback(config.host);
   return (request) => {
-    const url = new URL(request.url);
+    // HTTP/1.0 knows no Host, and then the URL is the bare path.
+    const url = new URL(request.url, "http://localhost");
     // A page of another site must not post here through somebody's browser (S3).
     if (request.headers.has("origin")) return problem(403, "requests of web pages are refused");
     if (local && !isLoopback(url.hostname)) {

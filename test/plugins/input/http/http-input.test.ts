@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { httpInput } from "#plugins/input/http/http-input.ts";
 import { type ErrorCode, errorTable } from "#src/errors.ts";
 import { inputPluginContract, start } from "../../../contract/input-plugin.ts";
+import { hasAnswer, sendRaw } from "../../../fuzz/raw-http.ts";
 import {
   type FakeInput,
   type FakeInputOptions,
@@ -148,6 +149,13 @@ test("other paths and methods are told where to go", async () => {
   expect((await post("1")).status).toBe(404);
   const get = await fetch(`${url}packets`);
   expect([get.status, get.headers.get("allow")]).toEqual([405, "POST"]);
+});
+
+test("HTTP/1.0, which names no host, is taken like the rest", async () => {
+  const { bus, port } = await serve();
+  const head = "POST / HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n[1]";
+  expect((await sendRaw(port, Buffer.from(head), hasAnswer)).statuses).toEqual([202]);
+  expect(documents(bus)).toEqual(["1"]);
 });
 
 test("too large is 413, declared or chunked, to the byte", async () => {
