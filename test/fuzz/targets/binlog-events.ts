@@ -14,6 +14,7 @@ import {
   recordedBinlogs,
   sealed,
 } from "./binlog-log.ts";
+import { checkText, generateText, isText } from "./binlog-texts.ts";
 
 /** Whole events one behind another; `sound` of them are as they were recorded. */
 type Note = {
@@ -40,8 +41,9 @@ export const binlogEvents: FuzzTarget = {
       ...corpus.map(({ bytes }) => bytes),
     ];
     return {
-      generate: (random) => generate(random, logs, bodies),
-      run: (input) => check(input, rowsOfLog),
+      generate: (random) =>
+        random.chance(0.25) ? generateText(random) : generate(random, logs, bodies),
+      run: (input) => (isText(input) ? checkText(input) : check(input, rowsOfLog)),
     };
   },
 };
