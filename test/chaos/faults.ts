@@ -1,5 +1,6 @@
 import type { FaultProxy } from "../support/fault-proxy.ts";
 import { clientAt, streams } from "../support/mysql-client.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { type Fault, faultText, type PlannedFault, type Side } from "./round-plan.ts";
 import type { Stage } from "./stage.ts";
 
@@ -176,8 +177,11 @@ async function ask({ mysql }: Stage, sql: string): Promise<void> {
 async function endStreams({ mysql }: Stage): Promise<void> {
   const root = await clientAt(mysql);
   try {
+    // MySQL cannot list a statement with four-byte characters, which a writer may just be sending.
+    const what = "the streams of MySQL";
+    const threads = await waitFor(() => root.query(streams), { what });
     // One may have ended by itself meanwhile.
-    for (const { id } of await root.query(streams)) await root.query(`KILL ${id}`).catch(() => {});
+    for (const { id } of threads) await root.query(`KILL ${id}`).catch(() => {});
   } finally {
     root.close();
   }
