@@ -1,12 +1,12 @@
 import type { Toxic } from "../support/fault-proxy.ts";
 import type { Random } from "../support/random.ts";
-import type { Fault, PlannedFault, Side } from "./round-plan.ts";
+import type { Fault, PlannedFault, Side, SourcePlan } from "./round-plan.ts";
 
 export type FaultsOptions = {
   readonly loadMs: number;
   readonly hasKafka: boolean;
   readonly smallDisk: boolean;
-  readonly flavor: "mysql" | "mariadb";
+  readonly source: SourcePlan;
 };
 
 type Drawn = { readonly fault: Fault; readonly forMs: number };
@@ -70,13 +70,13 @@ const mysqlKinds: readonly Kind[] = [
   },
   {
     ...{ weight: 1.5, most: 1 },
-    draw: (random, { flavor }) => ({
+    draw: (random, { source }) => ({
       fault: {
         ...{ kind: "network", side: "mysql", direction: undefined, cut: true },
         toxic: {
           type: "swallow_reply",
-          // COM_BINLOG_DUMP, and what MySQL has for GTIDs beside it.
-          to: { command: flavor === "mysql" ? random.pick([18, 30]) : 18 },
+          // COM_BINLOG_DUMP, or what MySQL has for GTIDs beside it.
+          to: { command: source.flavor === "mysql" && source.gtid !== "off" ? 30 : 18 },
           cut: random.chance(0.5),
         },
       },

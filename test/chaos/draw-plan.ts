@@ -25,7 +25,7 @@ export function drawPlan(seed: number): RoundPlan {
   const workload = drawWorkload(random, outputs, loadMs);
   const smallDisk = random.chance(0.2);
   const hasKafka = outputs.some(({ name }) => name === "kafka");
-  const faults = drawFaults(random, { loadMs, hasKafka, smallDisk, flavor: source.flavor });
+  const faults = drawFaults(random, { loadMs, hasKafka, smallDisk, source });
   const failingSync = random.chance(0.1) ? random.int(10, 60) : undefined;
   return {
     ...{ seed, source, bus, route, outputs, workload, smallDisk, failingSync, loadMs, faults },

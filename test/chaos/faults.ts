@@ -150,7 +150,7 @@ export function proxyOf({ mysqlProxy, kafkaProxy }: Stage, side: Side): FaultPro
 }
 
 /** Another connection than the stream's has passed less than that. */
-const streamBytesMin = 100_000;
+const streamBytesMin = 30_000;
 
 /** On the stream alone, and far from its beginning: answers to questions have no checksum. */
 function beginWrongByte({ mysqlProxy, journal }: Stage, afterBytes: number): Ended {

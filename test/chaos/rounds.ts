@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RoundResult, runRound } from "./round.ts";
-import type { RoundPlan } from "./round-plan.ts";
+import { faultText, planText, type RoundPlan } from "./round-plan.ts";
 import type { Servers } from "./servers.ts";
 
 /** A round that was run, and the folder that tells of it if it was kept. */
@@ -22,10 +22,22 @@ export function randomSeed(): number {
 /** Runs a round in a folder of its own, which stays when something was wrong. */
 export async function playRound(plan: RoundPlan, options: PlayOptions): Promise<PlayedRound> {
   const dir = mkdtempSync(join(tmpdir(), `dbus-chaos-${plan.seed}-`));
-  const result = await runRound(plan, { ...options, dir });
+  const began = performance.now();
+  const result = await runRound(plan, { ...options, dir }).catch(async (error: unknown) => {
+    // Whatever state the servers are in, the next round gets new ones.
+    await options.servers.stop();
+    const why = `the rig failed: ${error instanceof Error ? error.stack : error}`;
+    return unjudged(plan, performance.now() - began, why);
+  });
   if (result.problems.length > 0 || options.keep === true) return { ...result, dir };
   rmSync(dir, { recursive: true, force: true });
   return { ...result, dir: undefined };
+}
+
+function unjudged(plan: RoundPlan, ms: number, problem: string): RoundResult {
+  const texts = { plan: planText(plan), faults: plan.faults.map(faultText) };
+  const counts = { runs: 0, recoveryMs: 0, ms };
+  return { seed: plan.seed, ...texts, ...counts, verdicts: [], problems: [problem] };
 }
 
 const digits = (count: number) => count.toLocaleString("en");

@@ -10,6 +10,7 @@ import {
 export type Servers = {
   mysql(flavor: MysqlFlavor): Promise<MysqlService>;
   kafka(): Promise<KafkaService>;
+  /** Stops them all; a later round starts them anew. */
   stop(): Promise<void>;
 };
 
@@ -28,6 +29,8 @@ export function chaosServers(): Servers {
     },
     async stop() {
       const all = [...mysqls.values(), ...(kafka === undefined ? [] : [kafka])];
+      mysqls.clear();
+      kafka = undefined;
       await Promise.allSettled(all.map(async (service) => (await service).stop()));
     },
   };

@@ -10,15 +10,26 @@ export type Sink = {
   size(): Promise<number>;
   /** Less cannot hold so many changes. */
   sizeMin(changes: number): number;
-  /** Every record, in the order of each key. Throws on one that is no record of the ledger. */
+  /** Every record, in the order of each key. */
   read(): Promise<SinkRecords>;
 };
 
 export type SinkRecords = {
   readonly sightings: readonly Sighting[];
-  /** Records whose Kafka key is not that of their row, the first of them as text. */
-  readonly misplaced: readonly string[];
+  /** What is no record of the ledger, or has another row's key, as text. */
+  readonly broken: readonly string[];
 };
+
+/** Reads a record as what it says; what cannot be read is `broken`. */
+function readInto(broken: string[], value: Uint8Array | null): Sighting[] {
+  try {
+    return sightingsOf(value);
+  } catch (error) {
+    const text = value === null ? "" : new TextDecoder().decode(value.subarray(0, 200));
+    broken.push(`${error instanceof Error ? error.message : error}: ${text}`);
+    return [];
+  }
+}
 
 export function kafkaSink(bootstrap: string, topics: readonly string[]): Sink {
   async function withWitness<T>(
@@ -42,16 +53,16 @@ export function kafkaSink(bootstrap: string, topics: readonly string[]): Sink {
     read: () =>
       withWitness(async (witness) => {
         const sightings: Sighting[] = [];
-        const misplaced: string[] = [];
+        const broken: string[] = [];
         for (const topic of topics) {
           await witness.readAll(topic, ({ key, value }) => {
-            for (const seen of sightingsOf(value)) {
+            for (const seen of readInto(broken, value)) {
               sightings.push(seen);
-              if (`${key}` !== kafkaKeyOf(seen.key)) misplaced.push(`${seen.key} under ${key}`);
+              if (`${key}` !== kafkaKeyOf(seen.key)) broken.push(`${seen.key} under ${key}`);
             }
           });
         }
-        return { sightings, misplaced };
+        return { sightings, broken };
       }),
   };
 }
@@ -78,17 +89,18 @@ export function fileSink(path: string): Sink {
     size: async () => files().reduce((sum, file) => sum + statSync(file).size, 0),
     read: async () => {
       const sightings: Sighting[] = [];
+      const broken: string[] = [];
       for (const file of files()) {
         const bytes = readFileSync(file);
         for (let at = 0; at < bytes.length; ) {
           const end = bytes.indexOf(10, at);
           // What follows the last line end is still being written.
           if (end < 0) break;
-          sightings.push(...sightingsOf(bytes.subarray(at, end)));
+          sightings.push(...readInto(broken, bytes.subarray(at, end)));
           at = end + 1;
         }
       }
-      return { sightings, misplaced: [] };
+      return { sightings, broken };
     },
   };
 }

@@ -8,7 +8,7 @@ export type Verdict = {
   readonly output: string;
   readonly committed: number;
   readonly lost: number;
-  /** Seen with values that were never committed so. */
+  /** Seen with values that were never committed so, or not to be read at all. */
   readonly corrupted: number;
   /** Out of order for their key, or an old row left as the last one. */
   readonly reordered: number;
@@ -21,7 +21,7 @@ export type Verdict = {
 export function verdictOf(
   output: string,
   committed: readonly Change[],
-  { sightings, misplaced }: SinkRecords,
+  { sightings, broken }: SinkRecords,
   options: RepeatsOptions,
 ): Verdict {
   const report = checkLedger(committed, sightings);
@@ -34,16 +34,14 @@ export function verdictOf(
   if (wrong.lost + wrong.corrupted + wrong.reordered > 0) {
     problems.push(`${output}: ${reportText(report)}`);
   }
-  if (misplaced.length > 0) {
-    problems.push(`${output}: ${misplaced.length} keys are not their rows' (${misplaced[0]})`);
-  }
+  if (broken.length > 0) problems.push(`${output}: ${broken.length} broken (${broken[0]})`);
   for (const [index, { repeats, most, own }] of runs.entries()) {
     const run = `run ${index + 1} of ${runs.length}`;
     if (repeats > most) problems.push(`${output}: ${run} repeats ${repeats}, at most ${most}`);
     if (own > 0) problems.push(`${output}: ${run} wrote ${own} records more than once itself`);
   }
   const counts = { committed: report.committed, duplicated: report.duplicates };
-  const corrupted = wrong.corrupted + misplaced.length;
+  const corrupted = wrong.corrupted + broken.length;
   return { output, ...counts, ...wrong, corrupted, runs, problems };
 }
 
