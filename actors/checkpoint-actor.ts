@@ -18,6 +18,8 @@ export type CheckpointDeps = {
   readonly epoch: number;
   readonly intervalMs: number;
   readonly log: Log;
+  /** Told when the commit at the end failed: what it held is read again at the next start. */
+  readonly onUncommitted: (error: DbusError) => void;
 };
 
 type Pending = {
@@ -54,8 +56,10 @@ export const checkpointActor = defineActor<CheckpointDeps, State, CheckpointMess
     }
   },
   async stop(state) {
-    await commitAll(state).catch((error) => {
-      state.log.error("the last checkpoint could not be committed", { error: toDbusError(error) });
+    await commitAll(state).catch((thrown) => {
+      const error = toDbusError(thrown);
+      state.log.error("the last checkpoint could not be committed", { error });
+      state.onUncommitted(error);
     });
   },
 });

@@ -5,6 +5,7 @@ import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
 import { createSuspects } from "#src/crash/suspects.ts";
+import type { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
@@ -33,6 +34,8 @@ export type TreeDeps = {
   /** Told the URL of the admin API once it listens. */
   readonly onListening: (url: string) => void;
   readonly onInputFinished: () => void;
+  /** Told when the last checkpoint could not be committed. */
+  readonly onUncommitted: (error: DbusError) => void;
 };
 
 /**
@@ -167,7 +170,7 @@ export function inputWorker(node: InputNode, deps: TreeDeps): WorkerSpec {
   return worker(`${entry.name}.${resource.id}`, behaviour(inputActor, own), shutdownMs);
 }
 
-function checkpoint({ wiring, state, config, log }: TreeDeps): WorkerSpec {
+function checkpoint({ wiring, state, config, log, onUncommitted }: TreeDeps): WorkerSpec {
   const sources = () => wiring.inputs.map(({ partitions, ref }) => ({ partitions, input: ref }));
   const own = {
     sources,
@@ -175,6 +178,7 @@ function checkpoint({ wiring, state, config, log }: TreeDeps): WorkerSpec {
     epoch: state.epoch,
     intervalMs: config.bus.checkpointIntervalMs,
     log,
+    onUncommitted,
   };
   return worker("checkpoint", behaviour(checkpointActor, own));
 }

@@ -6,6 +6,7 @@ import { bindWiring, wire } from "#actors/wiring.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort } from "./api/port.ts";
+import { exitCodes } from "./cli/exit-code.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
 import { insecureParts } from "./config/insecure.ts";
@@ -55,6 +56,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     const finished = wiring.inputs.every(({ stats }) => stats.state === "finished");
     if (finished && config.bus.onFinished === "exit") void stop("every input has ended");
   }
+  let uncommitted: DbusError | undefined;
   const same: Loaded = { config, problems: [], edges: wiring.graph };
   const reloader = createReloader(config, {
     tree: () => deps,
@@ -85,6 +87,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       adminUrl = url;
     },
     onInputFinished: stopWhenFinished,
+    onUncommitted(error) {
+      uncommitted = error;
+    },
   };
   const tree = supervisionTree(deps);
   const system: System = createSystem(tree, {
@@ -100,7 +105,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       log.info(`stopping: ${reason}`);
       await system.stop();
       await state.close();
-      done.resolve({ exitCode, reason });
+      const late = exitCode === 0 && uncommitted ? exitCodes.state : exitCode;
+      done.resolve({ exitCode: late, reason });
     })();
     return stopping;
   }

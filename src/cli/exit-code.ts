@@ -15,7 +15,8 @@ export const exitCodesText = `Exit codes:
   0  ended as asked
   1  failed while running
   2  the command line or the configuration is wrong
-  3  the data folder is held by another process, damaged or not writable
+  3  the data folder is held by another process, damaged or not writable: at the start, or
+     for the last checkpoint of a stop
   4  the admin API cannot listen, or may not where it was told to
   5  no daemon answers (dbc)
 `;

@@ -135,6 +135,7 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     wake: (path) => system.wake(path),
     reload: reloader.reload,
     onListening() {},
+    onUncommitted() {},
     onInputFinished: options.onInputFinished ?? (() => {}),
   };
   const tree = supervisionTree(deps);
