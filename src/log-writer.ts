@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { systemClock } from "./clock.ts";
 import { DbusError } from "./errors.ts";
 import type { Log, LogFields, LogLevel } from "./log.ts";
 import { safeJson, safeText } from "./log-value.ts";
@@ -34,7 +35,7 @@ type Entry = readonly [name: string, json: string];
  * next one that can be says how many there were, since a full disk must not stop the bus.
  */
 export function createLog(options: LogOptions = {}): Log {
-  const { level = "info", format = "auto", wall = Date.now } = options;
+  const { level = "info", format = "auto", wall = systemClock.wall } = options;
   const write = options.write ?? ((line: string) => void writeSync(STANDARD_ERROR, line));
   const pretty = format === "pretty" || (format === "auto" && process.stderr.isTTY === true);
   const colour = pretty && process.env.NO_COLOR === undefined;

@@ -47,6 +47,7 @@ const breaches: ReadonlyArray<readonly [rule: string, path: string, text: string
   ["test.only", "test/x.test.ts", 'test.only("x", () => {});'],
   ["silent skip", "test/x.test.ts", 'test.skip("x", () => {});'],
   ["waiting for time", "test/x.test.ts", "await Bun.sleep(100);"],
+  ["time past the clock", "src/x.ts", "const at = Date.now();"],
   ["suppressed types", "src/x.ts", "// @ts-ignore"],
   ["notes left behind", "src/x.ts", "// TODO later"],
   ["file length", "src/x.ts", "\n".repeat(301)],

@@ -1,5 +1,5 @@
 import { assert } from "../assert.ts";
-import type { Clock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { Behaviour, Message, Ref, Self } from "./actor.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { type Owner, runAs, runAsNobody } from "./owner.ts";
@@ -61,9 +61,9 @@ export function createCell(options: CellOptions): Cell {
   const runnable: Runnable = {
     run() {
       queued = false;
-      const began = performance.now();
+      const began = systemClock.now();
       const more = incarnation ? runAs(incarnation.owner, handleSome, incarnation) : false;
-      busyMs += performance.now() - began;
+      busyMs += systemClock.now() - began;
       queued = more;
       return more;
     },

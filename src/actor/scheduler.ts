@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.ts";
 import { createDeque } from "./deque.ts";
 import { runAsNobody } from "./owner.ts";
 
@@ -17,12 +18,12 @@ export function createScheduler(budgetMs = 4): Scheduler {
 
   function drain() {
     scheduled = false;
-    const end = performance.now() + budgetMs;
+    const end = systemClock.now() + budgetMs;
     for (;;) {
       const runnable = queue.shift();
       if (!runnable) return;
       if (runnable.run()) queue.push(runnable);
-      if (performance.now() >= end) break;
+      if (systemClock.now() >= end) break;
     }
     if (queue.size > 0) schedule();
   }

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
 import type { StateDatabase } from "../state/database.ts";
 import { checkPosition, isJson, keyName } from "./position-text.ts";
-import type { Checkpoint, CheckpointStore, Commit } from "./store.ts";
+import type { Checkpoint, CheckpointOwner, CheckpointStore, Commit } from "./store.ts";
 
 type Row = {
   readonly input: string;
@@ -32,6 +32,7 @@ export function createSqliteCheckpointStore(
       const row = database.read((db) =>
         db.query<Row, string[]>(query).get(input, resource, partition),
       );
+      if (!row) database.read((db) => refuseStrays(db, undefined));
       return row && checkpointOf(row);
     },
     async list(of) {
@@ -40,6 +41,7 @@ export function createSqliteCheckpointStore(
         ORDER BY input, resource, partition`;
       const only: [string | null, string | null] = [of?.input ?? null, of?.resource ?? null];
       const rows = database.read((db) => db.query<Row, typeof only>(query).all(...only));
+      database.read((db) => refuseStrays(db, rows.length === 0 ? undefined : of));
       return rows.map(checkpointOf);
     },
     async commit(commits) {
@@ -79,9 +81,26 @@ function commitOne(db: Database, commit: Commit, at: number): void {
   if (changes === 0) throw new DbusError("STALE_EPOCH", `${keyName(commit)} has a newer epoch`);
 }
 
+/**
+ * A row whose name is damaged is found under no name. Whoever finds none of its own must not begin
+ * anew while there is a damaged row: it may be the one. Of several, one that is missing is known by
+ * its checksum, which fits under the owner's name.
+ */
+function refuseStrays(db: Database, of: CheckpointOwner | undefined): void {
+  for (const row of db.query<Row, []>(`SELECT ${columns} FROM checkpoint`).all()) {
+    if (fits(row)) continue;
+    if (of && !fits({ ...row, input: of.input, resource: of.resource })) continue;
+    const what = `${keyName(row)} does not fit its checksum, so its name may be another's`;
+    throw new DbusError("CHECKPOINT_CORRUPT", what);
+  }
+}
+
+function fits({ input, resource, partition, position, epoch, crc }: Row): boolean {
+  return crc === checksum(input, resource, partition, position, epoch) && isJson(position);
+}
+
 function checkpointOf({ committed_at: committedAt, crc, ...row }: Row): Checkpoint {
-  const { input, resource, partition, position, epoch } = row;
-  if (crc !== checksum(input, resource, partition, position, epoch) || !isJson(position)) {
+  if (!fits({ ...row, crc, committed_at: committedAt })) {
     throw new DbusError("CHECKPOINT_CORRUPT", `${keyName(row)} does not fit its checksum`);
   }
   return { ...row, committedAt };

@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.ts";
 import { toDbusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 
@@ -32,12 +33,12 @@ export function onSignals(log: Log, err: (text: string) => void): Signals {
   let askedAt = 0;
   const onSignal = (signal: keyof typeof numbers) => {
     if (asked !== undefined) {
-      if (performance.now() - askedAt < SAME_SIGNAL_MS) return;
+      if (systemClock.now() - askedAt < SAME_SIGNAL_MS) return;
       err(`dbusd: ${signal} again: ends at once\n`);
       process.exit(128 + numbers[signal]);
     }
     asked = signal;
-    askedAt = performance.now();
+    askedAt = systemClock.now();
     void stop?.(signal);
   };
   const onRejection = (reason: unknown) => {

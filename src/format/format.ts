@@ -1,5 +1,6 @@
 import { version } from "../../package.json";
 import { type ByteSink, createByteSink, takeText, type Writable } from "../byte-sink.ts";
+import { systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
 import type { Bytes, Packet, RowChange, Table, Value } from "../flow/packet.ts";
 import { compileEnvelope } from "./debezium-format.ts";
@@ -87,7 +88,7 @@ const noHeaders: readonly RecordHeader[] = [];
 /** Makes a format. What it compiles for a table lives as long as the table's value does. */
 export function createFormat(name: FormatName, options: FormatOptions = {}): Format {
   const bigint = options.bigint ?? "number";
-  const wall = options.wall ?? Date.now;
+  const wall = options.wall ?? systemClock.wall;
   const tombstones = options.tombstones ?? name === "debezium";
   const policy = { columns: options.keyColumns ?? {}, keyless: options.keyless ?? "none" };
   const envelope = { bigint, wall, version, sourceName: options.sourceName ?? "dbus" };

@@ -112,7 +112,8 @@ export function coded<T>(path: string, work: () => T): T {
   } catch (error) {
     if (!(error instanceof SQLiteError)) throw error;
     const code = codeOf(error);
-    const damaged = code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB";
+    // The statements are always the same: one that is not understood means tables that are not ours.
+    const damaged = /^SQLITE_(CORRUPT|NOTADB|ERROR$)/.test(code);
     const which = damaged ? "STATE_CORRUPT" : "STATE_UNWRITABLE";
     throw new DbusError(which, `${path}: ${error.message}`, { cause: error });
   }

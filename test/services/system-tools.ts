@@ -9,6 +9,7 @@ const packages = {
   mvn: ["maven"],
   setpriv: ["util-linux"],
   "dpkg-deb": ["dpkg"],
+  gcc: ["gcc"],
   openssl: ["openssl"],
 } as const;
 

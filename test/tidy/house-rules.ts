@@ -44,6 +44,13 @@ export const houseRules: readonly Rule[] = [
     // Its subject is the waiting itself.
     /^test\/support\//,
   ),
+  without(
+    "time past the clock",
+    /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bset(?:Timeout|Interval)\(|\bhrtime\b|\bBun\.nanoseconds\b/g,
+    "the clock is handed in, or is systemClock: now for control, wall for timestamps alone",
+    product,
+    /^src\/clock\.ts$/,
+  ),
   { name: "suppressed types", check: suppressedTypes },
   { name: "notes left behind", check: notes },
   { name: "file length", check: fileLength },

@@ -70,9 +70,12 @@ export function lagWhileAway(
   upTo: number,
   reportLag: InputContext["reportLag"],
 ): { stop(): void } {
+  const behind = clock.wall() / 1000 - upTo;
+  const since = clock.now();
   let timer = clock.after(0, report);
   function report() {
-    reportLag({ seconds: Math.max(0, Math.round(clock.wall() / 1000 - upTo)) });
+    const seconds = behind + (clock.now() - since) / 1000;
+    reportLag({ seconds: Math.max(0, Math.round(seconds)) });
     timer = clock.after(secondsEveryMs, report);
   }
   return { stop: () => timer.cancel() };

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DbusError } from "#plugin";
 
@@ -18,22 +18,21 @@ export async function ownServerId(stateDir: string, name: string): Promise<numbe
   const file = join(dir, "server-id");
   const kept = await keptId(file);
   if (kept !== undefined) return kept;
+  const id = randomInt(idMin, idMax);
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    await writeFile(file, `${randomInt(idMin, idMax)}\n`, { flag: "wx", mode: 0o600 });
+    // By its name it is there whole or not at all, whenever the process is killed.
+    await writeFile(`${file}.new`, `${id}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
   } catch (cause) {
-    if ((cause as { code?: string }).code !== "EEXIST") {
-      throw new DbusError("STATE_UNWRITABLE", `cannot write ${file}`, { cause });
-    }
+    throw new DbusError("STATE_UNWRITABLE", `cannot write ${file}`, { cause });
   }
-  const written = await keptId(file);
-  if (written !== undefined) return written;
-  const remedy = "remove the file, a new one is made";
-  throw new DbusError("STATE_CORRUPT", `${file} holds no server id`, { remedy });
+  return id;
 }
 
+/** A file that is torn or damaged is as good as none: any id will do that nobody else has. */
 async function keptId(file: string): Promise<number | undefined> {
   const text = await readFile(file, "utf8").catch(() => "");
-  const id = /^\d{1,10}\s*$/.test(text) ? Number(text) : 0;
-  return id > 0 && id < 2 ** 32 ? id : undefined;
+  const id = /^\d{10}\n$/.test(text) ? Number(text) : 0;
+  return id >= idMin && id < idMax ? id : undefined;
 }

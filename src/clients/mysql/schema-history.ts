@@ -71,7 +71,7 @@ export async function openSchemaHistory(dir: string | undefined): Promise<Schema
     if (dir === undefined) return;
     try {
       await mkdir(dir, { recursive: true, mode: 0o700 });
-      await writeFile(`${name}.new`, JSON.stringify(value), { mode: 0o600 });
+      await writeFile(`${name}.new`, sealed(JSON.stringify(value)), { mode: 0o600 });
       await rename(`${name}.new`, name);
     } catch (cause) {
       throw new DbusError("STATE_UNWRITABLE", `cannot write ${name}`, { cause });
@@ -115,13 +115,20 @@ export async function openSchemaHistory(dir: string | undefined): Promise<Schema
       reachedDirty = true;
     },
     async save() {
+      // What could not be written, on a full disk say, is written by a later call.
       if (historyDirty && historyFile) {
         historyDirty = false;
-        await write(historyFile, { lineage, tables: Object.fromEntries(tables) });
+        await write(historyFile, { lineage, tables: Object.fromEntries(tables) }).catch((error) => {
+          historyDirty = true;
+          throw error;
+        });
       }
       if (reachedDirty && reachedFile) {
         reachedDirty = false;
-        await write(reachedFile, reached ?? null);
+        await write(reachedFile, reached ?? null).catch((error) => {
+          reachedDirty = true;
+          throw error;
+        });
       }
     },
   };
@@ -130,10 +137,21 @@ export async function openSchemaHistory(dir: string | undefined): Promise<Schema
 async function readJson<T>(file: string | undefined): Promise<T | undefined> {
   if (file === undefined) return undefined;
   try {
-    return (JSON.parse(await readFile(file, "utf8")) as T) ?? undefined;
+    const json = unsealed(await readFile(file, "utf8"));
+    return json === undefined ? undefined : ((JSON.parse(json) as T) ?? undefined);
   } catch {
     return undefined;
   }
+}
+
+/** With its checksum before it: a flipped bit in the name of a column would be believed. */
+function sealed(json: string): string {
+  return `${Bun.hash.crc32(json).toString(16).padStart(8, "0")} ${json}\n`;
+}
+
+function unsealed(text: string): string | undefined {
+  const json = text.slice(9, -1);
+  return text === sealed(json) ? json : undefined;
 }
 
 type FilePlace = { readonly file: string; readonly pos: number };

@@ -7,6 +7,7 @@ import type { Log } from "../../../log.ts";
 import type { KafkaConnectionOptions } from "../port.ts";
 import { guardAnswers } from "./answer-guard.ts";
 import { connectError, requestError } from "./errors.ts";
+import { onMonotonicTime } from "./monotonic-queue.ts";
 
 export type Address = { readonly host: string; readonly port: number };
 
@@ -114,6 +115,7 @@ function newConnection(
   });
   tameThrottleTimer(connection);
   guardAnswers(connection);
+  onMonotonicTime(connection.requestQueue, options.clock);
   return connection;
 }
 

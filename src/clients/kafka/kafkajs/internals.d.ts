@@ -35,9 +35,17 @@ declare module "kafkajs/src/network/connection" {
     clientId: string;
   };
 
-  type RequestQueue = {
+  type SocketRequest = { readonly requestTimeout: number; timeoutRequest(): void };
+
+  export type RequestQueue = {
     readonly pending: readonly unknown[];
+    readonly inflight: ReadonlyMap<number, SocketRequest>;
+    readonly requestTimeout: number;
     throttledUntil: number;
+    isConnected(): boolean;
+    sendSocketRequest(request: SocketRequest): void;
+    scheduleRequestTimeoutCheck(): void;
+    destroy(): void;
     scheduleCheckPendingRequests(): void;
     maybeThrottle(clientSideThrottleTime: number): void;
     push(request: {
