@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Stat } from "#src/api/port.ts";
+import type { Checkpoint } from "#src/checkpoint/store.ts";
 import { command } from "../../services/command.ts";
 import { useServices } from "../../services/index.ts";
 import { runDir } from "../../services/run-dir.ts";
@@ -66,9 +67,8 @@ async function expectStall(dir: string, daemon: DaemonProcess): Promise<number> 
   // The position of a packet is its number: what was settled before it is what is committed.
   const settled = Number(head.position) - 1;
   expect(packets).toBe(settled + window);
-  const checkpoints = JSON.parse(await get(daemon, "/api/v1/checkpoints"));
-  const list = (checkpoints.checkpoints ?? checkpoints) as { input: string; position: string }[];
-  expect(Number(list.find(({ input }) => input === "a")?.position ?? 0)).toBe(settled);
+  const checkpoints = JSON.parse(await get(daemon, "/api/v1/checkpoints")) as Checkpoint[];
+  expect(Number(checkpoints.find(({ input }) => input === "a")?.position ?? 0)).toBe(settled);
   const metrics = await get(daemon, "/metrics");
   const seconds = /^dbus_input_stuck_seconds\{input="a",resource="a"\} ([\d.]+)$/m.exec(metrics);
   expect(Number(seconds?.[1])).toBeGreaterThanOrEqual(0.4);
