@@ -29,7 +29,7 @@ async function read(path: string): Promise<string> {
   try {
     const database = openDatabase({ path, readonly: false });
     try {
-      prepareSchema(database, path);
+      prepareSchema(database, { path, readonly: false });
       const [found] = await createSqliteCheckpointStore(database).list(key);
       return found?.position ?? "none";
     } finally {
