@@ -8,8 +8,8 @@ import { ask } from "./server-process.ts";
  *     response => size i32, correlation i32, [id i32, host string, port i32, rack string?],
  *                 controller i32, ...
  */
-export async function aliveBrokers(port: number): Promise<number[]> {
-  const answer = await ask(port, metadataRequest(), 12);
+export async function aliveBrokers(port: number, host?: string): Promise<number[]> {
+  const answer = await ask(port, metadataRequest(), 12, host);
   let at = 8;
   const string = (): void => {
     const length = answer.readInt16BE(at);

@@ -7,7 +7,7 @@ import { mavenLibs } from "./maven.ts";
 import { freePort } from "./port.ts";
 import { progress } from "./progress.ts";
 import { removeRunDir, runDir } from "./run-dir.ts";
-import { type ServerProcess, startServer } from "./server-process.ts";
+import { type Elsewhere, type ServerProcess, startServer, within } from "./server-process.ts";
 import { systemTool } from "./system-tools.ts";
 
 /** One broker of a cluster. After `stop` or `kill`, `restart` runs it on the same port and data. */
@@ -36,6 +36,8 @@ export type KafkaOptions = {
   readonly listeners?: Readonly<Record<string, number>>;
   /** Heap of each broker in MiB; 512 unless told. */
   readonly heapMb?: number;
+  /** Where a single broker runs, unless on loopback. */
+  readonly elsewhere?: Elsewhere;
 };
 
 const version = "4.1.0";
@@ -54,7 +56,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServi
   const servers = await Promise.all(nodes.map(start));
   const brokers = nodes.map((node, index) => broker(node, servers[index]!));
   return {
-    bootstrap: nodes.map((node) => `127.0.0.1:${node.port}`).join(","),
+    bootstrap: nodes.map(({ port }) => `${options.elsewhere?.host ?? "127.0.0.1"}:${port}`).join(),
     brokers,
     stop: async () => {
       // The data goes too, so nobody gains by an orderly end, which takes a cluster 5 s.
@@ -90,7 +92,8 @@ async function startNode(at: NodeStart): Promise<ServerProcess> {
   await command(["cp", "-a", at.template, join(home, "data")]);
   await rename(join(home, "data"), at.node.id);
   const own = propertiesOf(at.node, at.nodes, home);
-  const properties = { ...own, ...listenersOf(own, at.options), ...at.options.properties };
+  const listeners = listenersOf(own, at.options);
+  const properties = { ...own, ...listeners, ...at.options.properties };
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
   await Bun.write(join(home, "server.properties"), lines.join(""));
   const heap = `${at.options.heapMb ?? 512}m`;
@@ -98,12 +101,20 @@ async function startNode(at: NodeStart): Promise<ServerProcess> {
   return startServer({
     name: at.nodes.length === 1 ? "kafka" : `kafka broker ${at.node.id}`,
     argv: [
-      ...[at.java, ...jvm, "-cp", join(at.libs, "*"), "kafka.Kafka"],
+      ...[
+        ...within(at.options.elsewhere),
+        at.java,
+        ...jvm,
+        "-cp",
+        join(at.libs, "*"),
+        "kafka.Kafka",
+      ],
       join(home, "server.properties"),
     ],
     cwd: home,
     logFile: join(home, "server.log"),
-    ready: async () => (await aliveBrokers(at.node.port)).includes(at.node.id),
+    ready: async () =>
+      (await aliveBrokers(at.node.port, at.options.elsewhere?.host)).includes(at.node.id),
   });
 }
 
@@ -142,13 +153,20 @@ function propertiesOf(
 
 function listenersOf(
   own: Readonly<Record<string, string>>,
-  { listeners = {} }: KafkaOptions,
+  { listeners = {}, elsewhere }: KafkaOptions,
 ): Readonly<Record<string, string>> {
   const added = (name: string, item: (protocol: string, port: number) => string) =>
     [
       own[name],
       ...Object.entries(listeners).map(([protocol, port]) => item(protocol, port)),
     ].join();
+  if (elsewhere !== undefined) {
+    const there = (text: string) => text.replace("127.0.0.1", elsewhere.host);
+    return {
+      listeners: there(own.listeners ?? ""),
+      "advertised.listeners": there(own["advertised.listeners"] ?? ""),
+    };
+  }
   return {
     listeners: added("listeners", (protocol, port) => `${protocol}://127.0.0.1:${port}`),
     "advertised.listeners": added("advertised.listeners", (protocol, port) => {

@@ -7,7 +7,7 @@ import { type DebianRoot, debianRoot } from "./debian.ts";
 import { freePort } from "./port.ts";
 import { progress } from "./progress.ts";
 import { removeRunDir, runDir } from "./run-dir.ts";
-import { ask, type ServerProcess, startServer } from "./server-process.ts";
+import { ask, type Elsewhere, type ServerProcess, startServer, within } from "./server-process.ts";
 
 export type MysqlFlavor = "mysql" | "mariadb";
 
@@ -37,6 +37,8 @@ export type MysqlOptions = {
   readonly args?: readonly string[];
   /** A data folder to use, made from the template if it is not there, and never removed. */
   readonly dir?: string;
+  /** Where it runs, unless on loopback. */
+  readonly elsewhere?: Elsewhere;
 };
 
 /** Starts MySQL 9.7 or MariaDB 10.11 with row binlogs and GTIDs on; root has no password. */
@@ -48,13 +50,16 @@ export async function startMysql(options: MysqlOptions = {}): Promise<MysqlServi
   const dir = options.dir ?? join(run, "data");
   if (!existsSync(dir)) await command(["cp", "-a", "--reflink=auto", template, dir]);
   const port = await freePort();
+  const { elsewhere } = options;
+  const host = elsewhere?.host ?? "127.0.0.1";
+  const args = serverArgs(flavor, dir, run, { host, port });
   const server = await startServer({
     name: flavor,
-    argv: [...build.argv, ...serverArgs(flavor, dir, run, port), ...(options.args ?? [])],
+    argv: [...within(elsewhere), ...build.argv, ...args, ...(options.args ?? [])],
     logFile: join(run, "server.log"),
-    ready: () => greets(port),
+    ready: () => greets(port, host),
   });
-  return mysqlService(server, { flavor, port, dir, run });
+  return mysqlService(server, { flavor, host, port, dir, run });
 }
 
 type Build = {
@@ -89,13 +94,15 @@ function mysqldArgv(at: DebianRoot, program: "mysqld" | "mariadbd"): string[] {
   ];
 }
 
+type At = { readonly host: string; readonly port: number };
+
 /** Small buffers, and no fsync: a killed process loses nothing by that, only a lost machine. */
-function serverArgs(flavor: MysqlFlavor, dir: string, run: string, port: number): string[] {
+function serverArgs(flavor: MysqlFlavor, dir: string, run: string, at: At): string[] {
   const common = [
-    ...[`--datadir=${dir}`, `--socket=${run}/sock`, `--pid-file=${run}/pid`, `--port=${port}`],
+    ...[`--datadir=${dir}`, `--socket=${run}/sock`, `--pid-file=${run}/pid`, `--port=${at.port}`],
     // Of its own: a server that starts deletes the temporary tables of every other in a shared one.
     `--tmpdir=${run}`,
-    ...["--bind-address=127.0.0.1", `--server-id=${port}`, "--log-bin=binlog"],
+    ...[`--bind-address=${at.host}`, `--server-id=${at.port}`, "--log-bin=binlog"],
     ...["--binlog-format=ROW", "--performance-schema=OFF", "--max-connections=100"],
     ...["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0"],
     "--max-allowed-packet=256M",
@@ -138,16 +145,16 @@ const rootFromAnywhere =
   "CREATE USER root@'%' IDENTIFIED BY ''; GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;";
 
 /** The server speaks first: its greeting holds protocol version 10 after the packet's header. */
-async function greets(port: number): Promise<boolean> {
-  return (await ask(port, new Uint8Array(0), 5))[4] === 10;
+async function greets(port: number, host: string): Promise<boolean> {
+  return (await ask(port, new Uint8Array(0), 5, host))[4] === 10;
 }
 
 function mysqlService(
   server: ServerProcess,
-  at: { flavor: MysqlFlavor; port: number; dir: string; run: string },
+  at: { flavor: MysqlFlavor; host: string; port: number; dir: string; run: string },
 ): MysqlService {
   return {
-    ...{ host: "127.0.0.1", port: at.port, user: "root", password: "" },
+    ...{ host: at.host, port: at.port, user: "root", password: "" },
     ...{ flavor: at.flavor, dir: at.dir },
     get pid() {
       return server.pid;

@@ -18,6 +18,19 @@ export type ServerSpec = {
   readonly readyMsMax?: number;
 };
 
+/** Where a server runs that is not to be on the loopback of this machine. */
+export type Elsewhere = {
+  /** Its network namespace, as ip(8) names it. */
+  readonly namespace: string;
+  /** Its address there, which this process can reach. */
+  readonly host: string;
+};
+
+/** The head of the command line of a server that runs there. */
+export function within(at: Elsewhere | undefined): readonly string[] {
+  return at === undefined ? [] : ["ip", "netns", "exec", at.namespace];
+}
+
 /** A started server; `start` after a stop or kill runs it again on the same ports and data. */
 export type ServerProcess = {
   readonly pid: number;
@@ -121,9 +134,14 @@ async function tail(spec: ServerSpec): Promise<string> {
  * Connects, sends `request` and returns the answer's first bytes, at least `bytesMin` of them.
  * Throws when the server refuses, closes or says nothing for a second.
  */
-export function ask(port: number, request: Uint8Array, bytesMin = 1): Promise<Buffer> {
+export function ask(
+  port: number,
+  request: Uint8Array,
+  bytesMin = 1,
+  host = "127.0.0.1",
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port });
+    const socket = connect({ host, port });
     let answer: Buffer = Buffer.alloc(0);
     const fail = (why: string) => {
       socket.destroy();

@@ -12,7 +12,7 @@ export type DrivenOutput = {
    */
   deliver(
     packets: readonly Packet[],
-    options?: { readonly batch?: number; readonly delayMs?: number },
+    options?: { readonly batch?: number; readonly delayMs?: number; onRetry?(): void },
   ): Promise<{ readonly refused: ReadonlyMap<number, Error>; readonly retries: number }>;
   close(): Promise<void>;
 };
@@ -37,7 +37,7 @@ export async function driveOutput(
     (await plugin.write(state, packets, context)) ?? packets.map(() => "done" as const);
   return {
     write,
-    async deliver(packets, { batch = 256, delayMs = 20 } = {}) {
+    async deliver(packets, { batch = 256, delayMs = 20, onRetry } = {}) {
       const refused = new Map<number, Error>();
       let next = 0;
       let waiting: number[] = [];
@@ -53,7 +53,10 @@ export async function driveOutput(
           if ("failed" in verdict) refused.set(index, verdict.failed);
           else again.push(index);
         }
-        if (again.length > 0) retries++;
+        if (again.length > 0) {
+          retries++;
+          onRetry?.();
+        }
         waiting = again;
       }
       return { refused, retries };
