@@ -1,3 +1,4 @@
+import { assert } from "#src/assert.ts";
 import type { Clock } from "#src/clock.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
@@ -15,13 +16,13 @@ export type Gate = {
 export type HoldOptions = {
   readonly wiring: Wiring;
   readonly clock: Clock;
-  readonly gates: readonly Gate[];
+  readonly gates: (gate: Gate) => boolean;
   /** Edges that must be empty; whoever still has packets on them is held as well. */
   readonly leaving: readonly Edge[];
   readonly deadlineMs: number;
 };
 
-export function gatesOf({ inputs, redrive }: Wiring): readonly Gate[] {
+function gatesOf({ inputs, redrive }: Wiring): readonly Gate[] {
   const sources = inputs.map(({ edge: { from }, partitions, ref }) => ({
     name: from,
     partitions,
@@ -37,11 +38,13 @@ export function gatesOf({ inputs, redrive }: Wiring): readonly Gate[] {
  */
 export async function hold(options: HoldOptions): Promise<readonly Gate[]> {
   const { wiring, clock, leaving, deadlineMs } = options;
-  const held = new Set(options.gates);
+  const all = gatesOf(wiring);
+  const held = new Set(all.filter((gate) => options.gates(gate)));
   const deadline = clock.now() + deadlineMs;
   for (;;) {
     const busy = new Set(leaving.flatMap((edge) => [...edge.unsettled().keys()]));
-    for (const gate of gatesOf(wiring)) if (hasOneOf(gate, busy)) held.add(gate);
+    for (const gate of all) if (hasOneOf(gate, busy)) held.add(gate);
+    assert([...busy].every((one) => owner(one, [...held])), "a packet came in by no gate");
     for (const { partitions } of held) partitions.held = true;
     if (busy.size === 0 && [...held].every(({ partitions }) => partitions.inFlight === 0)) break;
     const left = Math.max(0, deadline - clock.now());
@@ -65,16 +68,15 @@ export function release(gates: readonly Gate[]): void {
 const hasOneOf = ({ partitions }: Gate, some: ReadonlySet<Partition>): boolean =>
   [...partitions.all()].some((partition) => some.has(partition));
 
+const owner = (partition: Partition, gates: readonly Gate[]): Gate | undefined =>
+  gates.find((gate) => hasOneOf(gate, new Set([partition])));
+
 /** Names who has packets that are not settled: outputs rather than those that wait for them. */
-function heldBy({ router, filters, outputs, redrive }: Wiring, gates: readonly Gate[]): DbusError {
+function heldBy({ edges, outputs, redrive }: Wiring, gates: readonly Gate[]): DbusError {
   const waiting = new Map<string, number>();
-  const edges = [router.outlet, ...filters.map(({ outlet }) => outlet), redrive].flatMap(
-    (sender) => sender.edges,
-  );
-  for (const edge of edges) {
+  for (const edge of [...edges, ...redrive.edges]) {
     for (const [partition, packets] of edge.unsettled()) {
-      const theirs = gates.some(({ partitions }) => partitions.get(partition.name) === partition);
-      if (theirs) waiting.set(edge.to, (waiting.get(edge.to) ?? 0) + packets);
+      if (owner(partition, gates)) waiting.set(edge.to, (waiting.get(edge.to) ?? 0) + packets);
     }
   }
   const sinks = outputs.filter(({ entry: { name } }) => waiting.has(name));

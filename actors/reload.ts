@@ -9,7 +9,7 @@ import { insecureParts } from "#src/config/insecure.ts";
 import { type Loaded, refusal } from "#src/config/load.ts";
 import { problemText } from "#src/config/problem.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
-import { type Gate, gatesOf, hold, release } from "./gates.ts";
+import { type Gate, hold, release } from "./gates.ts";
 import { ask, type CheckpointMessage } from "./protocol.ts";
 import { filterWorker, inputWorker, outputWorker, type TreeDeps } from "./supervision-tree.ts";
 import { bindWiring, type FilterNode, type OutputNode, type Wiring } from "./wiring.ts";
@@ -112,7 +112,7 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
   const { edges: leaving, inputs: gone } = wiring.leaving(config);
   const goes = ({ partitions }: Gate) => gone.some((node) => node.partitions === partitions);
   const reroutes = ({ partitions }: Gate) => diff.rerouted.includes(partitions.key.input);
-  const gates = gatesOf(wiring).filter((gate) => goes(gate) || reroutes(gate));
+  const gates = (gate: Gate) => goes(gate) || reroutes(gate);
   const deadlineMs = wiring.config.bus.stopDeadlineMs;
   const held = await hold({ wiring, clock, gates, leaving, deadlineMs });
   try {

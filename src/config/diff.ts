@@ -114,7 +114,8 @@ function drawingOf(config: Config): Drawing {
 
 /**
  * Edges that go or match otherwise, and new edges by which a node that was there before can be
- * reached. A new branch of new nodes alone needs nobody to wait: no packet of it is on another way.
+ * reached. A new branch of new nodes alone needs nobody to wait, unless an input has two ways to
+ * one of them: what is in flight on the longer one would come behind newer packets of the other.
  */
 function reroutedInputs(before: Config, after: Config): string[] {
   const [old, now] = [drawingOf(before), drawingOf(after)];
@@ -131,13 +132,30 @@ function reroutedInputs(before: Config, after: Config): string[] {
     if (oldEdges.has(text(edge))) continue;
     if ([...reach(now.edges, edge.to)].some((node) => oldNodes.has(node))) touched.add(edge.from);
   }
+  const newNodes = [...now.ids.values()].filter((node) => !oldNodes.has(node));
   return before.inputs
     .map(({ name }) => name)
     .filter((name) => {
       const from = `input:${name}`;
-      const ways = [...reach(old.edges, from), ...reach(now.edges, from)];
-      return !now.ids.has(name) || ways.some((node) => touched.has(node));
+      if (now.ids.get(name) !== from) return true;
+      const reached = [...reach(old.edges, from), ...reach(now.edges, from)];
+      const ways = waysFrom(now.edges, from);
+      return reached.some((node) => touched.has(node)) || newNodes.some((node) => ways(node) > 1);
     });
+}
+
+/** How many ways there are from one node to another, where 2 stands for more. No circles. */
+function waysFrom(edges: Drawing["edges"], start: string): (to: string) => number {
+  const into = Map.groupBy(edges, ({ to }) => to);
+  const known = new Map([[start, 1]]);
+  return function ways(to): number {
+    const found = known.get(to);
+    if (found !== undefined) return found;
+    let sum = 0;
+    for (const { from } of into.get(to) ?? []) sum += ways(from);
+    known.set(to, Math.min(2, sum));
+    return Math.min(2, sum);
+  };
 }
 
 /** Every node on a way that begins at one, itself included. */

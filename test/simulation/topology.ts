@@ -66,12 +66,25 @@ export function randomTopology(random: Random): Topology {
   return { inputs, filters, outputs, counts, written };
 }
 
-function someOf(idents: readonly string[], random: Random): string[] {
+export function someOf(idents: readonly string[], random: Random): string[] {
   const some = idents.filter(() => random.chance(0.5));
   return some.length > 0 ? some : [random.pick(idents)];
 }
 
-function input(name: string, count: number, idents: readonly string[], random: Random) {
+export type InputMood = {
+  /** Whether its source breaks now and then. */
+  readonly breaks: boolean;
+  /** Told of every number before it is handed over. */
+  readonly onEmit?: (number: number) => void;
+};
+
+export function input(
+  name: string,
+  count: number,
+  idents: readonly string[],
+  random: Random,
+  { breaks, onEmit }: InputMood = { breaks: true },
+) {
   const batchMax = random.pick([1, 3, 17]);
   return defineInput<unknown, null>({
     name: "RandomInput",
@@ -84,19 +97,22 @@ function input(name: string, count: number, idents: readonly string[], random: R
         const batch: Packet[] = [];
         for (let i = 0; i < batchMax && at < count; i++) {
           at++;
+          onEmit?.(at);
           const ident = idents[at % idents.length] as string;
           batch.push({ ...packetOf(ident, at, `${name}:${at}`), bytes: random.int(1, 400) });
         }
         const wait = context.emitBatch(batch);
         if (wait) await wait;
-        if (random.chance(0.02)) throw new Error("the source broke");
+        if (breaks && random.chance(0.02)) throw new Error("the source broke");
       }
     },
   });
 }
 
-function filter(random: Random) {
-  const mood = random.pick(["pass", "drop", "fork", "late", "lazy", "bad"] as const);
+const moods = ["pass", "drop", "fork", "late", "lazy", "bad"] as const;
+
+export function filter(random: Random, some: readonly (typeof moods)[number][] = moods) {
+  const mood = random.pick(some);
   return defineFilter<unknown, null>({
     name: "RandomFilter",
     summary: mood,
@@ -126,7 +142,7 @@ export function textNumber({ payload }: Packet): string {
   return text.slice(text.indexOf(":") + 1);
 }
 
-function output(sink: string[], random: Random) {
+export function output(sink: string[], random: Random) {
   const slow = random.chance(0.5);
   const unsure = random.chance(0.4);
   let crashesLeft = random.chance(0.4) ? 4 : 0;
