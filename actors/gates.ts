@@ -44,7 +44,10 @@ export async function hold(options: HoldOptions): Promise<readonly Gate[]> {
   for (;;) {
     const busy = new Set(leaving.flatMap((edge) => [...edge.unsettled().keys()]));
     for (const gate of all) if (hasOneOf(gate, busy)) held.add(gate);
-    assert([...busy].every((one) => owner(one, [...held])), "a packet came in by no gate");
+    assert(
+      [...busy].every((one) => owner(one, [...held])),
+      "a packet came in by no gate",
+    );
     for (const { partitions } of held) partitions.held = true;
     if (busy.size === 0 && [...held].every(({ partitions }) => partitions.inFlight === 0)) break;
     const left = Math.max(0, deadline - clock.now());

@@ -5,7 +5,7 @@ import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, wire } from "#actors/wiring.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { createSystem, type System } from "./actor/system.ts";
-import type { AdminPort } from "./api/port.ts";
+import type { AdminPort, ReloadReport } from "./api/port.ts";
 import { exitCodes } from "./cli/exit-code.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
@@ -21,6 +21,8 @@ export type Daemon = {
   readonly admin: AdminPort;
   /** Where the admin API listens; null when it is switched off. */
   readonly adminUrl: string | null;
+  /** Reads the configuration again; `by` is who asks. Rejects when it is refused, and has logged it. */
+  reload(by: string): Promise<ReloadReport>;
   /** Drains, commits, closes. May be called more than once. */
   stop(reason: string): Promise<void>;
   /** Resolves when the daemon has ended, by `stop`, by itself, or because the root gave up. */
@@ -120,7 +122,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     await state.close();
     throw error;
   }
-  return { admin, adminUrl, stop: (reason) => stop(reason), done: done.promise };
+  return {
+    admin,
+    adminUrl,
+    reload: (by) => admin.reload({ by, dryRun: false }),
+    stop: (reason) => stop(reason),
+    done: done.promise,
+  };
 }
 
 function logFailure(log: Log, path: string, error: DbusError, delayMs: number | null): void {

@@ -49,6 +49,10 @@ function addProcess(stat: Stat, add: Add): void {
   const spent = (cpu.user + cpu.system) / 1e6;
   add("counter", "cpu_seconds_total", "Processor time, user and system.", one(spent));
   add("gauge", "epoch", "Starts in this data folder.", one(stat.epoch));
+  const { version: configVersion, loadedAt, refused } = stat.config;
+  add("gauge", "config_version", "1 at the start, then one a reload.", one(configVersion));
+  add("gauge", "config_loaded_timestamp_seconds", "When it was loaded.", one(loadedAt / 1000));
+  add("gauge", "config_reload_ok", "0 when the last reload was refused.", one(refused ? 0 : 1));
   const { packets, idents } = stat.unrouted;
   add("counter", "unrouted_packets_total", "Packets that nothing matched.", one(packets));
   add("gauge", "unrouted_idents", "Idents that nothing matched.", one(idents.length));

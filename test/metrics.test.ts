@@ -17,6 +17,8 @@ test("counters, lag, queues and restarts are there with their labels, and what i
     "dbus_gaps 1",
     "dbus_unrouted_packets_total 7",
     "dbus_ready 1",
+    "dbus_config_reload_ok 1",
+    "dbus_config_version 2",
   ]) {
     expect(text).toContain(`${line}\n`);
   }

@@ -1,4 +1,4 @@
-import { DbusError, type ErrorCode, errorTable } from "../errors.ts";
+import { DbusError, type ErrorCode, errorTable, type Problem } from "../errors.ts";
 
 /** What dbc asks a daemon through. Every method throws `DbusError`. */
 export type Client = {
@@ -66,11 +66,16 @@ async function answerOf<T>(response: Response, url: string): Promise<T> {
     throw new DbusError("DAEMON_UNREACHABLE", message);
   }
   if (response.ok) return answer as T;
-  const { code, detail, remedy } = answer as { code?: string; detail?: string; remedy?: string };
+  const { code, detail, remedy, problems } = answer as {
+    readonly code?: string;
+    readonly detail?: string;
+    readonly remedy?: string;
+    readonly problems?: readonly Problem[];
+  };
   if (code === undefined || !Object.hasOwn(errorTable, code)) {
     throw new DbusError("DAEMON_UNREACHABLE", `${url} answers ${response.status}`);
   }
-  const options = remedy === undefined ? {} : { remedy };
+  const options = { ...(remedy ? { remedy } : {}), ...(problems ? { problems } : {}) };
   throw new DbusError(code as ErrorCode, detail ?? `status ${response.status}`, options);
 }
 

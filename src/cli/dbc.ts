@@ -15,6 +15,7 @@ import { deadLettersVerb } from "./verbs/dead-letters.ts";
 import { gapsVerb } from "./verbs/gaps.ts";
 import { pauseVerb, resumeVerb } from "./verbs/pause.ts";
 import { pluginsVerb } from "./verbs/plugins.ts";
+import { reloadVerb } from "./verbs/reload.ts";
 import { statusVerb } from "./verbs/status.ts";
 import { supervisorVerb } from "./verbs/supervisor.ts";
 import { topologyVerb } from "./verbs/topology.ts";
@@ -30,6 +31,7 @@ export const verbs: readonly Verb[] = [
   deadLettersVerb,
   gapsVerb,
   configVerb,
+  reloadVerb,
 ];
 
 export type DbcIo = Streams & {

@@ -22,12 +22,16 @@ usage: dbusd                         an example: a recorded binlog of a small sh
       --check              only checks the configuration
       --print-config       only prints it, secrets redacted; with --from, as a file to go on with
       --schema             prints the JSON Schema of configurations, for editors
+      --watch              reloads the file when it has changed
       --admin HOST:PORT    where the admin API listens
       --state-dir FOLDER   the data folder
       --log-level LEVEL    debug, info, warn or error
       --log-format FORMAT  pretty or json; pretty on a terminal unless told
       --version            prints the version
   -h, --help               this text
+
+SIGHUP reloads the file: only what has changed in it is started anew, and a file with errors changes
+nothing.
 
 A first SIGINT (Ctrl-C) or SIGTERM delivers what is in flight, commits and ends; a second one ends
 at once, and what was not settled is read again at the next start.
@@ -39,6 +43,8 @@ export type Options = {
   readonly from: string | undefined;
   readonly to: string | undefined;
   readonly action: "run" | "check" | "print-config" | "schema" | "version" | "help";
+  /** Reloads the file when it has changed. */
+  readonly watch: boolean;
   readonly overrides: Overrides;
 };
 
@@ -50,6 +56,7 @@ const declared = {
   check: { type: "boolean" },
   "print-config": { type: "boolean" },
   schema: { type: "boolean" },
+  watch: { type: "boolean" },
   admin: { type: "string" },
   "state-dir": { type: "string" },
   "log-level": { type: "string" },
@@ -70,10 +77,14 @@ export function parseOptions(argv: readonly string[]): Options {
   if (file !== undefined && from !== undefined) {
     throw new DbusError("USAGE", "it is a configuration file, or --from and --to");
   }
+  if (values.watch && file === undefined) {
+    throw new DbusError("USAGE", "--watch wants a configuration file");
+  }
   return {
     file,
     from,
     to,
+    watch: values.watch === true,
     action: actions.find((one) => values[one] === true) ?? "run",
     overrides: {
       admin: values.admin === undefined ? undefined : addressOf(values.admin),

@@ -17,9 +17,11 @@ import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
 import { memoryText } from "./memory-text.ts";
 import { quickstart } from "./quickstart.ts";
+import { onReload } from "./reload-triggers.ts";
 import { onSignals } from "./signals.ts";
 import { STANDARD_ERROR, STANDARD_OUTPUT, writeWhole } from "./stdio.ts";
 import { errorText, type Streams } from "./text.ts";
+import { contentOf } from "./watch-file.ts";
 
 export type DbusdIo = Streams & {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -81,6 +83,7 @@ async function sourceOf(options: Options, io: DbusdIo): Promise<Source> {
 
 async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   const { file, load } = await sourceOf(options, io);
+  const watch = options.watch ? { file, known: contentOf(file) } : undefined;
   const loaded = await loadConfig(file, load);
   const { config, problems } = loaded;
   io.err(problemsText(problems));
@@ -97,6 +100,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
     log.info("the configuration that --from and --to stand for", { yaml: load.text });
   }
   const signals = onSignals(log, io.err);
+  const triggers = onReload({ log, watch, terminal: io.terminal });
   try {
     const daemon = await startDaemon(config, {
       log,
@@ -104,6 +108,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
       onBlame: signals.onUncaught,
     });
     signals.ready((reason) => daemon.stop(reason));
+    triggers.ready(daemon);
     if (io.terminal) io.err(bannerText(config, daemon.adminUrl, io.dbc));
     else {
       const { writes, next } = whereToLook(config, daemon.adminUrl, io.dbc);
@@ -113,6 +118,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
     log.info(`ended: ${reason}`, { exitCode });
     return exitCode;
   } finally {
+    triggers.off();
     signals.off();
   }
 }

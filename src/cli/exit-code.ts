@@ -30,6 +30,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   SECRET_MISSING: exitCodes.usage,
   PLUGIN_UNKNOWN: exitCodes.usage,
   PLUGIN_LOAD: exitCodes.usage,
+  RELOAD_RESTART: exitCodes.usage,
   STATE_LOCKED: exitCodes.state,
   STATE_UNWRITABLE: exitCodes.state,
   STATE_NEWER: exitCodes.state,

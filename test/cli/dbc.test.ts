@@ -45,6 +45,7 @@ test("status tells what runs, how fast, how far behind, and what to look at", as
   const { code, out } = await dbc("status");
   expect(code).toBe(0);
   expect(out).toBe(`dbus 0.1.0  pid 42  ready  up 1m 1s  memory 80.0 MiB (at most 400 MiB)
+config dbus.yaml  version 2  0123456789ab  loaded 2026-09-21T14:13:30Z
 
 INPUT  READS                 STATE    PACKETS  PER S  IN FLIGHT  LAG
 shop   mysql 127.0.0.1:3306  running    1,200     20         12  0.5s
@@ -68,6 +69,21 @@ test("watching goes on until its count, as objects a line for machines", async (
   const lines = out.trim().split("\n");
   expect(lines).toHaveLength(2);
   expect(lines.map((line) => JSON.parse(line).pid)).toEqual([42, 42]);
+});
+
+test("reload says what has changed, whom that concerns, and for whom it waited", async () => {
+  expect((await dbc("reload")).out).toBe(`version 3 runs now:
+KIND    NAME   CHANGE   WHAT
+output  kafka  changed  brokers; starts anew
+before that, what these inputs had in flight has arrived: shop
+`);
+  const dry = await dbc("reload --dry-run --json");
+  expect(JSON.parse(dry.out)).toMatchObject({ outcome: "dry-run", rerouted: ["shop"] });
+  expect(port.calls.slice(-2)).toEqual([
+    ["reload", "the admin API"],
+    ["reload", "the admin API", "dry"],
+  ]);
+  expect(await dbc("reload other.yaml")).toMatchObject({ code: 2 });
 });
 
 test("topology is a tree that names what was drawn above only once more", async () => {

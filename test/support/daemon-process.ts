@@ -15,6 +15,9 @@ export type DaemonProcess = {
   /** Resolves when `/readyz` answers 200; rejects with its log when it ends before. */
   ready(): Promise<void>;
   log(): Promise<string>;
+  readonly file: string;
+  /** The text of a configuration for that file, with `admin` as it is. */
+  text(config: DaemonProcessOptions["config"]): string;
 };
 
 export type DaemonProcessOptions = {
@@ -27,20 +30,31 @@ export type DaemonProcessOptions = {
   readonly entry?: string | undefined;
   /** The nth call of each thread that syncs a file fails, and the next one too; takes strace. */
   readonly failingSync?: number | undefined;
+  /** More options for its command line. */
+  readonly args?: readonly string[];
 };
 
 const repo = join(import.meta.dir, "../..");
 
 export async function startDaemonProcess(options: DaemonProcessOptions): Promise<DaemonProcess> {
-  const { dir, config } = options;
+  const { dir, config, args = [] } = options;
   const port = await freePort();
   const file = join(dir, "dbus.yaml");
   const logFile = join(dir, "dbusd.log");
   const admin = { host: "127.0.0.1", port };
   // JSON is YAML.
-  await Bun.write(file, JSON.stringify({ ...config, admin }, null, 2));
+  const text = (one: DaemonProcessOptions["config"]) => JSON.stringify({ ...one, admin }, null, 2);
+  await Bun.write(file, text(config));
   const setpriv = await systemTool("setpriv");
-  const argv = [setpriv, "--pdeathsig", "KILL", ...tracing(options), ...program(options), file];
+  const argv = [
+    setpriv,
+    "--pdeathsig",
+    "KILL",
+    ...tracing(options),
+    ...program(options),
+    file,
+    ...args,
+  ];
   const child = Bun.spawn(["sh", "-c", 'exec "$@" >>"$0" 2>&1', logFile, ...argv], {
     cwd: repo,
     stdin: "ignore",
@@ -71,6 +85,8 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
       if (!running()) throw new Error(`dbusd ended with ${child.exitCode}:\n${await log()}`);
     },
     log,
+    file,
+    text,
   };
 }
 

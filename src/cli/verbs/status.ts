@@ -1,6 +1,6 @@
 import type { Stat } from "../../api/port.ts";
 import { sleep, systemClock } from "../../clock.ts";
-import { bytesText, durationText, printable, tableText } from "../text.ts";
+import { bytesText, durationText, printable, tableText, timeText } from "../text.ts";
 import { show, textOption, usageError, type Verb, type VerbContext } from "../verb.ts";
 
 const usage = "status [--watch] [--interval SECONDS]";
@@ -90,7 +90,11 @@ function headText(stat: Stat): string {
   const state = stat.ready ? "ready" : "not ready";
   const up = durationText(stat.uptimeMs);
   const memory = `${bytesText(stat.rssBytes)} (at most ${bytesText(stat.memoryBoundBytes)})`;
-  return `dbus ${stat.version}  pid ${stat.pid}  ${state}  up ${up}  memory ${memory}\n`;
+  const { file, version, hash, loadedAt } = stat.config;
+  return (
+    `dbus ${stat.version}  pid ${stat.pid}  ${state}  up ${up}  memory ${memory}\n` +
+    `config ${printable(file)}  version ${version}  ${hash}  loaded ${timeText(loadedAt)}\n`
+  );
 }
 
 function lagText(seconds: number | null, bytes: number | null): string | null {
@@ -108,6 +112,11 @@ function counted(count: number, what: string): string {
 /** What a person should look at; nothing where all is well. */
 function notesText(stat: Stat): string {
   const lines: string[] = stat.insecure.map((what) => `insecure: ${what}`);
+  const { refused } = stat.config;
+  if (refused) {
+    const [first] = refused.message.split("\n");
+    lines.push(`the reload of ${timeText(refused.at)} was refused, ${refused.code}: ${first}`);
+  }
   for (const one of [...stat.inputs, ...stat.outputs]) {
     if (one.note) lines.push(`${one.name}: ${one.note}`);
   }
