@@ -1,9 +1,14 @@
 import { describe, expect } from "bun:test";
+import { mkdtempSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Json } from "#src/flow/position.ts";
 import { type MysqlService, startMysql, useStarted } from "../services/index.ts";
+import { type DaemonProcess, startDaemonProcess } from "../support/daemon-process.ts";
 import { waitFor } from "../support/index.ts";
 import { killStreams, tableOn } from "../support/mysql-client.ts";
 import { runInput } from "../support/mysql-input.ts";
+import { tempDir } from "../support/temp-dir.ts";
 
 /** Servers of this file's own: they are purged and reset. */
 const own = await useStarted("mysql and mariadb", async () => {
@@ -61,6 +66,44 @@ onBoth("an empty set of GTIDs means everything, from the first transaction on", 
   await client.close();
 });
 
+const late = (what: string) => ({ what, timeoutMs: 30_000 });
+const scratch = tempDir("position-lost");
+const tempDirOf = () => mkdtempSync(join(scratch, "bus-"));
+
+/** A dbusd of its own process that reads `db.a` into a file. */
+function busOn(at: MysqlService, db: string, dir: string, onPositionLost: string) {
+  const { host, port } = at;
+  const config = {
+    state: { dir: join(dir, "state") },
+    bus: { checkpointIntervalMs: 50 },
+    inputs: [
+      {
+        ...{ name: "in", plugin: "MysqlbinlogInput", host, port, user: "root", password: "" },
+        ...{ databases: [db], start: "latest", onPositionLost },
+      },
+    ],
+    outputs: [{ name: "lines", plugin: "StreamOutput", match: "in" }],
+  };
+  return startDaemonProcess({ dir, config });
+}
+
+async function linesIn(dir: string): Promise<{ rows: unknown[][] }[]> {
+  const text = await readFile(join(dir, "state/lines/lines.ndjson"), "utf8");
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
+}
+
+const got = async (daemon: DaemonProcess, what: string) =>
+  (await (await fetch(`${daemon.adminUrl}/api/v1/${what}`)).json()) as unknown[];
+
+async function statusOf(daemon: DaemonProcess) {
+  const response = await fetch(`${daemon.adminUrl}/api/v1/stat`);
+  const stat = (await response.json()) as { inputs: { lastError: { code: string } | null }[] };
+  return stat.inputs[0];
+}
+
 describe("position lost", () => {
   for (const gtid of ["auto", "off"]) {
     const by = gtid === "off" ? "by file and offset" : "by GTID";
@@ -105,6 +148,59 @@ describe("position lost", () => {
       client.close();
     });
   }
+
+  own.test("fault 4: a gap is durable, and told by API, metrics, status and log", async (all) => {
+    const { client, db } = await tableOn(all.mysql);
+    const dir = tempDirOf();
+    const bus = (onPositionLost: string) => busOn(all.mysql, db, dir, onPositionLost);
+    const first = await bus("fail");
+    await waitFor(
+      () => got(first, "checkpoints").then((found) => found.length > 0),
+      late("a start"),
+    );
+    await client.query(`INSERT INTO ${db}.a VALUES (1)`);
+    await waitFor(() => linesIn(dir).then((lines) => lines.length === 1), late("the first row"));
+    expect(await first.stop()).toBe(0);
+    await client.query(`INSERT INTO ${db}.a VALUES (2)`);
+    await client.query("FLUSH BINARY LOGS");
+    await client.query(`INSERT INTO ${db}.a VALUES (3)`);
+    await killStreams(client);
+    const newest = (await client.query("SHOW BINARY LOGS")).at(-1)?.Log_name;
+    await client.query(`PURGE BINARY LOGS TO '${newest}'`);
+
+    const stops = await bus("fail");
+    const refused = async () => (await statusOf(stops))?.lastError?.code === "POSITION_LOST";
+    await waitFor(refused, late("the stop"));
+    expect([await got(stops, "gaps"), (await fetch(`${stops.adminUrl}/readyz`)).status]).toEqual([
+      [],
+      503,
+    ]);
+    stops.kill("SIGKILL");
+    await stops.exited;
+
+    const goesOn = await bus("earliest");
+    await waitFor(() => linesIn(dir).then((lines) => lines.length === 2), late("what is left"));
+    goesOn.kill("SIGKILL");
+    await goesOn.exited;
+    const again = await bus("earliest");
+    await again.ready();
+    const [gap, more] = (await got(again, "gaps")) as {
+      reason: string;
+      from: string;
+      to: string;
+    }[];
+    expect([gap?.reason, more]).toEqual([expect.stringContaining("purged"), undefined]);
+    expect(JSON.parse(gap?.to ?? "").file).toBe(newest as string);
+    expect(JSON.parse(gap?.from ?? "").gtid).not.toBe("");
+    const metrics = await (await fetch(`${again.adminUrl}/metrics`)).text();
+    expect(metrics).toContain("\ndbus_gaps 1\n");
+    const stat = await (await fetch(`${again.adminUrl}/api/v1/stat`)).json();
+    expect(stat).toMatchObject({ gaps: 1 });
+    expect(await again.log()).toContain("it is written down as a gap");
+    expect((await linesIn(dir)).slice(0, 2).map(({ rows }) => rows[0]?.[0])).toEqual([1, 3]);
+    expect(await again.stop()).toBe(0);
+    client.close();
+  });
 
   onBoth("an offset beyond the end of its file is lost, not rewound", async (at) => {
     const { client, db } = await tableOn(at);

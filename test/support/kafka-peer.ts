@@ -11,6 +11,8 @@ export type KafkaPeer = {
   growTopic(topic: string, partitions: number): Promise<void>;
   /** Resolves when it is gone. */
   deleteTopic(topic: string): Promise<void>;
+  /** Deletes every record of a partition, as retention does. */
+  deleteRecords(topic: string, partition: number): Promise<void>;
   /** Writes one record for each key, partitioned as the Java client does. */
   produceByKey(topic: string, keys: readonly string[]): Promise<void>;
   close(): Promise<void>;
@@ -37,6 +39,12 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
       await waitFor(async () => !(await admin.listTopics()).includes(topic), {
         what: `topic ${topic} to be gone`,
       });
+    },
+    async deleteRecords(topic, partition) {
+      // What it knows of a topic it has to be asked for once.
+      await admin.fetchTopicOffsets(topic);
+      const offset = "-1";
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset }] });
     },
     async produceByKey(topic, keys) {
       const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });

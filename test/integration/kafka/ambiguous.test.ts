@@ -4,14 +4,19 @@ import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/k
 import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { type AddedToxic, type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
-import { waitFor } from "../../support/index.ts";
+import { holdsFor, waitFor } from "../../support/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { readTopic } from "../../support/kafka-read.ts";
 
 const services = await useStarted("kafka behind a proxy", async () => {
   let port = 0;
   const proxy = await faultProxy(() => ({ port }), { seed: 29, protocol: "kafka" });
-  const properties = { "advertised.listeners": `PLAINTEXT://127.0.0.1:${proxy.port}` };
+  const properties = {
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${proxy.port}`,
+    // A broker forgets after a day, unless told, who wrote to a partition, and looks every 10 min.
+    "producer.id.expiration.ms": "1000",
+    "producer.id.expiration.check.interval.ms": "200",
+  };
   const kafka = await startKafka({ properties });
   port = kafka.brokers[0]?.port ?? 0;
   return { proxy, direct: kafka.bootstrap };
@@ -109,6 +114,26 @@ services.test(
         what: "the new topic to be written",
       });
       expect(await send(around, records("4"))).toEqual([null]);
+      expect(await around.read()).toEqual(["3", "4"]);
+    }),
+);
+
+services.test(
+  "a broker that has forgotten producer and records is written to, nothing twice (fault 30)",
+  ({ proxy, direct }) =>
+    withTopic(proxy, async (around) => {
+      await send(around, records("0", "1"));
+      await send(around, records("2"));
+      const peer = await kafkaPeer(direct);
+      await peer.deleteRecords(around.topic, 0);
+      await peer.close();
+      // Longer than the broker remembers; it says to nobody that it has forgotten.
+      await holdsFor(() => true, { ms: 1_500, what: "the producer's silence" });
+      const lost = around.loseAnswer();
+      const batch = records("3");
+      expect(await send(around, batch)).toEqual(["KAFKA_REQUEST_FAILED"]);
+      expect(lost.acted).toBe(1);
+      expect(await send(around, [...batch, ...records("4")])).toEqual([null, null]);
       expect(await around.read()).toEqual(["3", "4"]);
     }),
 );

@@ -1,7 +1,13 @@
 import { expect } from "bun:test";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync } from "node:fs";
+import { join } from "node:path";
 import { kafkaOutput } from "#plugins/output/kafka/kafka-output.ts";
+import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
+import { waitFor } from "../../support/index.ts";
+import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { readTopic } from "../../support/kafka-read.ts";
 import { kafkaWitness } from "../../support/kafka-topic.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
@@ -106,3 +112,66 @@ services.test("an output whose broker hangs is closed at once", async (kafka) =>
     broker?.kill("SIGCONT");
   }
 });
+
+/** The log of a topic's only partition, and where each batch of it begins. */
+function logOf(home: string, topic: string) {
+  const dir = join(home, "data", `${topic}-0`);
+  const file = join(dir, "00000000000000000000.log");
+  const bytes = readFileSync(file);
+  const starts: number[] = [];
+  // Each batch is its base offset in eight bytes, the length of the rest in four, and the rest.
+  for (let at = 0; at + 12 <= bytes.length; at += 12 + bytes.readInt32BE(at + 8)) starts.push(at);
+  return { dir, file, bytes, starts };
+}
+
+/** Cuts the last batch off, as a disk does that had not synced it. */
+function loseLastBatch(home: string, topic: string): void {
+  const { dir, file, starts } = logOf(home, topic);
+  truncateSync(file, starts.at(-1));
+  for (const name of readdirSync(dir)) if (name.endsWith(".snapshot")) rmSync(join(dir, name));
+}
+
+/** The producer's epoch and first sequence of each batch: where format 2 has them. */
+function numbersOf(home: string, topic: string): (readonly [epoch: number, sequence: number])[] {
+  const { bytes, starts } = logOf(home, topic);
+  return starts.map((at) => [bytes.readInt16BE(at + 51), bytes.readInt32BE(at + 53)]);
+}
+
+services.test(
+  "a broker that lost the end of its log is written to, under new numbers, in order (fault 30)",
+  async ({ bootstrap, brokers: [broker] }) => {
+    const topic = newTopicName("cut");
+    const peer = await kafkaPeer(bootstrap);
+    await peer.createTopic(topic, 1);
+    await peer.close();
+    const producer = patient(createKafkajsProducer(producerOptions(bootstrap)));
+    await producer.connect();
+    const write = async (value: string) => {
+      // A broker that starts forgets who wrote what, by the timestamps of records, is a day old.
+      const records = [{ ...recordOf("k", value), timestamp: Date.now() }];
+      const written = async () => {
+        const [[error] = []] = await producer.produce([{ topic, partition: 0, records }]);
+        return !error;
+      };
+      await waitFor(written, { what: `${value} to be written`, timeoutMs: 30_000 });
+    };
+    for (const value of ["0", "1", "2"]) await write(value);
+    const { pid } = broker!;
+    const home = readlinkSync(`/proc/${pid}/cwd`);
+    broker!.kill("SIGKILL");
+    await waitFor(() => !existsSync(`/proc/${pid}`), { what: "the broker to be gone" });
+    loseLastBatch(home, topic);
+    await broker!.restart();
+    for (const value of ["3", "4"]) await write(value);
+    await producer.close();
+    // The broker knows 1 for the last, so 3 came to it as number 3 in vain, and then as the first.
+    const numbers = numbersOf(home, topic);
+    const [epoch = 0] = numbers[0] ?? [];
+    expect(numbers.slice(0, 2)).toEqual([0, 1].map((sequence) => [epoch, sequence]));
+    expect(numbers.slice(2)).toEqual([0, 1].map((sequence) => [epoch + 1, sequence]));
+    // What the broker lost after it had acknowledged it nobody has any more; all else is in order.
+    const values = (await readTopic(bootstrap, topic)).map(({ value }) => `${value}`);
+    expect(values).toEqual(["0", "1", "3", "4"]);
+  },
+  120_000,
+);
