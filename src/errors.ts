@@ -76,6 +76,11 @@ const table = {
     remedy:
       "listen on 127.0.0.1, or set admin.token and admin.tls (admin.insecure behind a TLS proxy)",
   },
+  ADMIN_BUSY: {
+    kind: "retry",
+    summary: "the admin API has as many connections as it takes",
+    remedy: "try again in a second; close connections that are not used",
+  },
   ADMIN_LISTEN: {
     kind: "fatal",
     summary: "the admin API cannot listen on its port",
@@ -541,8 +546,8 @@ const table = {
   },
   HTTP_UNSAFE: {
     kind: "fatal",
-    summary: "the HTTP input would take packets from other machines without a token",
-    remedy: "listen on 127.0.0.1, or set token",
+    summary: "the HTTP input would take packets from other machines without a token or TLS",
+    remedy: "listen on 127.0.0.1, or set token and tls",
   },
   HTTP_BUSY: {
     kind: "retry",

@@ -1,9 +1,10 @@
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { getPath } from "hono/utils/url";
 import type { ZodType } from "zod";
 import packageJson from "../../package.json" with { type: "json" };
+import { systemClock } from "../clock.ts";
 import { DbusError, toDbusError } from "../errors.ts";
+import { readBody } from "../http/read-body.ts";
 import type { Log } from "../log.ts";
 import { encodeJson, faultOf } from "./encode.ts";
 import { guard, isJson, safetyHeaders } from "./guard.ts";
@@ -18,6 +19,8 @@ export type AppOptions = {
   /** Wanted from everybody but probes, when there are any. */
   readonly tokens?: Tokens;
   readonly log: Log;
+  /** How long a body may take to arrive. */
+  readonly bodyMs?: number;
 };
 
 type Env = { Variables: { holder: Holder | null } };
@@ -38,27 +41,29 @@ export function routeTable(): readonly Route[] {
 }
 
 /** The admin API over a running bus. Its handlers ask the port; they hold no state of their own. */
-export function createApp(port: AdminPort, { tokens = noTokens, log }: AppOptions): Hono<Env> {
+export function createApp(
+  port: AdminPort,
+  { tokens = noTokens, log, bodyMs = 10_000 }: AppOptions,
+): Hono<Env> {
   const app = new Hono<Env>({ getPath: pathOf });
   app.use(async (context, next) => {
     await next();
     for (const [name, value] of Object.entries(safetyHeaders)) context.header(name, value);
   });
-  const tooLarge = () =>
-    problemResponse(new DbusError("REQUEST_TOO_LARGE", "the body is larger than 1 MiB"));
-  const limit = bodyLimit({ maxSize: bodyBytesMax, onError: tooLarge });
   for (const one of routeTable()) {
     const path = one.path.replace(/\{(\w+)\}/g, ":$1");
     app.on(one.method.toUpperCase(), path, async (context, next) => {
       context.set("holder", guard(context.req.raw, tokens, one));
       await next();
     });
-    app.on(one.method.toUpperCase(), path, limit, async (context) => {
+    app.on(one.method.toUpperCase(), path, async (context) => {
+      // Also where none is wanted: what is not read would come as the next request.
+      const bytes = await bodyOf(context.req.raw, bodyMs);
       const query = context.req.query();
       const input = {
         params: checked(one.params, context.req.param(), "path"),
         query: checked(one.query, query, "query"),
-        body: one.body ? checked(one.body, await readBody(context.req.raw), "body") : undefined,
+        body: one.body ? checked(one.body, parseBody(context.req.raw, bytes), "body") : undefined,
       };
       const { status = 200, type, body } = await one.handle(port, input);
       const by = context.get("holder")?.name;
@@ -77,7 +82,7 @@ export function createApp(port: AdminPort, { tokens = noTokens, log }: AppOption
     }
   });
   app.onError((error) => {
-    if (error instanceof MediaError) return problemResponse(error.reason, 415);
+    if (error instanceof Refusal) return problemResponse(error.reason, error.status);
     const failure = toDbusError(error);
     if (failure.kind === "bug") log.error("the admin API failed", { error: failure });
     return problemResponse(error);
@@ -91,16 +96,38 @@ function pathOf(request: Request): string {
   return getPath(url.startsWith("/") ? new Request(`http://localhost${url}`) : request);
 }
 
-/** Carries its status: the code is that of any request that is not valid. */
-class MediaError extends Error {
-  readonly reason = new DbusError("REQUEST_INVALID", "the content type is not application/json", {
-    remedy: "send the header content-type: application/json",
-  });
+/** Carries its status where the code alone does not say it. */
+class Refusal extends Error {
+  readonly status: number;
+  readonly reason: DbusError;
+
+  constructor(status: number, reason: DbusError) {
+    super(reason.message);
+    this.status = status;
+    this.reason = reason;
+  }
 }
 
-async function readBody(request: Request): Promise<unknown> {
-  if (!isJson(request)) throw new MediaError();
-  const bytes = await request.arrayBuffer();
+async function bodyOf(request: Request, timeoutMs: number): Promise<Buffer> {
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  // A few bytes may unpack to more than there is memory (S6).
+  if (encoding !== "identity") throw invalid(415, "a body with a content encoding is not taken");
+  const body = await readBody(request, bodyBytesMax, timeoutMs, systemClock);
+  if ("bytes" in body) return body.bytes;
+  if (body.status === 408) throw invalid(408, "the body did not arrive in time");
+  if (body.status === 400) throw invalid(400, "the body did not arrive");
+  throw new DbusError("REQUEST_TOO_LARGE", "the body is larger than 1 MiB");
+}
+
+function invalid(status: number, message: string, remedy?: string): Refusal {
+  return new Refusal(status, new DbusError("REQUEST_INVALID", message, remedy ? { remedy } : {}));
+}
+
+function parseBody(request: Request, bytes: Buffer): unknown {
+  if (!isJson(request)) {
+    const remedy = "send the header content-type: application/json";
+    throw invalid(415, "the content type is not application/json", remedy);
+  }
   if (bytes.byteLength === 0) return {};
   let value: unknown;
   try {

@@ -1,18 +1,19 @@
 import { adminHazard } from "../config/admin-address.ts";
 import type { AdminConfig } from "../config/config.ts";
 import { DbusError } from "../errors.ts";
+import { listenHttp } from "../http/listener.ts";
 import type { Log } from "../log.ts";
 import { createApp } from "./app.ts";
 import type { AdminPort } from "./port.ts";
+import { problemResponse } from "./problem.ts";
 import { createTokens } from "./tokens.ts";
 
 export type AdminServer = { readonly url: string; stop(): Promise<void> };
 
-/** Above what the app takes, so that its answer to a body that is too large has code and remedy. */
-const bodyBytesMax = 2 ** 31 - 1;
-const idleSeconds = 10;
-/** A command may wait for what is in flight. */
-const commandSeconds = 120;
+/** People, probes and scrapers; one client of them may not keep the others out. */
+const connectionsMax = 256;
+const clientConnectionsMax = 64;
+const idleMs = 10_000;
 
 /**
  * Listens. Throws `ADMIN_UNSAFE` when others could reach it without a token or TLS, `ADMIN_LISTEN`
@@ -29,25 +30,38 @@ export async function serveAdmin(
   const app = createApp(port, { tokens: createTokens(config, log), log });
   const hostname = host.replace(/^\[|\]$/g, "");
   try {
-    const server = Bun.serve({
-      hostname,
+    const server = listenHttp({
+      host: hostname,
       port: config.port,
-      maxRequestBodySize: bodyBytesMax,
-      idleTimeout: idleSeconds,
-      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
-      fetch(request, self) {
-        if (request.method !== "GET") self.timeout(request, commandSeconds);
-        return app.fetch(request);
-      },
+      tls,
+      connectionsMax,
+      clientConnectionsMax,
+      idleMs,
+      refusal: await refusal(),
+      log,
+      fetch: (request) => app.fetch(request),
+      error: problemResponse,
     });
     const shown = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return {
-      url: `${tls ? "https" : "http"}://${shown}:${server.port}`,
-      stop: () => server.stop(true),
-    };
+    const url = `${tls ? "https" : "http"}://${shown}:${server.port}`;
+    return { url, stop: () => server.stop(true) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const message = `cannot listen on ${host}:${config.port}: ${why}`;
     throw new DbusError("ADMIN_LISTEN", message, { cause: error });
   }
+}
+
+/** What is written to whom there is no room for, before anything of a request is read. */
+async function refusal(): Promise<string> {
+  const error = new DbusError("ADMIN_BUSY", "too many connections, and all of them have a request");
+  const body = await problemResponse(error, 503).text();
+  const head = [
+    "HTTP/1.1 503 Service Unavailable",
+    "content-type: application/problem+json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    "retry-after: 1",
+    "connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
 }

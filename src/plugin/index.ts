@@ -1,5 +1,6 @@
 /** The plugin SDK, imported as `#plugin`: everything that a plugin may know of the bus. */
 export { type Clock, sleep, type Timer } from "../clock.ts";
+export { isLoopback } from "../config/admin-address.ts";
 export { DbusError, type ErrorCode, toDbusError } from "../errors.ts";
 export {
   type Bytes,
@@ -16,6 +17,10 @@ export {
   type Value,
 } from "../flow/packet.ts";
 export type { Json, Position } from "../flow/position.ts";
+export { bearerOf, sameSecret } from "../http/bearer.ts";
+export { type HttpListener, listenHttp } from "../http/listener.ts";
+export { type Body, readBody } from "../http/read-body.ts";
+export { type ServerTls, serverTlsSchema } from "../http/server-tls.ts";
 export type { Log } from "../log.ts";
 export type {
   EmitOptions,

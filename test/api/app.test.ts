@@ -274,6 +274,21 @@ test("S6: a body above 1 MiB is refused, its length told or not", async () => {
   expect(port.calls).toEqual([]);
 });
 
+test("S6: a body that drips has its deadline, and one that is packed is refused", async () => {
+  const { port } = client();
+  const app = createApp(port, { log: silentLog, bodyMs: 20 });
+  const url = "http://127.0.0.1/api/v1/pause/shop";
+  const drip = new ReadableStream({
+    start: (controller) => controller.enqueue(Buffer.from("{")),
+  });
+  const late = await app.request(url, { method: "PUT", headers: json, body: drip });
+  expect(late.status).toBe(408);
+  const packed = { ...json, "content-encoding": "gzip" };
+  const body = Bun.gzipSync(Buffer.from("{}"));
+  expect((await app.request(url, { method: "PUT", headers: packed, body })).status).toBe(415);
+  expect(port.calls).toEqual([]);
+});
+
 test("invalid UTF-8 in a body is refused, not replaced", async () => {
   const { port } = client();
   const app = createApp(port, { log: silentLog });

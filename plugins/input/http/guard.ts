@@ -1,10 +1,9 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { bearerOf, isLoopback, sameSecret } from "#plugin";
 import type { HttpConfig } from "./http-config.ts";
 import { problem } from "./problem.ts";
 
 /** What a request must have before anything of its body is read; the answer if it has not. */
 export function createGuard(config: HttpConfig): (request: Request) => Response | undefined {
-  const expected = config.token === undefined ? undefined : digest(config.token);
   const local = isLoopback(config.host);
   return (request) => {
     // HTTP/1.0 knows no Host, and then the URL is the bare path.
@@ -18,25 +17,10 @@ export function createGuard(config: HttpConfig): (request: Request) => Response 
     if (request.method !== "POST") {
       return problem(405, "packets are sent by POST", { headers: { allow: "POST" } });
     }
-    if (expected && !authorized(request, expected)) {
+    if (config.token !== undefined && !sameSecret(bearerOf(request) ?? "", config.token)) {
       const headers = { "www-authenticate": "Bearer" };
       return problem(401, "send Authorization: Bearer with the token", { headers });
     }
     return undefined;
   };
-}
-
-function authorized(request: Request, expected: Buffer): boolean {
-  const [scheme, token] = (request.headers.get("authorization") ?? "").split(" ");
-  // Digests have one length, so the comparison takes the same time whatever was sent.
-  return timingSafeEqual(digest(token ?? ""), expected) && scheme?.toLowerCase() === "bearer";
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
-}
-
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[|\]$/g, "");
-  return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { secret } from "#plugin";
+import { secret, serverTlsSchema } from "#plugin";
 
 const mib = 1024 * 1024;
 
@@ -18,6 +18,11 @@ export const httpConfig = z.strictObject({
     .boolean()
     .default(false)
     .describe("Takes packets of other machines without a token all the same."),
+  tls: serverTlsSchema("Speaks TLS; required beyond this machine.").optional(),
+  insecure: z
+    .boolean()
+    .default(false)
+    .describe("Does without TLS beyond this machine: something in front of it has it."),
   bodyBytesMax: z
     .int()
     .min(1)
@@ -41,6 +46,24 @@ export const httpConfig = z.strictObject({
     .min(1)
     .max(100_000)
     .default(64)
+    .describe("The same for each client address."),
+  clientBytesMax: z
+    .int()
+    .min(1)
+    .max(1024 * mib)
+    .default(32 * mib)
+    .describe("Bytes of one client that are in progress, beside its first request; then 429."),
+  connectionsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1024)
+    .describe("Connections at the same time; then those without a request make room."),
+  clientConnectionsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(256)
     .describe("The same for each client address."),
   bodyTimeoutMs: z
     .int()

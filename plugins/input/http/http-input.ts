@@ -1,16 +1,19 @@
 import {
   DbusError,
   defineInput,
+  type HttpListener,
   type InputContext,
+  isLoopback,
+  listenHttp,
   type Packet,
+  readBody,
   type Settlement,
   sleep,
 } from "#plugin";
 import { type Parsed, parseJson, parseNdjson } from "./body.ts";
-import { createGuard, isLoopback } from "./guard.ts";
+import { createGuard } from "./guard.ts";
 import { type HttpConfig, httpConfig } from "./http-config.ts";
-import { problem } from "./problem.ts";
-import { readBody } from "./read-body.ts";
+import { problem, refusalText } from "./problem.ts";
 
 /*
  * Takes JSON by POST: one value, a list of values, or one value a line (application/x-ndjson). Each
@@ -23,10 +26,26 @@ export const httpInput = defineInput<HttpConfig, HttpConfig>({
   configSchema: httpConfig,
   // Bodies that arrive are charged as if they were in the window; text and documents are made of each.
   memory: ({ bodyBytesMax }, window) => ({ buffers: 3 * Math.max(window.bytes, bodyBytesMax) }),
+  insecure: (config) => {
+    if (isLoopback(config.host)) return [];
+    const open = `${config.host} is listened on without`;
+    return [
+      ...(config.token === undefined ? [`${open} a token (allowAnonymous)`] : []),
+      ...(config.tls === undefined ? [`${open} TLS (insecure)`] : []),
+    ];
+  },
   open(_, config) {
-    if (!isLoopback(config.host) && config.token === undefined && !config.allowAnonymous) {
-      throw new DbusError("HTTP_UNSAFE", `${config.host} can be reached from other machines`, {
+    const { host, token, allowAnonymous, tls, insecure } = config;
+    if (isLoopback(host)) return config;
+    const reached = `${host} can be reached from other machines`;
+    if (token === undefined && !allowAnonymous) {
+      throw new DbusError("HTTP_UNSAFE", `${reached}, and there is no token`, {
         remedy: "listen on 127.0.0.1, set token, or say allowAnonymous: true",
+      });
+    }
+    if (tls === undefined && !insecure) {
+      throw new DbusError("HTTP_UNSAFE", `${reached}, and there is no TLS`, {
+        remedy: "listen on 127.0.0.1, set tls, or say insecure: true behind a proxy that has TLS",
       });
     }
     return config;
@@ -51,25 +70,23 @@ export const httpInput = defineInput<HttpConfig, HttpConfig>({
   },
 });
 
-/** A little above the limit, so that the answer to a body that is too large is our own. */
-const BUN_LIMIT = 2 ** 31 - 1;
-const IDLE_SECONDS = 60;
+const IDLE_MS = 60_000;
 const DRAIN_POLL_MS = 5;
+
+/** What one client has in progress. */
+type Share = { requests: number; bytes: number };
 
 type Answer = (request: Request, client: string) => Promise<Response>;
 
-function listen(config: HttpConfig, answer: Answer, { log }: InputContext) {
+function listen(config: HttpConfig, answer: Answer, { log, clock }: InputContext): HttpListener {
+  const { port, tls, connectionsMax, clientConnectionsMax, retryAfterSeconds } = config;
   try {
-    return Bun.serve({
-      hostname: config.host,
-      port: config.port,
-      maxRequestBodySize: BUN_LIMIT,
-      idleTimeout: IDLE_SECONDS,
-      fetch(request, server) {
-        // How long a request may wait is decided by its own deadlines.
-        server.timeout(request, 0);
-        return answer(request, server.requestIP(request)?.address ?? "");
-      },
+    return listenHttp({
+      host: config.host.replace(/^\[|\]$/g, ""),
+      ...{ port, tls, connectionsMax, clientConnectionsMax, log, clock },
+      idleMs: IDLE_MS,
+      refusal: refusalText(retryAfterSeconds),
+      fetch: answer,
       error(error) {
         log.error("a request failed", { error });
         return problem(500, "the request failed; the packets may be sent again");
@@ -84,7 +101,7 @@ function listen(config: HttpConfig, answer: Answer, { log }: InputContext) {
 /** Counts the requests in progress and answers them. */
 function createDesk(config: HttpConfig, context: InputContext): Answer {
   const guard = createGuard(config);
-  const clients = new Map<string, number>();
+  const clients = new Map<string, Share>();
   let requests = 0;
   let reserved = 0;
   let count = Number(context.resume() ?? 0);
@@ -94,19 +111,29 @@ function createDesk(config: HttpConfig, context: InputContext): Answer {
   const closing = () =>
     problem(503, "the input is stopping", { headers: { connection: "close", "retry-after": "5" } });
 
-  async function admitted(request: Request): Promise<Response> {
+  async function admitted(request: Request, own: Share): Promise<Response> {
     const parse = parserOf(request);
     if (!parse) return problem(415, "send application/json or application/x-ndjson, uncompressed");
     const declared = request.headers.get("content-length");
     const bytes = declared === null ? config.bodyBytesMax : Number(declared);
     if (bytes > config.bodyBytesMax) return tooLarge();
+    if (own.bytes > 0 && own.bytes + bytes > config.clientBytesMax) {
+      return busy("too many bytes of this client are in progress");
+    }
     // What others are sending right now counts as if it were in the window already.
     if (!context.hasCredit(1, reserved + bytes)) return busy("the outputs are behind");
     reserved += bytes;
-    try {
-      return await received(request, parse);
-    } finally {
+    own.bytes += bytes;
+    let held = bytes;
+    const arrived = (size: number) => {
       reserved -= bytes;
+      own.bytes += size - held;
+      held = size;
+    };
+    try {
+      return await received(request, parse, arrived);
+    } finally {
+      own.bytes -= held;
     }
   }
 
@@ -115,9 +142,15 @@ function createDesk(config: HttpConfig, context: InputContext): Answer {
     return problem(413, detail, { headers: { connection: "close" } });
   }
 
-  async function received(request: Request, parse: (body: Buffer) => Parsed): Promise<Response> {
+  /** `arrived` is told how large the body is, once it is known, with nothing where there is none. */
+  async function received(
+    request: Request,
+    parse: (body: Buffer) => Parsed,
+    arrived: (size: number) => void,
+  ): Promise<Response> {
     const { bodyBytesMax, bodyTimeoutMs, packetsMax } = config;
     const body = await readBody(request, bodyBytesMax, bodyTimeoutMs, context.clock);
+    arrived("bytes" in body ? body.bytes.byteLength : 0);
     if ("status" in body) {
       if (body.status === 413) return tooLarge();
       return problem(body.status, "the body did not arrive", { headers: { connection: "close" } });
@@ -155,18 +188,17 @@ function createDesk(config: HttpConfig, context: InputContext): Answer {
     const refused = guard(request);
     if (refused) return refused;
     if (context.signal.aborted) return closing();
-    const own = clients.get(client) ?? 0;
+    const own = clients.get(client) ?? { requests: 0, bytes: 0 };
     if (requests >= config.requestsMax) return busy("too many requests in progress");
-    if (own >= config.clientRequestsMax) return busy("too many requests of this client");
+    if (own.requests >= config.clientRequestsMax) return busy("too many requests of this client");
     requests++;
-    clients.set(client, own + 1);
+    own.requests++;
+    clients.set(client, own);
     try {
-      return await admitted(request);
+      return await admitted(request, own);
     } finally {
       requests--;
-      const left = (clients.get(client) ?? 1) - 1;
-      if (left > 0) clients.set(client, left);
-      else clients.delete(client);
+      if (--own.requests === 0) clients.delete(client);
     }
   }
 

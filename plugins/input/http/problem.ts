@@ -19,15 +19,34 @@ const known: Readonly<Record<number, Known>> = {
   504: { code: "HTTP_UNSETTLED", remedy: again },
 };
 
+type Parts = { readonly fields?: object };
+
+function bodyText(status: number, detail: string, { fields }: Parts = {}): string {
+  const title = STATUS_CODES[status] ?? "Error";
+  const { code, remedy } = known[status] ?? { code: "REQUEST_INVALID", remedy: asDocumented };
+  const body = { type: `urn:dbus:error:${code}`, title, status, detail, code, remedy };
+  return `${JSON.stringify({ ...body, ...fields })}\n`;
+}
+
+/** The bytes of an answer to a connection that is one too many: nothing of it has been read. */
+export function refusalText(retryAfterSeconds: number): string {
+  const body = bodyText(429, "too many connections, and all of them have a request");
+  const head = [
+    `HTTP/1.1 429 ${STATUS_CODES[429]}`,
+    "content-type: application/problem+json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    `retry-after: ${retryAfterSeconds}`,
+    "connection: close",
+  ];
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
+}
+
 /** An answer as RFC 9457 has it, with a code of the closed table and what to do. */
 export function problem(
   status: number,
   detail: string,
   more: { readonly headers?: Record<string, string>; readonly fields?: object } = {},
 ): Response {
-  const title = STATUS_CODES[status] ?? "Error";
-  const { code, remedy } = known[status] ?? { code: "REQUEST_INVALID", remedy: asDocumented };
-  const body = { type: `urn:dbus:error:${code}`, title, status, detail, code, remedy };
   const headers = { "content-type": "application/problem+json", ...more.headers };
-  return new Response(`${JSON.stringify({ ...body, ...more.fields })}\n`, { status, headers });
+  return new Response(bodyText(status, detail, more), { status, headers });
 }

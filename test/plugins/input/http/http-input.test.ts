@@ -4,11 +4,14 @@ import { httpInput } from "#plugins/input/http/http-input.ts";
 import { type ErrorCode, errorTable } from "#src/errors.ts";
 import { inputPluginContract, start } from "../../../contract/input-plugin.ts";
 import { hasAnswer, sendRaw } from "../../../fuzz/raw-http.ts";
+import { makeAuthority } from "../../../support/certificates.ts";
 import {
   type FakeInput,
   type FakeInputOptions,
   fakeInputContext,
 } from "../../../support/fake-context.ts";
+import { rawClient } from "../../../support/raw-client.ts";
+import { tempDir } from "../../../support/temp-dir.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 
 const stops: (() => Promise<void>)[] = [];
@@ -40,6 +43,10 @@ async function serve(config: object = {}, options: FakeInputOptions = {}) {
 const documents = (bus: FakeInput) =>
   bus.packets.map(({ payload }) => (payload.kind === "document" ? payload.json : payload.kind));
 const lines = { "content-type": "application/x-ndjson" };
+
+const authority = await makeAuthority(tempDir("http-input"));
+const { cert, key } = await authority.issue("http-input");
+const tls = { cert, key };
 
 describe("contract", () =>
   inputPluginContract(httpInput, {
@@ -273,23 +280,97 @@ test("a token is asked for when there is one, and never told", async () => {
   expect((await post("1", { authorization: `Bearer ${token}` })).status).toBe(202);
 });
 
-test("web pages and foreign host names are turned away (S3)", async () => {
+test("S3: web pages and foreign host names are turned away", async () => {
   const { post, bus, port } = await serve();
   expect((await post("1", { origin: "http://evil.example" })).status).toBe(403);
   expect((await post("1", { host: `evil.example:${port}` })).status).toBe(421);
   expect(bus.packets).toEqual([]);
 });
 
-test("beyond this machine it wants a token, or to be told that none is meant (S17)", () => {
+test("S17: beyond this machine it wants a token and TLS, or to be told that none is meant", () => {
   const { context } = fakeInputContext();
   const open = (config: object) => () =>
     httpInput.open(context, httpInput.configSchema.parse(config));
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.org"]) {
     expect(open({ host })).toThrow(expect.objectContaining({ code: "HTTP_UNSAFE", kind: "fatal" }));
-    expect(open({ host, token: "x".repeat(16) })).not.toThrow();
-    expect(open({ host, allowAnonymous: true })).not.toThrow();
+    const token = "x".repeat(16);
+    const unsafe = [{ token }, { allowAnonymous: true }, { tls }, { insecure: true }];
+    for (const more of unsafe) {
+      expect(open({ host, ...more })).toThrow(expect.objectContaining({ code: "HTTP_UNSAFE" }));
+    }
+    for (const more of [
+      { token, tls },
+      { token, insecure: true },
+      { allowAnonymous: true, tls },
+    ]) {
+      expect(open({ host, ...more })).not.toThrow();
+    }
+    const config = httpInput.configSchema.parse({ host, allowAnonymous: true, insecure: true });
+    expect(httpInput.insecure?.(config)).toEqual([
+      `${host} is listened on without a token (allowAnonymous)`,
+      `${host} is listened on without TLS (insecure)`,
+    ]);
   }
   for (const host of ["localhost", "127.0.0.9", "::1"]) expect(open({ host })).not.toThrow();
+});
+
+test("S5: over TLS it takes packets from those who verify it, and speaks no other", async () => {
+  const { bus, port } = await serve({ tls });
+  const post = (url: string, more: object) =>
+    fetch(url, {
+      method: "POST",
+      body: "1",
+      headers: { "content-type": "application/json" },
+      ...more,
+    });
+  const trust = { tls: { ca: authority.ca } };
+  expect((await post(`https://127.0.0.1:${port}/`, trust)).status).toBe(202);
+  await expect(post(`https://127.0.0.1:${port}/`, {})).rejects.toThrow();
+  await expect(post(`http://127.0.0.1:${port}/`, {})).rejects.toThrow();
+  expect(bus.packets).toHaveLength(1);
+});
+
+test.each([
+  ["a key of another certificate", { cert, key: (await authority.issue("another")).key }],
+  ["no certificate", { cert: "hunter2-cert", key }],
+  ["no key", { cert, key: "hunter2-key" }],
+])("S5: a TLS section with %s is refused when it is read, without showing it", (_, wrong) => {
+  const { error } = httpInput.configSchema.safeParse({ tls: wrong });
+  expect(error?.issues[0]?.path[0]).toBe("tls");
+  expect(JSON.stringify(error)).not.toContain("hunter2");
+});
+
+test("S17: bytes and requests in progress are limited for each client, with 429", async () => {
+  const { bus, port, post } = await serve({ clientBytesMax: 1000 }, { holdDeliveries: true });
+  const body = (size: number) => `"${"x".repeat(size - 2)}"`;
+  const held = [post(body(700))];
+  await waitFor(() => bus.pendingDeliveries === 1, { what: "the first" });
+  const refused = await post(body(301));
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+  held.push(post(body(300)));
+  await waitFor(() => bus.pendingDeliveries === 2, { what: "what fits" });
+  const other = await rawClient(port, "127.0.0.2");
+  const head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+  other.send(`${head}content-length: 900\r\n\r\n${body(900)}`);
+  await waitFor(() => bus.pendingDeliveries === 3, { what: "another client's" });
+  bus.settle();
+  for (const response of held) expect((await response).status).toBe(202);
+  expect(await other.status()).toBe(202);
+  other.end();
+  const again = post(body(5000));
+  await waitFor(() => bus.pendingDeliveries === 1, { what: "room again, for one of any size" });
+  bus.settle();
+  expect((await again).status).toBe(202);
+});
+
+test("S6: connections of one client are limited: those without a request make room", async () => {
+  const { bus, port, post } = await serve({ clientConnectionsMax: 20 });
+  const slow = await Promise.all(Array.from({ length: 200 }, () => rawClient(port)));
+  for (const client of slow) client.send("POST / HTTP/1.1\r\nhost:");
+  await waitFor(() => slow.filter(({ closed }) => closed).length >= 180, { what: "180 to go" });
+  expect((await post("1")).status).toBe(202);
+  expect(bus.packets).toHaveLength(1);
+  for (const client of slow) client.end();
 });
 
 test("a port that is taken is an error to try again", async () => {

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from "#plugin";
+import { type Clock, sleep } from "../clock.ts";
 
 /** A body, or the status that says why there is none. */
 export type Body = { readonly bytes: Buffer } | { readonly status: 400 | 408 | 413 };
