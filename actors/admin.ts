@@ -18,6 +18,7 @@ import type { Edge } from "#src/flow/edge.ts";
 import type { Json } from "#src/flow/position.ts";
 import { edgeName, type Stuck, stuckHeads } from "#src/flow/stuck-head.ts";
 import type { State } from "#src/state/state.ts";
+import type { LoopLag } from "#src/watchdog/watchdog.ts";
 import type { EngineMessage } from "./engine-actor.ts";
 import { ask, type RedriveMessage, type Redriven } from "./protocol.ts";
 import type { Wiring } from "./wiring.ts";
@@ -27,6 +28,7 @@ export type AdminDeps = {
   readonly state: State;
   readonly clock: Clock;
   readonly version: string;
+  readonly loopLag?: () => LoopLag;
   readonly configStatus: () => ConfigStatus;
   /** The system is built after the tree that holds the API, so it is asked for. */
   readonly system: () => System;
@@ -160,6 +162,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     epoch: state.epoch,
     startedAt,
     uptimeMs,
+    loopLag: deps.loopLag?.() ?? null,
     rssBytes: process.memoryUsage.rss(),
     memoryBoundBytes: memoryBound(wiring.config).bytes,
     ready: tree.state === "running" && open && reading,

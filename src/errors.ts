@@ -312,6 +312,11 @@ const table = {
     summary: "a plugin emitted something that is not a packet",
     remedy: "mend the plugin; its contract test shows what is expected",
   },
+  LOOP_STALLED: {
+    kind: "fatal",
+    summary: "the event loop stood still for longer than bus.stallMsMax",
+    remedy: "mend the plugin that is named: it computes without an end, or raise bus.stallMsMax",
+  },
   STOP_DEADLINE: {
     kind: "retry",
     summary: "not everything was acked before the stop's deadline",

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { createAdmin } from "#actors/admin.ts";
 import { createBlame } from "#actors/blame.ts";
 import { createReloader } from "#actors/reload.ts";
@@ -15,6 +16,8 @@ import type { DbusError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { openState } from "./state/open-state.ts";
 import type { State } from "./state/state.ts";
+import { tellOfStall } from "./watchdog/stall-note.ts";
+import { startWatchdog, type Watchdog } from "./watchdog/watchdog.ts";
 
 /** A running bus. */
 export type Daemon = {
@@ -51,6 +54,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const { log, clock = systemClock } = options;
   const state = options.state ?? (await openState({ dir: config.state.dir }));
   for (const what of insecureParts(config)) log.warn(`insecure: ${what}`);
+  const watchdog = config.bus.watchdog ? watch(config, clock, log) : undefined;
   const wiring = wire({ config, epoch: state.epoch, clock, log });
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;
@@ -73,6 +77,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     clock,
     version: packageJson.version,
     configStatus: reloader.status,
+    ...(watchdog ? { loopLag: watchdog.lag } : {}),
     system: () => system,
   });
   const deps: TreeDeps = {
@@ -96,6 +101,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const tree = supervisionTree(deps);
   const system: System = createSystem(tree, {
     clock,
+    ...(watchdog ? { turns: watchdog.turns } : {}),
     onFailure: (path, error, delayMs) => logFailure(log, path, error, delayMs),
   });
   bindWiring(wiring, system);
@@ -106,6 +112,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     stopping ??= (async () => {
       log.info(`stopping: ${reason}`);
       await system.stop();
+      watchdog?.stop();
       await state.close();
       const late = exitCode === 0 && uncommitted ? exitCodes.state : exitCode;
       done.resolve({ exitCode: late, reason });
@@ -119,6 +126,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   try {
     await system.start();
   } catch (error) {
+    watchdog?.stop();
     await state.close();
     throw error;
   }
@@ -129,6 +137,14 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     stop: (reason) => stop(reason),
     done: done.promise,
   };
+}
+
+function watch({ bus, state, log: options }: Config, clock: Clock, log: Log): Watchdog {
+  const noteFile = join(state.dir, "stall.json");
+  tellOfStall(noteFile, log);
+  const onError = (error: string) => log.warn("nobody watches the event loop", { error });
+  const { stallMsMax } = bus;
+  return startWatchdog({ clock, stallMsMax, noteFile, log: options, onError });
 }
 
 function logFailure(log: Log, path: string, error: DbusError, delayMs: number | null): void {

@@ -48,6 +48,11 @@ function addProcess(stat: Stat, add: Add): void {
   add("gauge", "memory_bound_bytes", bound, one(stat.memoryBoundBytes));
   const spent = (cpu.user + cpu.system) / 1e6;
   add("counter", "cpu_seconds_total", "Processor time, user and system.", one(spent));
+  const lag = stat.loopLag;
+  const stalled = "How long the event loop stood still";
+  add("gauge", "loop_lag_seconds", `${stalled}.`, lag ? one(lag.lastMs / 1000) : []);
+  add("gauge", "loop_lag_max_seconds", `${stalled} at most.`, lag ? one(lag.maxMs / 1000) : []);
+  add("counter", "loop_stalls_total", "Times of over a second.", lag ? one(lag.stalls) : []);
   add("gauge", "epoch", "Starts in this data folder.", one(stat.epoch));
   const { version: configVersion, loadedAt, refused } = stat.config;
   add("gauge", "config_version", "1 at the start, then one a reload.", one(configVersion));

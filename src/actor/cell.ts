@@ -4,6 +4,7 @@ import type { Behaviour, Message, Ref, Self } from "./actor.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { type Owner, runAs, runAsNobody } from "./owner.ts";
 import type { Runnable, Scheduler } from "./scheduler.ts";
+import type { Turns } from "./turns.ts";
 
 export type CellState = "starting" | "running" | "stopping" | "stopped" | "failed";
 
@@ -35,6 +36,7 @@ export type CellOptions = {
   readonly behaviour: Behaviour<Message>;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  readonly turns: Turns;
   /** Told once for each incarnation that ends by itself. */
   readonly onFailed: (error: unknown) => void;
 };
@@ -47,7 +49,8 @@ const TURN = 64;
 type Incarnation = { self: Self<Message>; state: unknown; live: boolean; owner: Owner };
 
 export function createCell(options: CellOptions): Cell {
-  const { path, clock, scheduler, onFailed } = options;
+  const { path, clock, scheduler, turns, onFailed } = options;
+  const number = turns.number(path);
   let { behaviour } = options;
   const mailbox: Mailbox<Message> = createMailbox(MAILBOX_LIMIT);
   let cellState: CellState = "stopped";
@@ -62,7 +65,9 @@ export function createCell(options: CellOptions): Cell {
     run() {
       queued = false;
       const began = systemClock.now();
+      turns.memory[0] = number;
       const more = incarnation ? runAs(incarnation.owner, handleSome, incarnation) : false;
+      turns.memory[0] = -number;
       busyMs += systemClock.now() - began;
       queued = more;
       return more;

@@ -6,6 +6,7 @@ import type { Cell } from "./cell.ts";
 import type { ChildChange, SupervisorSpec } from "./child-spec.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
 import { createSupervisor, type NodeStatus, type SupervisorDeps } from "./supervisor.ts";
+import { type Turns, unwatchedTurns } from "./turns.ts";
 
 export type System = {
   start(): Promise<void>;
@@ -31,6 +32,8 @@ export type System = {
 export type SystemOptions = {
   readonly clock?: Clock;
   readonly scheduler?: Scheduler;
+  /** Where each actor notes its turn; nobody looks unless told. */
+  readonly turns?: Turns;
   readonly random?: () => number;
   readonly onFailure?: SupervisorDeps["onFailure"];
 };
@@ -42,6 +45,7 @@ export function createSystem(root: SupervisorSpec, options: SystemOptions = {}):
   const deps: SupervisorDeps = {
     clock: options.clock ?? systemClock,
     scheduler: options.scheduler ?? createScheduler(),
+    turns: options.turns ?? unwatchedTurns(),
     random: options.random ?? Math.random,
     register(path, cell) {
       cells.set(path, cell);

@@ -3,10 +3,12 @@ import { type Cell, createCell } from "./cell.ts";
 import type { WorkerSpec } from "./child-spec.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { TreeNode } from "./supervisor.ts";
+import type { Turns } from "./turns.ts";
 
 export type WorkerDeps = {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  readonly turns: Turns;
   /** Told of each actor's cell when its place in the tree is made; the answer makes it forget it. */
   readonly register: (path: string, cell: Cell) => () => void;
 };
@@ -15,11 +17,18 @@ export type WorkerDeps = {
 export function createWorker(
   first: WorkerSpec,
   path: string,
-  { clock, scheduler, register }: WorkerDeps,
+  { clock, scheduler, turns, register }: WorkerDeps,
   onFailed: (error: unknown) => void,
 ): TreeNode {
   let spec = first;
-  const cell: Cell = createCell({ path, behaviour: spec.behaviour, clock, scheduler, onFailed });
+  const cell: Cell = createCell({
+    path,
+    behaviour: spec.behaviour,
+    clock,
+    scheduler,
+    turns,
+    onFailed,
+  });
   const dispose = register(path, cell);
   return {
     start: () => cell.start(),

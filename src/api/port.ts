@@ -3,6 +3,7 @@ import type { EntryChange } from "../config/diff.ts";
 import type { DeadLetter, DeadLetterQuery } from "../deadletter/store.ts";
 import type { Problem } from "../errors.ts";
 import type { Gap } from "../gap/store.ts";
+import type { LoopLag } from "../watchdog/watchdog.ts";
 
 /** What introspection says of one actor. */
 export type ActorStatus = {
@@ -134,6 +135,8 @@ export type Stat = {
   readonly startedAt: number;
   readonly uptimeMs: number;
   readonly rssBytes: number;
+  /** How long the event loop stood still; null when nobody watches it. */
+  readonly loopLag: LoopLag | null;
   /** What resident memory stays below with this configuration. */
   readonly memoryBoundBytes: number;
   readonly ready: boolean;

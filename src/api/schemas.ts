@@ -114,6 +114,10 @@ export const statSchema: z.ZodType<Stat> = z
     startedAt: number.describe("Unix milliseconds."),
     uptimeMs: number,
     rssBytes: number,
+    loopLag: z
+      .object({ lastMs: number, maxMs: number, stalls: number, lastActor: text.nullable() })
+      .nullable()
+      .describe("How long the event loop stood still; null when nobody watches it."),
     memoryBoundBytes: number.describe("What resident memory stays below with this configuration."),
     ready: z.boolean(),
     insecure: z.array(text).describe("Protections that the configuration does without."),

@@ -9,6 +9,7 @@ export const exitCodes = {
   state: 3,
   listen: 4,
   unreachable: 5,
+  stalled: 6,
 } as const;
 
 export const exitCodesText = `Exit codes:
@@ -19,6 +20,7 @@ export const exitCodesText = `Exit codes:
      for the last checkpoint of a stop
   4  the admin API cannot listen, or may not where it was told to
   5  no daemon answers (dbc)
+  6  the event loop stood still for longer than bus.stallMsMax: a plugin does not return
 `;
 
 const byCode: Partial<Record<ErrorCode, number>> = {

@@ -52,6 +52,10 @@ export type BusConfig = {
   readonly stopDeadlineMs: number;
   /** A packet that holds up a checkpoint for so long raises an alarm. */
   readonly stuckHeadMs: number;
+  /** Whether a thread of its own watches the event loop. */
+  readonly watchdog: boolean;
+  /** An event loop that stands still for longer ends the process; 0 never. */
+  readonly stallMsMax: number;
   /** How many crashes of the actors of a group, and within how long, its supervisor bears. */
   readonly restarts: { readonly intensity: number; readonly periodMs: number };
   /** What happens when every input has come to its end. */

@@ -65,6 +65,19 @@ export const busSchema = z
       .max(86_400_000)
       .default(60_000)
       .describe("How long one packet may hold up a checkpoint before an alarm names it."),
+    watchdog: z
+      .boolean()
+      .default(true)
+      .describe("Whether a thread of its own watches that the event loop does not stand still."),
+    stallMsMax: z
+      .int()
+      .min(0)
+      .max(86_400_000)
+      .refine((ms) => ms === 0 || ms >= 2_000, "0, or at least 2000")
+      .default(60_000)
+      .describe(
+        "An event loop that stands still for longer ends the process with code 6; 0: never.",
+      ),
     restarts: z
       .strictObject({
         intensity: z

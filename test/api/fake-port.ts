@@ -8,6 +8,7 @@ export const fakeStat: Stat = {
   startedAt: 1_790_000_000_000,
   uptimeMs: 61_000,
   rssBytes: 80 * 1024 * 1024,
+  loopLag: { lastMs: 1, maxMs: 20, stalls: 0, lastActor: null },
   memoryBoundBytes: 400 * 1024 * 1024,
   ready: true,
   insecure: [],

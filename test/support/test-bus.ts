@@ -88,6 +88,8 @@ export const defaultBus: BusConfig = {
   checkpointIntervalMs: 50,
   stopDeadlineMs: 1_000,
   stuckHeadMs: 60_000,
+  watchdog: false,
+  stallMsMax: 0,
   restarts: { intensity: 5, periodMs: 30_000 },
   onFinished: "stay",
 };
