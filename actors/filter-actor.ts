@@ -3,6 +3,7 @@ import type { Clock } from "#src/clock.ts";
 import type { FilterEntry } from "#src/config/config.ts";
 import { isCrash, type Suspects } from "#src/crash/suspects.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
+import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { toDbusError } from "#src/errors.ts";
 import { type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
@@ -23,6 +24,7 @@ export type FilterDeps = {
   readonly attached: (incarnation: number) => void;
   readonly deadLetters: DeadLetterStore;
   readonly suspects: Suspects;
+  readonly overtaking: Overtaking;
   readonly stats: FilterStats;
   readonly clock: Clock;
   readonly log: Log;
@@ -189,7 +191,8 @@ function applyNext(state: State, job: Job, self: Self<FilterMessage>) {
 }
 
 /** The packet at hand is dealt with. */
-function taken({ suspects, stats }: State, delivery: Delivery) {
+function taken({ suspects, overtaking, entry, stats }: State, delivery: Delivery) {
+  overtaking.passed(entry.name, delivery, delivery.taken, delivery.taken + 1);
   if (suspects.size > 0) {
     suspects.cleared(delivery, delivery.taken, delivery.taken + 1);
     stats.suspects = suspects.size;
@@ -276,7 +279,10 @@ function refuse(state: State, delivery: Delivery, thrown: unknown) {
   const packet = delivery.packets[delivery.taken] as Packet;
   const { suspects, stats } = state;
   const crash = suspects.of(delivery, delivery.taken);
-  state.deadLetters.put([deadLetter(state.entry.name, delivery.partition, packet, error, crash)]);
+  const { name } = state.entry;
+  const letter = deadLetter(name, delivery.partition, packet, error, crash);
+  const [id = 0] = state.deadLetters.put([letter]);
+  state.overtaking.watch(id, name, delivery, delivery.taken);
   if (error.code === "PACKET_POISON") {
     suspects.found();
     stats.poisoned++;

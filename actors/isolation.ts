@@ -1,6 +1,7 @@
 import type { OutputEntry } from "#src/config/config.ts";
 import { CRASHES_MAX, isCrash, type Suspects } from "#src/crash/suspects.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
+import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import type { Batch, BatchQueue, Range } from "#src/flow/batch.ts";
@@ -15,6 +16,7 @@ export type Keeper = {
   readonly entry: OutputEntry;
   readonly deadLetters: DeadLetterStore;
   readonly suspects: Suspects;
+  readonly overtaking: Overtaking;
   readonly stats: OutputStats;
   readonly log: Log;
 };
@@ -27,8 +29,10 @@ export function nextBatch(queue: BatchQueue, { entry, suspects }: Keeper): Batch
 }
 
 /** Settles what was written, and counts it. */
-export function delivered({ suspects, stats }: Keeper, { delivery, from, to }: Range): void {
+export function delivered(keeper: Keeper, { delivery, from, to }: Range): void {
+  const { suspects, overtaking, entry, stats } = keeper;
   settle(delivery, from, to, DELIVERED);
+  overtaking.passed(entry.name, delivery, from, to);
   stats.packets += to - from;
   for (let i = from; i < to; i++) stats.bytes += (delivery.packets[i] as Packet).bytes;
   if (suspects.size === 0) return;
@@ -66,14 +70,17 @@ export function crashOf({ suspects, entry }: Keeper, batch: Batch, thrown: unkno
 export function keepFailed(keeper: Keeper, failed: Sorted["failed"]): void {
   if (failed.length === 0) return;
   const { deadLetters, entry, log, stats, suspects } = keeper;
-  deadLetters.put(
+  const ids = deadLetters.put(
     failed.map(({ range: { delivery, from }, error }) => {
       const crash = suspects.of(delivery, from);
       const packet = delivery.packets[from] as Packet;
       return deadLetter(entry.name, delivery.partition, packet, error, crash);
     }),
   );
-  for (const { range } of failed) settle(range.delivery, range.from, range.to, DEADLETTERED);
+  failed.forEach(({ range: { delivery, from, to } }, i) => {
+    keeper.overtaking.watch(ids[i] ?? 0, entry.name, delivery, from);
+    settle(delivery, from, to, DEADLETTERED);
+  });
   stats.failed += failed.length;
   const [first] = failed;
   log.warn("packets were refused for good; they are in the dead letters", {

@@ -2,6 +2,7 @@ import { defineActor, type Self } from "#src/actor/actor.ts";
 import { type Clock, sleep, type Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { isCrash, type Suspects } from "#src/crash/suspects.ts";
+import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Batch, BatchQueue, Range } from "#src/flow/batch.ts";
@@ -23,6 +24,7 @@ export type OutputDeps = {
   readonly attached: (incarnation: number) => void;
   readonly deadLetters: DeadLetterStore;
   readonly suspects: Suspects;
+  readonly overtaking: Overtaking;
   readonly stats: OutputStats;
   readonly clock: Clock;
   readonly log: Log;
@@ -225,8 +227,8 @@ function conclude(
     verdicts,
     state.entry.onFailed,
   );
-  for (const range of done) delivered(state, range);
   keepFailed(state, failed);
+  for (const range of done) delivered(state, range);
   // A sink that takes some of it is not down: its delays begin anew.
   if (again.length < packets.length) recovered(state);
   if (cause) retry(state, again, { cause, delayMs }, self);

@@ -75,7 +75,12 @@ export type RedriveMessage =
   | { readonly kind: "room" }
   | { readonly kind: "redrive"; readonly ids: readonly number[]; readonly reply: Reply<Redriven> };
 
-export type Redriven = { readonly delivered: number; readonly failed: number };
+export type Redriven = {
+  readonly delivered: number;
+  readonly failed: number;
+  /** Those delivered that a newer packet of their key has overtaken, or may have. */
+  readonly outOfOrder: readonly number[];
+};
 
 /** Asks an actor and waits for its reply. */
 export function ask<T, M extends { readonly kind: string }>(

@@ -1,5 +1,6 @@
 import { defineActor } from "#src/actor/actor.ts";
 import { createDeque, type Deque } from "#src/actor/deque.ts";
+import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetter, DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
@@ -9,6 +10,7 @@ import type { RedriveMessage, Redriven, Reply } from "./protocol.ts";
 
 export type RedriveDeps = {
   readonly deadLetters: DeadLetterStore;
+  readonly overtaking: Overtaking;
   /** One edge to each filter and output that there is now; the sender is this actor. */
   readonly edges: () => readonly Edge[];
   readonly partitions: PartitionSet;
@@ -76,18 +78,25 @@ function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): 
     letters.push(letter);
   }
   if (letters.length === 0) {
-    reply.resolve({ delivered: 0, failed: 0 });
+    reply.resolve({ delivered: 0, failed: 0, outOfOrder: [] });
     return;
   }
   let delivered = 0;
   let failed = 0;
+  const outOfOrder: number[] = [];
+  const { overtaking } = state;
   for (const letter of letters) {
     const done = (outcome: Outcome) => {
       if (outcome === DEADLETTERED) failed++;
-      else delivered++;
+      else {
+        delivered++;
+        // Looked at now: what has overtaken it on the way counts as well.
+        if (overtaking.overtaken(letter.id)) outOfOrder.push(letter.id);
+        overtaking.redriven(letter.id);
+      }
       if (delivered + failed < letters.length) return;
       state.deadLetters.markRedriven(letters.map(({ id }) => id));
-      reply.resolve({ delivered, failed });
+      reply.resolve({ delivered, failed, outOfOrder });
     };
     state.queue.push({ letter, done, gone: () => reply.reject(nodeGone(letter)) });
   }

@@ -124,8 +124,10 @@ export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
   const attached = (incarnation: number) => wiring.attached(node.ref, incarnation);
   const stateDir = config.state.dir;
   const { deadLetters } = state;
+  const { overtaking } = wiring;
   const suspects = createSuspects({ node: entry.name, store: state.crashes, clock, log });
-  const own = { entry, attached, deadLetters, suspects, stats, clock, log, stateDir, random };
+  const kept = { deadLetters, overtaking, suspects };
+  const own = { entry, attached, ...kept, stats, clock, log, stateDir, random };
   return worker(entry.name, behaviour(outputActor, own));
 }
 
@@ -138,8 +140,10 @@ export function filterWorker(
   const attached = (incarnation: number) => wiring.attached(ref, incarnation);
   const stateDir = config.state.dir;
   const { deadLetters } = state;
+  const { overtaking } = wiring;
   const suspects = createSuspects({ node: entry.name, store: state.crashes, clock, log });
-  const own = { entry, outlet, attached, deadLetters, suspects, stats, clock, log, stateDir };
+  const kept = { deadLetters, overtaking, suspects };
+  const own = { entry, outlet, attached, ...kept, stats, clock, log, stateDir };
   return worker(entry.name, behaviour(filterActor, own));
 }
 
@@ -192,7 +196,8 @@ function stuckHeads({ wiring, config, log }: TreeDeps): WorkerSpec {
 function redrive({ wiring, state }: TreeDeps): WorkerSpec {
   const { partitions } = wiring.redrive;
   const edges = () => wiring.redrive.edges;
-  const own = { deadLetters: state.deadLetters, edges, partitions };
+  const { overtaking } = wiring;
+  const own = { deadLetters: state.deadLetters, overtaking, edges, partitions };
   return worker("redrive", behaviour(redriveActor, own));
 }
 

@@ -3,6 +3,7 @@ import type { System } from "#src/actor/system.ts";
 import type { Clock } from "#src/clock.ts";
 import { compileGraph, type Graph } from "#src/config/compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
+import { createOvertaking, type Overtaking } from "#src/deadletter/overtaking.ts";
 import { attach } from "#src/flow/delivery.ts";
 import { createEdge, type Edge } from "#src/flow/edge.ts";
 import {
@@ -37,6 +38,8 @@ export type Wiring = {
     readonly edges: readonly Edge[];
     readonly partitions: PartitionSet;
   };
+  /** Which dead letters were overtaken by newer packets of their key. */
+  readonly overtaking: Overtaking;
   /** Every edge of the graph, from the inputs on. */
   readonly edges: readonly Edge[];
   readonly unrouted: UnroutedStats;
@@ -203,6 +206,7 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     },
     router,
     redrive,
+    overtaking: createOvertaking(),
     unrouted,
     attached(receiver, incarnation) {
       incarnations.set(receiver, incarnation);

@@ -191,6 +191,11 @@ export type AdminPort = {
   deadLetters(query: DeadLetterQuery): readonly DeadLetter[];
   deadLetter(id: number): DeadLetter;
   /** Sends them again to the node that refused them; returns how many were delivered. */
-  redrive(ids: readonly number[]): Promise<{ readonly delivered: number; readonly failed: number }>;
+  redrive(ids: readonly number[]): Promise<{
+    readonly delivered: number;
+    readonly failed: number;
+    /** Those delivered that a newer packet of their key has overtaken, or may have. */
+    readonly outOfOrder: readonly number[];
+  }>;
   gaps(): readonly Gap[];
 };

@@ -213,7 +213,7 @@ export function fakePort(): AdminPort & { readonly calls: unknown[] } {
     },
     async redrive(ids) {
       calls.push(["redrive", ids]);
-      return { delivered: ids.length, failed: 0 };
+      return { delivered: ids.length, failed: 0, outOfOrder: ids.filter((id) => id === 6) };
     },
     gaps: () => [
       {

@@ -161,7 +161,11 @@ test("checkpoint set and reset find the only resource; a dry run changes nothing
 test("dead letters are listed, shown whole, and redriven", async () => {
   expect((await dbc("deadletters list")).out).toContain("OUTPUT_REJECTED  too large");
   expect((await dbc("deadletters show 5")).out).toContain('"n": "9223372036854775808"');
-  expect((await dbc("deadletters redrive 5 6")).out).toBe("2 delivered, 0 failed again\n");
+  expect((await dbc("deadletters redrive 5 6")).out).toBe(
+    "2 delivered, 0 failed again\n" +
+      "order was lost, or may be: newer packets of the same key had passed before 6\n" +
+      "  look at what the output has for those keys now\n",
+  );
   expect((await dbc("deadletters redrive")).code).toBe(2);
   expect((await dbc("deadletters redrive 5 --all")).code).toBe(2);
 });

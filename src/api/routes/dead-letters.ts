@@ -35,7 +35,13 @@ export const deadLetterRoutes = [
     role: "operate",
     summary: "Sends dead letters again to the node that refused them.",
     body: z.strictObject({ ids: z.array(z.int().min(0)).min(1).max(idsMax) }),
-    response: z.object({ delivered: z.number(), failed: z.number() }),
+    response: z.object({
+      delivered: z.number(),
+      failed: z.number(),
+      outOfOrder: z
+        .array(z.number())
+        .describe("Those delivered that a newer packet of their key has overtaken, or may have."),
+    }),
     handle: async (port, { body }) => ({ body: await port.redrive(body.ids) }),
   }),
 ];

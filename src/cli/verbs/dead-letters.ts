@@ -90,16 +90,30 @@ async function redrive(context: VerbContext, args: readonly string[]): Promise<n
   if (ids.some((id) => !Number.isSafeInteger(id) || id < 0)) {
     throw usageError("an id is a whole number", usages.redrive);
   }
-  const sum = { delivered: 0, failed: 0 };
+  const sum = { delivered: 0, failed: 0, outOfOrder: [] as number[] };
   for (const some of chunksOf(all ? await waitingIds(context) : ids)) {
     const done = await context.client.send<typeof sum>("POST", "/api/v1/deadletters/redrive", {
       ids: some,
     });
     sum.delivered += done.delivered;
     sum.failed += done.failed;
+    sum.outOfOrder.push(...done.outOfOrder);
   }
-  show(context, sum, () => `${sum.delivered} delivered, ${sum.failed} failed again\n`);
+  show(context, sum, () => {
+    const counts = `${sum.delivered} delivered, ${sum.failed} failed again\n`;
+    return sum.outOfOrder.length === 0 ? counts : `${counts}${orderLost(sum.outOfOrder)}`;
+  });
   return sum.failed > 0 ? 1 : 0;
+}
+
+/** What is behind a newer packet of its key may have set it back to an older state. */
+function orderLost(ids: readonly number[]): string {
+  const some = ids.slice(0, 20).join(", ");
+  const more = ids.length > 20 ? ` and ${ids.length - 20} more` : "";
+  return (
+    `order was lost, or may be: newer packets of the same key had passed before ${some}${more}\n` +
+    "  look at what the output has for those keys now\n"
+  );
 }
 
 /** Those that were never redriven, listed before the first is sent: one that fails comes back. */
