@@ -109,6 +109,24 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
+/** What plugins did that did not return, or that crashed on one row each time. */
+function crashNotes({ filters, outputs, loopLag }: Stat): string[] {
+  const lines: string[] = [];
+  for (const { name, timeouts, poisoned, suspects } of [...filters, ...outputs]) {
+    if (timeouts > 0) lines.push(`${name}: ${counted(timeouts, "call")} did not return in time`);
+    if (poisoned > 0) lines.push(`${name}: crashed on ${counted(poisoned, "row")} each time`);
+    if (suspects > 0) lines.push(`${name}: looks for its cause among ${counted(suspects, "row")}`);
+  }
+  if (loopLag && loopLag.stalls > 0) {
+    const most = durationText(loopLag.maxMs);
+    const times = counted(loopLag.stalls, "time");
+    lines.push(
+      `the event loop stood still ${times}, at most ${most}, last at ${loopLag.lastActor}`,
+    );
+  }
+  return lines;
+}
+
 /** What a person should look at; nothing where all is well. */
 function notesText(stat: Stat): string {
   const lines: string[] = stat.insecure.map((what) => `insecure: ${what}`);
@@ -124,6 +142,7 @@ function notesText(stat: Stat): string {
     const { lastError } = one;
     if (lastError) lines.push(`${one.name}: last error ${lastError.code}: ${lastError.message}`);
   }
+  lines.push(...crashNotes(stat));
   for (const { name, stuck } of stat.inputs) {
     for (const { position, heldMs, at } of stuck) {
       const where = at.length === 0 ? "nowhere: a bug" : at.join(", ");
