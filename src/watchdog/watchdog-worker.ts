@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { systemClock } from "../clock.ts";
 import { toDbusError } from "../errors.ts";
 import { createLog } from "../log-writer.ts";
 import { endProcess } from "./end-process.ts";
@@ -22,10 +23,11 @@ function watch({ memory: buffer, options }: Extract<WatchdogMessage, { kind: "wa
   let beat = -1;
   let stalledMs = 0;
   let told = false;
-  let last = performance.now();
+  let last = systemClock.now();
 
-  setInterval(() => {
-    const now = performance.now();
+  function look(): void {
+    systemClock.after(BEAT_MS, look);
+    const now = systemClock.now();
     // A process that was stopped as a whole is not one whose loop stands still.
     const passed = Math.min(now - last, 3 * BEAT_MS);
     last = now;
@@ -43,11 +45,12 @@ function watch({ memory: buffer, options }: Extract<WatchdogMessage, { kind: "wa
       log.warn("the event loop stands still: nothing else gets its turn", whoIs(memory));
     }
     if (options.stallMsMax > 0 && stalledMs >= options.stallMsMax) end();
-  }, BEAT_MS);
+  }
+  look();
 
   function end(): void {
     const who = whoIs(memory);
-    const note = { at: Date.now(), stalledMs: Math.round(stalledMs), ...who };
+    const note = { at: systemClock.wall(), stalledMs: Math.round(stalledMs), ...who };
     log.error("the event loop stands still for too long: this process ends", {
       ...who,
       code: "LOOP_STALLED",

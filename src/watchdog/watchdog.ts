@@ -70,7 +70,9 @@ export function startWatchdog({ clock, onError, ...options }: WatchdogOptions): 
   const lag = { lastMs: 0, maxMs: 0, stalls: 0, lastActor: null as string | null };
   let due = clock.now() + BEAT_MS;
 
-  const timer = setInterval(() => {
+  let timer = clock.after(BEAT_MS, beat);
+
+  function beat(): void {
     const now = clock.now();
     Atomics.add(memory, BEAT, 1);
     lag.lastMs = Math.max(0, Math.round(now - due));
@@ -80,8 +82,8 @@ export function startWatchdog({ clock, onError, ...options }: WatchdogOptions): 
       lag.lastActor = paths[Math.abs(memory[TURN] ?? 0) - 1] ?? null;
     }
     due = now + BEAT_MS;
-  }, BEAT_MS);
-  timer.unref();
+    timer = clock.after(BEAT_MS, beat);
+  }
 
   return {
     turns: {
@@ -94,7 +96,7 @@ export function startWatchdog({ clock, onError, ...options }: WatchdogOptions): 
     },
     lag: () => ({ ...lag }),
     stop() {
-      clearInterval(timer);
+      timer.cancel();
       worker.terminate();
     },
   };
