@@ -204,11 +204,13 @@ function taken({ suspects, overtaking, entry, stats }: State, delivery: Delivery
 
 function sendRest(state: State, job: Job, seq: number) {
   const { delivery } = job;
+  const { suspects } = state;
   for (;;) {
     if (job.next === undefined) {
       let step: IteratorResult<Packet> | undefined;
       try {
-        step = job.rest?.next();
+        const next = () => job.rest?.next();
+        step = suspects.careful ? suspects.call(delivery, delivery.taken, next) : next();
       } catch (error) {
         job.rest = undefined;
         return refuse(state, delivery, error);
@@ -243,7 +245,9 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
   }
   const packet = delivery.packets[delivery.taken] as Packet;
   const { plugin } = state.entry;
-  const answer = plugin.apply(state.plugin?.value, packet, state.context);
+  const { suspects } = state;
+  const work = () => plugin.apply(state.plugin?.value, packet, state.context);
+  const answer = suspects.careful ? suspects.call(delivery, delivery.taken, work) : work();
   if (!(answer instanceof Promise)) return answer;
   const slot: { result: Applied | undefined; error: unknown; ended: boolean } = {
     result: undefined,

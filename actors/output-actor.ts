@@ -185,7 +185,7 @@ function flush(state: State, self: Self<OutputMessage>): void {
   }
   let answer: ReturnType<typeof state.entry.plugin.write>;
   try {
-    answer = state.entry.plugin.write(state.plugin.value, batch.packets, state.context);
+    answer = write(state, state.plugin.value, batch);
   } catch (error) {
     retryAll(state, error, self);
     return;
@@ -200,6 +200,13 @@ function flush(state: State, self: Self<OutputMessage>): void {
       (error) => ({ kind: "refused", error }),
     );
   } else conclude(state, answer, self);
+}
+
+function write({ entry, context, suspects }: State, plugin: unknown, batch: Batch) {
+  const { packets, ranges } = batch;
+  const work = () => entry.plugin.write(plugin, packets, context);
+  const [first] = ranges;
+  return first && suspects.careful ? suspects.call(first.delivery, first.from, work) : work();
 }
 
 /** Acts on the verdicts: settles what is done, keeps what failed, holds on to what must go again. */

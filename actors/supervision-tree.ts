@@ -4,8 +4,10 @@ import type { Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec
 import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
-import { createSuspects } from "#src/crash/suspects.ts";
+import type { Careful } from "#src/crash/after-stall.ts";
+import { createSuspects, type Suspects } from "#src/crash/suspects.ts";
 import type { DbusError } from "#src/errors.ts";
+
 import type { Log } from "#src/log.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
@@ -26,6 +28,8 @@ export type TreeDeps = {
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
+  /** A node that notes each packet that it is given. */
+  readonly careful?: Careful | undefined;
   readonly admin: AdminPort;
   /** Ends the backoff of an actor. */
   readonly wake: (path: string) => boolean;
@@ -125,7 +129,7 @@ export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
   const stateDir = config.state.dir;
   const { deadLetters } = state;
   const { overtaking } = wiring;
-  const suspects = createSuspects({ node: entry.name, store: state.crashes, clock, log });
+  const suspects = suspectsOf(entry.name, log, deps);
   const kept = { deadLetters, overtaking, suspects };
   const own = { entry, attached, ...kept, stats, clock, log, stateDir, random };
   return worker(entry.name, behaviour(outputActor, own));
@@ -141,10 +145,15 @@ export function filterWorker(
   const stateDir = config.state.dir;
   const { deadLetters } = state;
   const { overtaking } = wiring;
-  const suspects = createSuspects({ node: entry.name, store: state.crashes, clock, log });
+  const suspects = suspectsOf(entry.name, log, deps);
   const kept = { deadLetters, overtaking, suspects };
   const own = { entry, outlet, attached, ...kept, stats, clock, log, stateDir };
   return worker(entry.name, behaviour(filterActor, own));
+}
+
+function suspectsOf(node: string, log: Log, { state, clock, careful }: TreeDeps): Suspects {
+  const atHand = careful?.node === node ? careful.atHand : undefined;
+  return createSuspects({ node, store: state.crashes, clock, log, atHand });
 }
 
 function router({ wiring }: TreeDeps): WorkerSpec {

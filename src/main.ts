@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { createAdmin } from "#actors/admin.ts";
 import { createBlame } from "#actors/blame.ts";
 import { createReloader } from "#actors/reload.ts";
@@ -12,11 +11,11 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
 import { insecureParts } from "./config/insecure.ts";
 import type { Loaded } from "./config/load.ts";
+import { afterStall, stallFile } from "./crash/after-stall.ts";
 import type { DbusError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { openState } from "./state/open-state.ts";
 import type { State } from "./state/state.ts";
-import { tellOfStall } from "./watchdog/stall-note.ts";
 import { startWatchdog, type Watchdog } from "./watchdog/watchdog.ts";
 
 /** A running bus. */
@@ -54,6 +53,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const { log, clock = systemClock } = options;
   const state = options.state ?? (await openState({ dir: config.state.dir }));
   for (const what of insecureParts(config)) log.warn(`insecure: ${what}`);
+  const { crashes } = state;
+  const careful = afterStall({ dir: config.state.dir, crashes, clock, log });
   const watchdog = config.bus.watchdog ? watch(config, clock, log) : undefined;
   const wiring = wire({ config, epoch: state.epoch, clock, log });
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
@@ -87,6 +88,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     clock,
     log,
     random: Math.random,
+    careful,
     admin,
     wake: (path) => system.wake(path),
     reload: reloader.reload,
@@ -113,6 +115,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       log.info(`stopping: ${reason}`);
       await system.stop();
       watchdog?.stop();
+      careful?.atHand.close();
       await state.close();
       const late = exitCode === 0 && uncommitted ? exitCodes.state : exitCode;
       done.resolve({ exitCode: late, reason });
@@ -140,8 +143,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 }
 
 function watch({ bus, state, log: options }: Config, clock: Clock, log: Log): Watchdog {
-  const noteFile = join(state.dir, "stall.json");
-  tellOfStall(noteFile, log);
+  const noteFile = stallFile(state.dir);
   const onError = (error: string) => log.warn("nobody watches the event loop", { error });
   const { stallMsMax } = bus;
   return startWatchdog({ clock, stallMsMax, noteFile, log: options, onError });

@@ -3,6 +3,7 @@ import { DbusError, toDbusError } from "../errors.ts";
 import type { Delivery } from "../flow/delivery.ts";
 import type { Packet } from "../flow/packet.ts";
 import type { Log } from "../log.ts";
+import type { AtHand } from "./at-hand.ts";
 import type { Crash, CrashStore } from "./store.ts";
 
 /** So many crashes with one packet, the last of them with it alone, and the packet is the cause. */
@@ -26,6 +27,13 @@ export type Suspects = {
   crashed(suspected: readonly Place[], thrown: unknown): number;
   /** The packet was dealt with: it is the cause of nothing. */
   cleared(delivery: Delivery, from: number, to: number): void;
+  /**
+   * Calls the plugin with these packets; a careful node notes them first, for the next process if
+   * this one does not survive it.
+   */
+  call<T>(delivery: Delivery, index: number, work: () => T): T;
+  /** Whether each packet is to be handed over alone. */
+  readonly careful: boolean;
   /** The cause was found: what else was there with it is not suspected any more. */
   found(): void;
 };
@@ -43,9 +51,11 @@ export type SuspectsDeps = {
   readonly store: CrashStore;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where a careful node notes the packet at hand; undefined for any other. */
+  readonly atHand?: AtHand | undefined;
 };
 
-export function createSuspects({ node, store, clock, log }: SuspectsDeps): Suspects {
+export function createSuspects({ node, store, clock, log, atHand }: SuspectsDeps): Suspects {
   const known = new Map<string, Crash>();
   for (const crash of store.list(node)) known.set(idOf(crash), crash);
   let strangers = 0;
@@ -80,7 +90,18 @@ export function createSuspects({ node, store, clock, log }: SuspectsDeps): Suspe
       return known.size;
     },
     of,
+    careful: atHand !== undefined,
+    call(delivery, index, work) {
+      if (!atHand) return work();
+      atHand.hand(keyOf(delivery, index));
+      try {
+        return work();
+      } finally {
+        atHand.done();
+      }
+    },
     share(delivery, index, countMax) {
+      if (atHand) return 1;
       const crashes = of(delivery, index)?.crashes ?? 0;
       if (crashes === 0) return countMax;
       return crashes === 1 ? Math.ceil(Math.sqrt(countMax)) : 1;

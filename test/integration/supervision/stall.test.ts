@@ -70,6 +70,32 @@ test("fault 76: one that never goes on ends the process with code 6, and a note 
   });
 });
 
+test("fault 78: the row over which the process is ended each time is found, and goes to the dead letters", async () => {
+  const dir = await runDir("stall-row");
+  await Bun.write(join(dir, "busy.ts"), busy(600_000));
+  const config = {
+    bus: { stallMsMax: 2_000 },
+    state: { dir: join(dir, "state") },
+    inputs: [{ name: "in", plugin: "MockInput", count: 10 }],
+    filters: [{ name: "busy", plugin: "./busy.ts", match: "in" }],
+    outputs: [{ name: "out", plugin: "MockOutput", match: "busy" }],
+  };
+  // The first time nobody knows which packet it was.
+  for (let ends = 0; ends < 4; ends++) {
+    expect(await (await startDaemonProcess({ dir, config })).exited).toBe(6);
+  }
+  const daemon = await startDaemonProcess({ dir, config });
+  const ask = async <T>(path: string) =>
+    (await (await fetch(`${daemon.adminUrl}/api/v1/${path}`)).json()) as T;
+  const written = async () => (await ask<Stat>("stat")).outputs[0]?.packets === 9;
+  await waitFor(written, { what: "the others", timeoutMs: 20_000 });
+  expect(await ask("deadletters")).toMatchObject([
+    { node: "busy", input: "in", position: "3", code: "PACKET_POISON", crashes: 3 },
+  ]);
+  expect(await daemon.stop()).toBe(0);
+  expect(existsSync(join(dir, "state", "at-hand.json"))).toBe(false);
+});
+
 test("fault 76: the compiled binary watches as well, and tells of it at its next start", async () => {
   const dir = await runDir("stall-binary");
   const built = Bun.spawn([process.execPath, "src/cli/build.ts", join(dir, "dist")]);
