@@ -48,6 +48,9 @@ test("fault 75: crash after crash escalates from the group to the root, and ends
     `engine/pipeline ${last}`,
   ];
   expect(downs).toEqual([...pipeline("again"), ...pipeline("it stays down")]);
+  // Whoever starts again with its group begins its backoff anew.
+  const delays = [...log.matchAll(/outputs\/out failed; again in (\d+) ms/g)];
+  expect(delays.filter(([, ms]) => Number(ms) > 250)).toEqual([]);
   expect(log).toContain("the supervision tree gave up");
   expect(log).toContain("nobody caught: hopeless");
 });
