@@ -1,7 +1,7 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
 import type { Clock } from "#src/clock.ts";
 import type { FilterEntry } from "#src/config/config.ts";
-import { isCrash, type Suspects } from "#src/crash/suspects.ts";
+import type { Suspects } from "#src/crash/suspects.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
@@ -15,6 +15,7 @@ import type { Log } from "#src/log.ts";
 import type { FilterContext } from "#src/plugin/context.ts";
 import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Applied } from "#src/plugin/define.ts";
+import { applyCarefully, nextCarefully, suspectedBy } from "./careful-filter.ts";
 import type { FilterMessage } from "./protocol.ts";
 
 export type FilterDeps = {
@@ -131,17 +132,6 @@ async function close(state: State): Promise<void> {
   if (plugin) await closeInTime(state, () => state.entry.plugin.close?.(plugin.value));
 }
 
-/** The packets that may be why a call did not return, or why something was thrown elsewhere. */
-function suspectedBy({ waiting, jobs }: State, error: unknown) {
-  if (!isTimeout(error) && !isCrash(error)) return [];
-  return [...waiting].flatMap(([lane, slot]) => {
-    const delivery = jobs.get(lane)?.delivery;
-    const late = isTimeout(error) && slot.error !== error;
-    if (!delivery || slot.ended || late) return [];
-    return [{ delivery, from: delivery.taken, to: delivery.taken + 1 }];
-  });
-}
-
 /** Works on a delivery as far as credit and asynchronous results allow; true when it is done. */
 function work(state: State, delivery: Delivery, self: Self<FilterMessage>): boolean {
   const { partition, packets } = delivery;
@@ -156,13 +146,13 @@ function work(state: State, delivery: Delivery, self: Self<FilterMessage>): bool
     if (outcome === undefined) break;
     if (outcome === DEADLETTERED) {
       state.outlet.flush();
-      settle(delivery, begin, delivery.taken - 1, DELIVERED);
+      passed(state, delivery, begin, delivery.taken - 1);
       settle(delivery, delivery.taken - 1, delivery.taken, DEADLETTERED);
       begin = delivery.taken;
     }
   }
   state.outlet.flush();
-  settle(delivery, begin, delivery.taken, DELIVERED);
+  passed(state, delivery, begin, delivery.taken);
   const done = delivery.taken === packets.length;
   if (done) state.jobs.delete(partition.lane);
   return done;
@@ -190,9 +180,13 @@ function applyNext(state: State, job: Job, self: Self<FilterMessage>) {
   return sendRest(state, job, seq);
 }
 
+function passed({ overtaking, entry }: State, delivery: Delivery, from: number, to: number): void {
+  settle(delivery, from, to, DELIVERED);
+  overtaking.passed(entry.name, delivery, from, to);
+}
+
 /** The packet at hand is dealt with. */
-function taken({ suspects, overtaking, entry, stats }: State, delivery: Delivery) {
-  overtaking.passed(entry.name, delivery, delivery.taken, delivery.taken + 1);
+function taken({ suspects, stats }: State, delivery: Delivery) {
   if (suspects.size > 0) {
     suspects.cleared(delivery, delivery.taken, delivery.taken + 1);
     stats.suspects = suspects.size;
@@ -209,8 +203,7 @@ function sendRest(state: State, job: Job, seq: number) {
     if (job.next === undefined) {
       let step: IteratorResult<Packet> | undefined;
       try {
-        const next = () => job.rest?.next();
-        step = suspects.careful ? suspects.call(delivery, delivery.taken, next) : next();
+        step = suspects.careful ? nextCarefully(suspects, job) : job.rest?.next();
       } catch (error) {
         job.rest = undefined;
         return refuse(state, delivery, error);
@@ -245,9 +238,10 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
   }
   const packet = delivery.packets[delivery.taken] as Packet;
   const { plugin } = state.entry;
-  const { suspects } = state;
-  const work = () => plugin.apply(state.plugin?.value, packet, state.context);
-  const answer = suspects.careful ? suspects.call(delivery, delivery.taken, work) : work();
+  const opened = state.plugin?.value;
+  const answer = state.suspects.careful
+    ? applyCarefully(state, opened, delivery)
+    : plugin.apply(opened, packet, state.context);
   if (!(answer instanceof Promise)) return answer;
   const slot: { result: Applied | undefined; error: unknown; ended: boolean } = {
     result: undefined,
