@@ -305,7 +305,7 @@ describe("a reload and what else is asked for", () => {
       message: "no node out any more",
     });
     await bus.reload({ outputs: [...named("other"), ...named("out")] });
-    expect(await bus.admin.redrive(ids)).toEqual({ delivered: 1, failed: 0 });
+    expect(await bus.admin.redrive(ids)).toEqual({ delivered: 1, failed: 0, outOfOrder: [] });
     expect(out.written).toEqual(["1"]);
   });
 });
