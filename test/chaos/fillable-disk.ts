@@ -12,10 +12,16 @@ export type FillableDisk = {
 };
 
 export function fillableDisk(size: string): FillableDisk {
-  let unmount = () => {};
-  const { dir } = smallDisk(size, (undo) => {
-    unmount = undo;
+  let undo = () => {};
+  const { dir } = smallDisk(size, (atEnd) => {
+    undo = atEnd;
   });
+  // A signal may end the rounds before this one is over.
+  process.once("exit", undo);
+  const unmount = () => {
+    process.off("exit", undo);
+    undo();
+  };
   const ballast = join(dir, "ballast");
   let full = false;
   return {

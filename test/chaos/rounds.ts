@@ -23,14 +23,18 @@ export function randomSeed(): number {
 export async function playRound(plan: RoundPlan, options: PlayOptions): Promise<PlayedRound> {
   const dir = mkdtempSync(join(tmpdir(), `dbus-chaos-${plan.seed}-`));
   const began = performance.now();
+  const remove = () => rmSync(dir, { recursive: true, force: true });
+  // What a signal ends before it is judged tells nothing.
+  process.once("exit", remove);
   const result = await runRound(plan, { ...options, dir }).catch(async (error: unknown) => {
     // Whatever state the servers are in, the next round gets new ones.
     await options.servers.stop();
     const why = `the rig failed: ${error instanceof Error ? error.stack : error}`;
     return unjudged(plan, performance.now() - began, why);
   });
+  process.off("exit", remove);
   if (result.problems.length > 0 || options.keep === true) return { ...result, dir };
-  rmSync(dir, { recursive: true, force: true });
+  remove();
   return { ...result, dir: undefined };
 }
 
