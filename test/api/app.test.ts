@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { createApp, routeTable } from "#src/api/app.ts";
+import { problemSchema } from "#src/api/schemas.ts";
 import { createTokens } from "#src/api/tokens.ts";
-import { errorTable } from "#src/errors.ts";
+import { DbusError, errorTable } from "#src/errors.ts";
 import { silentLog } from "#src/log.ts";
 import { fakePort } from "./fake-port.ts";
 
@@ -318,3 +319,30 @@ test("not ready is 503, and the process still counts as alive", async () => {
   expect((await app.request("http://127.0.0.1/readyz")).status).toBe(503);
   expect((await app.request("http://127.0.0.1/healthz")).status).toBe(200);
 });
+
+test.each([
+  ["CONFIG_GRAPH", 422],
+  ["RELOAD_RESTART", 422],
+  ["RELOAD_HELD", 409],
+] as const)(
+  "a reload that is refused with %s is answered %i, with every problem",
+  async (code, status) => {
+    const place = { file: "dbus.yaml", line: 3, column: 5, path: "outputs[0].match" };
+    const problem = {
+      severity: "error",
+      code,
+      message: "a cycle",
+      place,
+      remedy: "cut it",
+    } as const;
+    const port = fakePort();
+    port.reload = () => Promise.reject(new DbusError(code, "refused", { problems: [problem] }));
+    const app = createApp(port, { log: silentLog });
+    const url = "http://127.0.0.1:9876/api/v1/reload";
+    const response = await app.request(url, { method: "POST", headers: json });
+    expect(response.status).toBe(status);
+    const body = (await response.json()) as unknown;
+    expect(problemSchema.safeParse(body).error).toBeUndefined();
+    expect(body).toMatchObject({ code, problems: [problem] });
+  },
+);

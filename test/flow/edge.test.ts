@@ -53,6 +53,30 @@ describe("edge", () => {
     expect(got.map((delivery) => delivery.packets.length)).toEqual([8]);
   });
 
+  test("one that is made while its receiver runs sends at once, and the late news changes nothing", () => {
+    const { ledger, partition } = setUp();
+    const got: Delivery[] = [];
+    const sender = { path: "s", signal() {} };
+    const receiver = { send: (_: number, delivery: Delivery) => void got.push(delivery) };
+    const limit = { packets: 10, bytes: 1_000 };
+    const edge = createEdge({ from: "a", to: "b", sender, receiver, limit, incarnation: 3 });
+    ledger.admit(packets(8), 0, 8);
+    edge.send(partition, packets(8), 0);
+    edge.attached(3);
+    expect(got.map(({ incarnation, packets: { length } }) => [incarnation, length])).toEqual([
+      [3, 8],
+    ]);
+    expect(edge.unsettled()).toEqual(new Map([[partition, 8]]));
+    edge.settled({
+      kind: "settled",
+      delivery: got[0] as Delivery,
+      from: 0,
+      to: 8,
+      outcome: DELIVERED,
+    });
+    expect(edge.unsettled().size).toBe(0);
+  });
+
   test("bytes bound it too, and a packet above the whole limit goes when nothing else is out", () => {
     const { edge, ledger, partition, got, settled } = setUp({ packets: 10, bytes: 250 });
     const big = { ...packetOf("in", 3), bytes: 9_999 };
