@@ -38,7 +38,7 @@ test("what is below the level is not written", () => {
 });
 
 for (const format of ["json", "pretty"] as const) {
-  test(`no text of any field can forge a line or drive a terminal: ${format} (S11)`, () => {
+  test(`S11: no text of any field can forge a line or drive a terminal: ${format}`, () => {
     const { log, lines } = collect({ format });
     log.with({ [evil]: evil }).error(evil, {
       [evil]: evil,
@@ -51,7 +51,7 @@ for (const format of ["json", "pretty"] as const) {
     expect(Bun.stripANSI(lines[0] ?? "").slice(0, -1)).not.toMatch(acting);
   });
 
-  test(`anything at all makes one line, and never throws: ${format}`, () => {
+  test(`S11: anything at all makes one line, and never throws: ${format}`, () => {
     fc.assert(
       fc.property(
         fc.string({ unit: "binary" }),
@@ -94,7 +94,7 @@ test("an error is spread into what it says, its code, its remedy and its place",
   expect(last().stack).toContain("log-writer.test.ts");
 });
 
-test("fields are bounded, each and all together", () => {
+test("S11: fields are bounded, each and all together", () => {
   const { log, lines, last } = collect();
   const wide = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]));
   const deep: { next?: unknown } = {};

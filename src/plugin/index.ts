@@ -2,6 +2,7 @@
 export { type Clock, sleep, type Timer } from "../clock.ts";
 export { isLoopback } from "../config/admin-address.ts";
 export { DbusError, type ErrorCode, toDbusError } from "../errors.ts";
+export { identMatches } from "../flow/match.ts";
 export {
   type Bytes,
   type Column,

@@ -370,7 +370,7 @@ test("what is nested too deeply is refused with its place, and at once", async (
   );
 });
 
-test("a billion laughs end at the limit", async () => {
+test("S8: a billion laughs end at the limit", async () => {
   const lines = ["a: &a [x,x,x,x,x,x,x,x,x]"];
   for (const [at, name] of [..."bcdefgh"].entries()) {
     const before = "abcdefgh"[at];
@@ -385,13 +385,13 @@ test.each([
   ["nesting that exhausts a parser", `a: ${"[".repeat(200_000)}`],
   ["an alias to itself", "a: &a [*a]"],
   ["more than 1 MiB", `a: "${"x".repeat(1_100_000)}"`],
-])("%s is refused and ends nothing", async (_, text) => {
+])("S8: %s is refused and ends nothing", async (_, text) => {
   const { config, problems } = await load(text);
   expect(config).toBeNull();
   expect(problems[0]?.code).toBe("CONFIG_SYNTAX");
 });
 
-test("no forbidden key reaches a prototype", async () => {
+test("S7: no forbidden key of a config reaches a prototype", async () => {
   for (const key of ["__proto__", "constructor", "prototype"]) {
     await load(`${key}: {polluted: 1}\n${least}`);
     await load(JSON.stringify({ inputs: [{ [key]: { polluted: 1 } }] }));

@@ -99,7 +99,7 @@ describe("row format", () => {
     ).toEndWith('"cols":["id","note"],"rows":[[1,null],[null,"x"]],"absent":[["note"],["id"]]}');
   });
 
-  test("no digit of a number is lost, in JSON columns neither", () => {
+  test("S13: no digit of a number is lost, in JSON columns neither", () => {
     const big = 18_446_744_073_709_551_615n;
     expect(mapped("bigint", "bigint unsigned", big, true, "row")).toBe("18446744073709551615");
     expect(mapped("bit", "bit(64)", big, true, "row")).toBe("18446744073709551615");

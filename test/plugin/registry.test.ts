@@ -65,7 +65,7 @@ test.each([
   ["./none.ts", "exports 0 plugins"],
   ["./broken.ts", "cannot be loaded"],
   ["./throws.ts", "no luck"],
-])("the file %p is refused: %s", async (path, why) => {
+])("S15: the file %p is refused: %s", async (path, why) => {
   const found = registry.find("filter", path, config);
   await expect(found).rejects.toMatchObject({
     code: "PLUGIN_LOAD",
@@ -73,7 +73,7 @@ test.each([
   });
 });
 
-test("an absolute path or a package name is only a name that is not there", async () => {
+test("S15: an absolute path or a package name is only a name that is not there", async () => {
   for (const path of [join(folder, "outside.ts"), "node:fs", "file:///etc/passwd"]) {
     await expect(registry.find("filter", path, config)).rejects.toMatchObject({
       code: "PLUGIN_UNKNOWN",

@@ -26,6 +26,12 @@ const bad = good.replace("(pass) one", "error: no\n(fail) one").replace(" 0 fail
 const read = (output: string, code: number, timedOut = false) =>
   readResult({ job, output, code, timedOut, ms: 1 });
 
+test("S4: a job that printed the secret of the run has failed, whatever passed", () => {
+  const ended = { job, output: good, code: 0, timedOut: false, leaked: true, ms: 1 };
+  expect(readResult(ended)).toMatchObject({ passed: 1, failed: 1 });
+  expect(readResult(ended).failures[0]?.text).toContain("S4");
+});
+
 test("counts what bun counted", () => {
   expect(read(good, 0)).toMatchObject({
     passed: 1,

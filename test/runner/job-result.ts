@@ -23,6 +23,8 @@ type Ended = {
   readonly output: string;
   readonly code: number;
   readonly timedOut: boolean;
+  /** Whether the run's secret was printed. */
+  readonly leaked?: boolean;
   readonly ms: number;
 };
 
@@ -32,7 +34,7 @@ type Ended = {
  * its tests pass.
  */
 export function readResult(ended: Ended): JobResult {
-  const { job, output, code, timedOut, ms } = ended;
+  const { job, output, code, timedOut, leaked = false, ms } = ended;
   const finished = /\nRan \d+ tests? across \d+ files?/.test(output) && !timedOut;
   const counts = finished
     ? summaryCounts(output)
@@ -52,6 +54,11 @@ export function readResult(ended: Ended): JobResult {
       file: job.files.length === 1 ? job.files[0] : undefined,
       text: `${how}:\n${tail(output)}`,
     });
+  }
+  if (leaked) {
+    failed++;
+    const text = "it printed the secret of this run, DBUS_TEST_CANARY, or a daemon wrote it (S4)";
+    failures.push({ file: job.files.length === 1 ? job.files[0] : undefined, text });
   }
   const skips = [...output.matchAll(/^\((?:skip|todo)\) (.*)$/gm)].map((found) => found[1] ?? "");
   return { job, passed: counts.passed, failed, skipped: counts.skipped, ms, failures, skips };

@@ -41,9 +41,10 @@ async function runJob(job: Job, servicesUrl: string): Promise<JobResult> {
   // SIGKILL to us reaches the job too, and by that the servers that it started itself.
   const head = Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig", "TERM"];
   const merge = ["sh", "-c", 'exec "$@" 2>&1', "sh"];
+  const where = { DBUS_TEST_SERVICES: servicesUrl };
   const child = Bun.spawn([...head, ...merge, process.execPath, "test", ...job.args], {
     cwd: root,
-    env: { ...process.env, PATH: pathWithBun(), DBUS_TEST_SERVICES: servicesUrl, NO_COLOR: "1" },
+    env: { ...process.env, ...secrets, PATH: pathWithBun(), ...quiet, ...where },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
@@ -62,8 +63,17 @@ async function runJob(job: Job, servicesUrl: string): Promise<JobResult> {
   killGroup(child.pid);
   running.delete(job);
   const said = await Promise.race([output.done, Bun.sleep(5_000).then(() => output.soFar())]);
-  return readResult({ job, output: said, code, timedOut, ms: Date.now() - since });
+  const leaked = output.leaked();
+  return readResult({ job, output: said, code, timedOut, leaked, ms: Date.now() - since });
 }
+
+/**
+ * A secret that every process of the run has in its environment, and dbc sends as its token: a job
+ * that prints it, or finds it in what a daemon wrote, has failed (S4).
+ */
+const canary = `canary-${crypto.randomUUID()}`;
+const secrets = { DBUS_TEST_CANARY: canary, DBUS_TOKEN: canary };
+const quiet = { NO_COLOR: "1" };
 
 /** Bun may be on PATH for this process only by the name that started it. */
 function pathWithBun(): string {
@@ -81,16 +91,18 @@ function killGroup(pid: number): void {
 const outputMax = 4 * 1024 * 1024;
 
 /** What a job printed, the end of it when it is much: whole, or so far if the pipe stays open. */
-type Output = { readonly done: Promise<string>; soFar(): string };
+type Output = { readonly done: Promise<string>; soFar(): string; leaked(): boolean };
 
 /** Collects what a job prints; what people wait for is passed on. */
 function collect(stream: ReadableStream<Uint8Array>): Output {
   let output = "";
+  let leaked = false;
   const read = async (): Promise<string> => {
     const decoder = new TextDecoder();
     let line = "";
     for await (const chunk of stream) {
       const text = decoder.decode(chunk, { stream: true });
+      leaked ||= (output.slice(-canary.length) + text).includes(canary);
       output = (output + text).slice(-outputMax);
       const lines = (line + text).split("\n");
       line = lines.pop() ?? "";
@@ -98,7 +110,7 @@ function collect(stream: ReadableStream<Uint8Array>): Output {
     }
     return output;
   };
-  return { done: read(), soFar: () => output };
+  return { done: read(), soFar: () => output, leaked: () => leaked };
 }
 
 function passOn(line: string): void {

@@ -29,7 +29,7 @@ test("each start has a greater epoch, and finds what the one before has written"
   await second.close();
 });
 
-test("folder and files are for their owner only, however they were before", async () => {
+test("S9: folder and files are for their owner only, however they were before", async () => {
   const dir = newDir();
   await (await openState({ dir })).close();
   expect(statSync(dir).mode & 0o777).toBe(0o700);
@@ -141,7 +141,7 @@ test("a database of somebody else is not touched", async () => {
   await expect(openState({ dir })).rejects.toMatchObject({ code: "STATE_CORRUPT" });
 });
 
-test("a link or a folder in place of a file is refused, and so is a file in place of the folder", async () => {
+test("S9: a link or a folder in place of a file is refused, and so is a file in place of the folder", async () => {
   const parent = newDir();
   mkdirSync(parent);
   writeFileSync(join(parent, "file"), "");

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { freePort } from "../services/port.ts";
 import { systemTool } from "../services/system-tools.ts";
+import { lookForCanary } from "./suite-canary.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** A dbusd of its own process, started by its command line as a person does it. */
@@ -62,6 +63,7 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
     stderr: "ignore",
     env: { ...process.env, ...options.env },
   });
+  void child.exited.then(() => lookForCanary(dir));
   const running = () => child.exitCode === null && child.signalCode === null;
   const log = () => Bun.file(logFile).text();
   const adminUrl = `http://127.0.0.1:${port}`;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isLoopback } from "#plugin";
 import type { MysqlTarget, TlsMode } from "#src/clients/mysql/connection.ts";
 import { everything, type Patterns } from "#src/clients/mysql/table-patterns.ts";
 
@@ -189,10 +190,6 @@ export function targetOf(config: MysqlbinlogConfig): MysqlTarget {
     connectTimeoutMs: config.connectTimeoutMs,
     queryTimeoutMs,
   };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 export function flavorOf(config: MysqlbinlogConfig): "auto" | "mysql" | "mariadb" {

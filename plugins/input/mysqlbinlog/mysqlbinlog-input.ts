@@ -3,6 +3,7 @@ import {
   type DbusError,
   defineInput,
   type InputContext,
+  isLoopback,
   type Resource,
   sleep,
   toDbusError,
@@ -33,6 +34,7 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
     "Reads the rows that a MySQL or MariaDB server inserts, updates and deletes, from its binlog.",
   configSchema: mysqlbinlogConfigSchema,
   positionSchema: mysqlPositionSchema,
+  insecure: insecureParts,
   resources: (config) => [resourceOf(config)],
   // What is off the wire and decoded, twice each: one lot is worked on while the next comes.
   memory: ({ eventBytesMax }) => ({ buffers: 16 << 20, packetBytesMax: eventBytesMax }),
@@ -62,6 +64,19 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
   },
   run,
 });
+
+/** What whoever is in between could do: warned of at each start, and shown in the status. */
+function insecureParts(config: MysqlbinlogConfig): readonly string[] {
+  const { host, tls } = targetOf(config);
+  if (isLoopback(host)) return [];
+  const parts = {
+    disable: "rows come over the network in the clear (tls: disable)",
+    require: "any certificate is trusted, so anyone in between can read (tls: require)",
+    "verify-ca": "the host name in the certificate is not looked at (tls: verify-ca)",
+    "verify-full": undefined,
+  };
+  return [parts[tls] ?? []].flat();
+}
 
 /** The address is what the checkpoint belongs to; an account or a password never shows. */
 function resourceOf(config: MysqlbinlogConfig): Resource {

@@ -1,4 +1,4 @@
-import { defineOutput, type OutputContext, type Packet, type Verdict } from "#plugin";
+import { defineOutput, isLoopback, type OutputContext, type Packet, type Verdict } from "#plugin";
 import { connectionOptions } from "#src/clients/kafka/connection-config.ts";
 import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import type { KafkaProducer } from "#src/clients/kafka/port.ts";
@@ -26,17 +26,25 @@ function producerOf(config: KafkaOutputConfig, context: OutputContext): KafkaPro
   });
 }
 
+/** What whoever is in between could do: warned of at each start, and shown in the status. */
+function insecureParts({ tls, sasl, brokers }: KafkaOutputConfig): readonly string[] {
+  if (typeof tls === "object" && tls.insecure) {
+    return ["any certificate is trusted, so anyone in between can read and write (tls.insecure)"];
+  }
+  const far = brokers.some((broker) => !isLoopback(broker.replace(/:\d+$/, "")));
+  return tls === false && sasl?.mechanism === "plain" && far
+    ? ["the password goes over the network in the clear (sasl plain without tls)"]
+    : [];
+}
+
 /** What whoever runs this should not have to find out later. */
-function warn({ qos, mode, tls }: KafkaOutputConfig, { log }: OutputContext): void {
+function warn({ qos, mode }: KafkaOutputConfig, { log }: OutputContext): void {
   if (qos === "LossTolerant") {
     log.warn(
       "qos LossTolerant: what a broker loses before it is copied is lost, and a retry may write twice",
     );
   }
   if (mode === "dryrun") log.warn("mode dryrun: nothing is sent, every packet counts as done");
-  if (typeof tls === "object" && tls.insecure) {
-    log.warn("tls.insecure: any certificate is trusted, so anyone in between can read and write");
-  }
 }
 
 /** One packet after the other; what comes behind one that has to wait waits as well. */
@@ -58,6 +66,7 @@ async function writeEach(
 
 export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
   name: "KafkaOutput",
+  insecure: insecureParts,
   summary: "Writes packets to Kafka topics, keyed and in order, each acknowledged or kept.",
   configSchema: kafkaOutputSchema,
   defaults: {

@@ -1,6 +1,15 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
 import { DbusError, type Log } from "#plugin";
 import { mendTail } from "./mend-tail.ts";
 import type { Sink } from "./sink.ts";
@@ -8,6 +17,8 @@ import type { Sink } from "./sink.ts";
 export type FileSinkOptions = {
   readonly path: string;
   readonly fsync: "batch" | "none";
+  /** The folder that the file may not leave by a link; undefined where a person has named the file. */
+  readonly within?: string | undefined;
   readonly rotate: { readonly bytesMax: number; readonly filesMax: number } | undefined;
   readonly log: Log;
 };
@@ -36,8 +47,10 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     await file?.close().catch(() => {});
     file = undefined;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const { O_APPEND, O_CREAT, O_RDWR } = constants;
-    const opened = await open(path, O_APPEND | O_CREAT | O_RDWR, 0o600);
+    const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW } = constants;
+    if (options.within !== undefined) await mustBeWithin(path, options.within);
+    const follow = options.within === undefined ? 0 : O_NOFOLLOW;
+    const opened = await open(path, O_APPEND | O_CREAT | O_RDWR | follow, 0o600);
     try {
       const found = await opened.stat();
       regular = found.isFile();
@@ -139,4 +152,13 @@ async function putAside(path: string, filesMax: number): Promise<void> {
   for (const n of kept.slice(0, Math.max(0, kept.length - filesMax))) {
     await rm(numbered(n), { force: true });
   }
+}
+
+/** A link in the data folder could lead to a file of somebody else (S9). */
+async function mustBeWithin(path: string, folder: string): Promise<void> {
+  const [whole, real] = await Promise.all([realpath(folder), realpath(dirname(path))]);
+  if (real.startsWith(whole.endsWith(sep) ? whole : whole + sep)) return;
+  throw new DbusError("STREAM_UNWRITABLE", `${dirname(path)} is a link that leaves ${folder}`, {
+    remedy: "remove the link, or name the file with file:",
+  });
 }

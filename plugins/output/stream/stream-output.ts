@@ -31,7 +31,8 @@ export const streamOutput = defineOutput<StreamConfig, State>({
     if (config.connect) return { sink: openTcpSink(config.connect, context), encode };
     const path = fileOf(config, context.stateDir, context.name);
     const { fsync, rotate } = config;
-    const sink = await openFileSink({ path, fsync, rotate, log: context.log });
+    const within = config.file === undefined ? context.stateDir : undefined;
+    const sink = await openFileSink({ path, within, fsync, rotate, log: context.log });
     context.log.info("writing lines", { output: context.name, path });
     return { sink, encode };
   },

@@ -65,7 +65,7 @@ test.each([
   ["\ufeff[true]", {}, ["true"]],
   ["[]", {}, []],
   ["\n", lines, []],
-])("%p becomes packets that keep every digit", async (body, headers, expected) => {
+])("S13: %p becomes packets that keep every digit", async (body, headers, expected) => {
   const { bus, post } = await serve();
   const response = await post(body, headers);
   expect(response.status).toBe(202);
