@@ -16,6 +16,7 @@ import type { FilterContext } from "#src/plugin/context.ts";
 import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Applied } from "#src/plugin/define.ts";
 import { applyCarefully, nextCarefully, suspectedBy } from "./careful-filter.ts";
+import { refusalOf } from "./filter-array.ts";
 import type { FilterMessage } from "./protocol.ts";
 
 export type FilterDeps = {
@@ -174,6 +175,8 @@ function applyNext(state: State, job: Job, self: Self<FilterMessage>) {
       state.stats.dropped++;
       return taken(state, delivery);
     }
+    const tooMany = Array.isArray(applied) ? refusalOf(applied) : undefined;
+    if (tooMany) return refuse(state, delivery, tooMany);
     if ("payload" in applied) job.next = applied as Packet;
     else job.rest = (applied as Iterable<Packet>)[Symbol.iterator]();
   }

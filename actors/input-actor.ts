@@ -2,6 +2,8 @@ import { defineActor, type Self } from "#src/actor/actor.ts";
 import type { CheckpointStore } from "#src/checkpoint/store.ts";
 import type { Clock } from "#src/clock.ts";
 import type { InputEntry } from "#src/config/config.ts";
+import { deadLetter } from "#src/deadletter/letter.ts";
+import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { type Admission, createAdmission } from "#src/flow/admission.ts";
 import type { Edge } from "#src/flow/edge.ts";
@@ -14,6 +16,7 @@ import type { InputContext } from "#src/plugin/context.ts";
 import { closeInTime, openInTime, withDeadline } from "#src/plugin/deadline.ts";
 import type { Resource } from "#src/plugin/define.ts";
 import type { InputMessage } from "./protocol.ts";
+import { resumePosition } from "./resume-position.ts";
 
 export type InputDeps = {
   readonly entry: InputEntry;
@@ -24,6 +27,7 @@ export type InputDeps = {
   readonly partitions: PartitionSet;
   readonly checkpoints: CheckpointStore;
   readonly gaps: GapStore;
+  readonly deadLetters: DeadLetterStore;
   readonly stats: InputStats;
   readonly clock: Clock;
   readonly log: Log;
@@ -254,7 +258,7 @@ function contextOf(state: State, run: Run): InputContext {
     log,
     stateDir,
     signal,
-    resume: (partition = "0") => resumeAt(state, partition),
+    resume: (partition = "0") => resumePosition(entry, partitions, partition),
     emitBatch: (packets, options) => admit.batch(packets, options?.partition ?? "0"),
     emit: (packet, options) => admit.one(packet, options?.partition ?? "0"),
     deliver: (packets, options) => admit.deliver(packets, options?.partition ?? "0"),
@@ -276,6 +280,11 @@ function contextOf(state: State, run: Run): InputContext {
         reason,
       });
     },
+    deadLetter(packet, error, options) {
+      const partition = partitions.get(options?.partition ?? "0");
+      state.deadLetters.put([deadLetter(entry.name, partition, packet, error)]);
+      log.warn("what cannot be read was passed over; the dead letters say where it is", { error });
+    },
     reportLag({ seconds, bytes }) {
       stats.lagSeconds = seconds ?? null;
       stats.lagBytes = bytes ?? null;
@@ -285,16 +294,4 @@ function contextOf(state: State, run: Run): InputContext {
       stats.note = note;
     },
   };
-}
-
-/** The position to go on from, checked by the plugin's own schema. */
-function resumeAt({ entry, partitions }: State, partition: string): Json | null {
-  const position = partitions.resume(partition);
-  if (position === null) return null;
-  const checked = entry.plugin.positionSchema?.safeParse(position);
-  if (checked && !checked.success) {
-    const what = `the checkpoint of ${entry.name} is not a position of ${entry.plugin.name}`;
-    throw new DbusError("CHECKPOINT_CORRUPT", what);
-  }
-  return position;
 }

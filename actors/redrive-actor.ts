@@ -62,6 +62,12 @@ export const redriveActor = defineActor<RedriveDeps, State, RedriveMessage>({
   },
 });
 
+/** What an input could not read is not here: there is nothing to send again. */
+function pointerOnly({ id, input, position }: DeadLetter): DbusError {
+  const message = `dead letter ${id} only says where something is that ${input} could not read`;
+  return new DbusError("DEADLETTER_POINTER", `${message}: ${position}`);
+}
+
 function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): void {
   const letters: DeadLetter[] = [];
   for (const id of ids.toSorted((a, b) => a - b)) {
@@ -69,6 +75,10 @@ function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): 
     if (!letter) {
       const remedy = "dbc deadletters list shows their numbers";
       reply.reject(new DbusError("NOT_FOUND", `no dead letter ${id}`, { remedy }));
+      return;
+    }
+    if (letter.node === letter.input) {
+      reply.reject(pointerOnly(letter));
       return;
     }
     if (!state.edges().some((edge) => edge.to === letter.node)) {

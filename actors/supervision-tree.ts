@@ -174,6 +174,7 @@ export function inputWorker(node: InputNode, deps: TreeDeps): WorkerSpec {
     clock,
     checkpoints: state.checkpoints,
     gaps: state.gaps,
+    deadLetters: state.deadLetters,
     log: deps.log.with({ input: entry.name }),
     stateDir: config.state.dir,
     stopDeadlineMs: config.bus.stopDeadlineMs,

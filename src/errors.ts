@@ -182,6 +182,13 @@ const table = {
     summary: "an event of the binary log is larger than the limit",
     remedy: "raise eventBytesMax, or max_allowed_packet of the server if it says so",
   },
+  DEADLETTER_POINTER: {
+    kind: "fatal",
+    summary: "a dead letter holds no packet, only the place of something that was not read",
+    remedy:
+      "read the row again: raise eventBytesMax and write the row once more at its source " +
+      "(UPDATE), or set the checkpoint back with dbc checkpoint set; then remove the dead letter",
+  },
   POSITION_LOST: {
     kind: "fatal",
     summary: "the source no longer has the position from which to go on",
@@ -285,6 +292,12 @@ const table = {
     kind: "fatal",
     summary: "a filter threw on a packet",
     remedy: "look at the packet in the dead letters; mend the filter or its input",
+  },
+  FILTER_TOO_MANY: {
+    kind: "fatal",
+    summary: "a filter gave more packets at once than may be held: 10,000, or 32 MiB of them",
+    remedy:
+      "yield them from a generator (function*), which is asked when there is room; then redrive",
   },
   PLUGIN_UNCAUGHT: {
     kind: "bug",

@@ -33,6 +33,9 @@ const heapFactor = 2;
 /** Of a packet of the ledger's window: copies, charge, position. */
 const ledgerBytes = 28;
 
+/** What a filter may give at once, as `actors/filter-array.ts` has it. */
+const filterArray = { packets: 10_000, bytes: 32 * mib };
+
 type Limit = { readonly packets: number; readonly bytes: number };
 
 export function memoryBound(config: Config): MemoryBound {
@@ -54,7 +57,8 @@ export function memoryBound(config: Config): MemoryBound {
   const { edges } = compileGraph(config);
   for (const { name } of config.filters) {
     const out = edges.filter(({ from }) => from === name).length;
-    add(`${name}: what it made`, partitions(config) * (out + 1) * inFlight(bus.edge));
+    const made = inFlight(filterArray) + out * inFlight(bus.edge);
+    add(`${name}: what it made`, partitions(config) * made);
   }
   let copies = 0;
   for (const { name, plugin, config: own, batch } of config.outputs) {

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { DbusError } from "../errors.ts";
 import type { Packet } from "../flow/packet.ts";
 import type { Json, Position } from "../flow/position.ts";
 import type { Log } from "../log.ts";
@@ -53,6 +54,11 @@ export type InputContext = Common & {
   idle(position: Position, options?: EmitOptions): void;
   /** Writes a gap down, durably, before it returns. Throws when it cannot be written. */
   gap(report: GapReport): Promise<void>;
+  /**
+   * Keeps a packet in the dead letters in place of emitting it, durably, before it returns: one
+   * that only says where something is that cannot be read. Throws when it cannot be written.
+   */
+  deadLetter(packet: Packet, error: DbusError, options?: EmitOptions): void;
   /** How far behind the source reading is; undefined where it is not known. */
   reportLag(lag: { readonly seconds?: number; readonly bytes?: number }): void;
   /** A state that people should see, e.g. `reconnecting: connection refused`; null clears it. */

@@ -50,7 +50,10 @@ export type InputDefinition<C, S> = {
   close?(state: S): Promise<void> | void;
 };
 
-/** null drops the packet on purpose; several are a fork; a generator is pulled under credit. */
+/**
+ * null drops the packet on purpose; several are a fork; a generator is pulled under credit. An
+ * array of more than 10,000 packets, or of more than 32 MiB, is refused (FILTER_TOO_MANY).
+ */
 export type Applied = Packet | readonly Packet[] | Iterable<Packet> | null;
 
 export type FilterDefinition<C, S> = {

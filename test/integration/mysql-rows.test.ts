@@ -285,7 +285,7 @@ describe("rows", () => {
     await input.stop();
     const tooLarge = await runInput(
       at,
-      { databases: [db], eventBytesMax: 2 ** 20 },
+      { databases: [db], eventBytesMax: 2 ** 20, onEventTooLarge: "fail" },
       { resume: positionsOf(input)[0] },
     );
     // Its own position says that the large row is settled, but the event must be read to skip it.

@@ -8,7 +8,7 @@ import { testSeed } from "../support/random.ts";
  * The short form of `bun run soak`: real servers, a slow output, a blocked one, a burst, a backlog,
  * large transactions and rows. The long form, with 2 million rows, 2 GB and 64 MB, is run by hand.
  */
-test("faults 94, 23 and 102: whatever comes, memory stays below the bound of the config", async () => {
+test("whatever comes, memory stays below the bound of the config (faults 23, 94)", async () => {
   const say = (text: string) => progress(`soak: ${text}`);
   const results = await runSoak({ plan: shortPlan, seed: testSeed("soak"), say });
   expect(results.map(({ phase }) => phase)).toHaveLength(8);

@@ -25,10 +25,10 @@ const mib = 2 ** 20;
 
 /** The short form, for CI. */
 export const shortPlan: SoakPlan = {
-  slowSeconds: 6,
+  slowSeconds: 5,
   slowBytesPerSecond: 2 * mib,
-  blockedSeconds: 6,
-  burstSeconds: 4,
+  blockedSeconds: 5,
+  burstSeconds: 3,
   rowsPerSecond: 1_000,
   backlogRows: 100_000,
   deleteRows: 100_000,

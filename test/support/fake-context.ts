@@ -36,6 +36,8 @@ export type FakeInput = {
   readonly packets: Packet[];
   readonly partitions: string[];
   readonly gaps: GapReport[];
+  /** What it could not read and passed over. */
+  readonly deadLetters: readonly { readonly packet: Packet; readonly error: DbusError }[];
   readonly idles: Position[];
   readonly states: (string | null)[];
   readonly lags: { readonly seconds?: number; readonly bytes?: number }[];
@@ -67,6 +69,7 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
   const packets: Packet[] = [];
   const partitions: string[] = [];
   const gaps: GapReport[] = [];
+  const deadLetters: FakeInput["deadLetters"][number][] = [];
   const idles: Position[] = [];
   const states: (string | null)[] = [];
   const lags: { seconds?: number; bytes?: number }[] = [];
@@ -109,6 +112,7 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
     async gap(report) {
       gaps.push(report);
     },
+    deadLetter: (packet, error) => void deadLetters.push({ packet, error }),
     reportLag: (lag) => void lags.push(lag),
     reportState: (state) => void states.push(state),
   };
@@ -118,6 +122,7 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
     packets,
     partitions,
     gaps,
+    deadLetters,
     idles,
     states,
     lags,

@@ -99,7 +99,14 @@ export const mysqlbinlogConfigSchema = z
       .min(65_536)
       .max(2 ** 32 - 1)
       .default(65 * 2 ** 20)
-      .describe("a larger event stops the input; a compressed transaction may hold more than that"),
+      .describe("the largest event that is read; a compressed transaction may hold more than that"),
+    onEventTooLarge: z
+      .enum(["deadletter", "fail"])
+      .default("deadletter")
+      .describe(
+        "a larger row: note in the dead letters where it is, and go on, or stop. What is no row, " +
+          "such as a larger compressed transaction, stops the input in any case",
+      ),
   })
   .superRefine((config, issues) => {
     const problem = problemOf(config);

@@ -52,6 +52,7 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
       onPositionLost: config.onPositionLost,
       heartbeatMs: config.heartbeatMs,
       eventBytesMax: config.eventBytesMax,
+      onEventTooLarge: config.onEventTooLarge,
       filter: tableFilter(databases, tables),
       schema: createSchemaCache({ trustCurrent: config.schema === "current", history }),
       history,

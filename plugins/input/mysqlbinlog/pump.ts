@@ -1,6 +1,6 @@
-import type { InputContext, Packet, Position } from "#plugin";
+import { DbusError, type InputContext, type Packet, type Position } from "#plugin";
 import type { BinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
+import type { BinlogEvent, OversizedEvent, SkippedEvent } from "#src/clients/mysql/binlog/event.ts";
 import type { RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { Dump } from "#src/clients/mysql/syncer.ts";
 
@@ -70,24 +70,33 @@ export async function pump(deps: Pump): Promise<never> {
     }
   }
 
-  async function take(event: BinlogEvent): Promise<void> {
-    const fetching = deps.before(event);
-    if (fetching) await fetching;
-    const emitting = push(event);
-    if (emitting) await emitting;
+  /** A row that is too large to be read: what came before it goes out, then it is written down. */
+  async function refuse(event: OversizedEvent): Promise<void> {
+    const before = rows.position();
+    const pointer = rows.pointer(event);
+    await emit(before);
+    // Only now may a position be handed over that is behind it.
+    if (pointer) context.deadLetter(pointer, tooLarge(event));
   }
 
-  async function takeAll(events: readonly Uint8Array[]): Promise<void> {
+  function take(event: BinlogEvent): Promise<void> | undefined {
+    if (event.kind === "transaction_payload") return takeEach(event.events);
+    if (event.kind === "oversized") return refuse(event);
+    const fetching = deps.before(event);
+    return fetching ? fetching.then(() => push(event)) : push(event);
+  }
+
+  async function takeEach(
+    events: Iterable<BinlogEvent> | AsyncIterable<BinlogEvent>,
+  ): Promise<void> {
+    for await (const event of events) await take(event);
+  }
+
+  async function takeAll(events: readonly (Uint8Array | SkippedEvent)[]): Promise<void> {
     for (const bytes of events) {
-      const decoded = decoder.decode(bytes);
-      if (decoded.kind === "transaction_payload") {
-        for await (const event of decoded.events) await take(event);
-        continue;
-      }
-      const fetching = deps.before(decoded);
-      if (fetching) await fetching;
-      const emitting = push(decoded);
-      if (emitting) await emitting;
+      const whole = bytes instanceof Uint8Array;
+      const taking = take(whole ? decoder.decode(bytes) : decoder.decodeSkipped(bytes));
+      if (taking) await taking;
     }
   }
 
@@ -107,4 +116,9 @@ export async function pump(deps: Pump): Promise<never> {
     if (!rows.inTransaction()) context.idle(rows.position());
     deps.after(dump.idle());
   }
+}
+
+function tooLarge({ map, bytes }: OversizedEvent): DbusError {
+  const message = `a row of ${map.db}.${map.table} has ${bytes} bytes, more than eventBytesMax`;
+  return new DbusError("MYSQL_EVENT_TOO_LARGE", message);
 }

@@ -40,6 +40,7 @@ export type Reader = {
   readonly onPositionLost: "fail" | "earliest" | "latest";
   readonly heartbeatMs: number;
   readonly eventBytesMax: number;
+  readonly onEventTooLarge: "fail" | "deadletter";
   readonly filter: TableFilter;
   readonly schema: SchemaCache;
   readonly history: SchemaHistory;
@@ -78,7 +79,15 @@ export async function readOnce(
     const connection = await connectMysql(reader.target, clock, signal);
     const { serverId, heartbeatMs, eventBytesMax } = reader;
     const { flavor } = facts;
-    const request = { flavor, serverId, start, heartbeatMs, eventBytesMax };
+    const onEventTooLarge = passesOver(reader, facts) ? "skip" : "fail";
+    const request = {
+      flavor,
+      serverId,
+      start,
+      heartbeatMs,
+      eventBytesMax,
+      onEventTooLarge,
+    } as const;
     dump = await granted(facts, () => startDump(connection, request, clock));
     if (signal.aborted) dump.close();
     onStreaming();
@@ -104,12 +113,23 @@ async function check(
   if (reader.target.tls === "require") {
     warnings.push("tls: require believes any certificate; verify-ca or verify-full does not");
   }
+  if (reader.onEventTooLarge === "deadletter" && !passesOver(reader, facts)) {
+    warnings.push(
+      "an event above eventBytesMax stops the input: with binlog_row_event_max_size " +
+        `${facts.rowEventBytesMax} it may hold several rows, and nobody could say which`,
+    );
+  }
   for (const warning of warnings) {
     if (reader.warned.has(warning)) continue;
     reader.warned.add(warning);
     context.log.warn(warning, { server: questions.where });
   }
   return facts;
+}
+
+/** A server puts several rows only into events up to that size: what is larger is one row. */
+function passesOver({ onEventTooLarge, eventBytesMax }: Reader, facts: ServerFacts): boolean {
+  return onEventTooLarge === "deadletter" && facts.rowEventBytesMax <= eventBytesMax;
 }
 
 /** The position to ask for, after the policy for one that the server no longer has. */
@@ -194,6 +214,7 @@ async function stream(
       decoder: createBinlogDecoder({
         eventBytesMax: reader.eventBytesMax,
         checksum: dump.checksum,
+        onEventTooLarge: passesOver(reader, facts) ? "skip" : "fail",
       }),
       before: (event) => beforeRows(reader, rows, event, lineage, asking.connection),
       handedOver: (position) => {

@@ -1,4 +1,5 @@
 import { DbusError } from "../../errors.ts";
+import { type Message, type MessageSkipper, skipMessage } from "./skipped-message.ts";
 
 /*
  * The framing of the MySQL client/server protocol ("Protocol Basics" of the MySQL source docs):
@@ -21,7 +22,7 @@ export type PacketReader = {
    * Throws MYSQL_PROTOCOL, MYSQL_EVENT_TOO_LARGE, and BINLOG_CORRUPT for a length that `sizeOf`
    * does not bear out; after that the reader is of no use.
    */
-  push(chunk: Uint8Array, out: Uint8Array[]): void;
+  push(chunk: Uint8Array, out: Message[]): void;
   /** Bytes of unfinished messages that it holds. */
   readonly pendingBytes: number;
 };
@@ -29,6 +30,8 @@ export type PacketReader = {
 export type PacketReaderOptions = {
   /** No message may be longer; nothing of that size is ever allocated. */
   readonly bytesMax: number;
+  /** A longer one is let go of as it comes, and only its head handed out, instead of a throw. */
+  readonly skipLonger?: boolean;
   /** Of the first packet: 1 after a command. */
   readonly sequence: number;
   /**
@@ -65,7 +68,7 @@ export function createPacketReader(options: PacketReaderOptions): PacketReader {
   }
 
   /** Copies what `chunk` has from `at` of the packet being read; returns where it ends. */
-  function fillPart(chunk: Uint8Array, at: number, out: Uint8Array[]): number {
+  function fillPart(chunk: Uint8Array, at: number, out: Message[]): number {
     const end = Math.min(chunk.length, at + partLeft);
     message!.append(chunk, at, end);
     partLeft -= end - at;
@@ -77,7 +80,7 @@ export function createPacketReader(options: PacketReaderOptions): PacketReader {
   }
 
   /** Bytes of a header that is cut by the end of a chunk. */
-  function fillHeader(chunk: Uint8Array, at: number, out: Uint8Array[]): number {
+  function fillHeader(chunk: Uint8Array, at: number, out: Message[]): number {
     while (headerFill < headerBytes && at < chunk.length) header[headerFill++] = chunk[at++]!;
     if (headerFill < headerBytes) return at;
     headerFill = 0;
@@ -86,7 +89,7 @@ export function createPacketReader(options: PacketReaderOptions): PacketReader {
   }
 
   /** The case that nearly every event is: header and payload lie in the chunk. */
-  function wholePackets(chunk: Uint8Array, from: number, out: Uint8Array[]): number {
+  function wholePackets(chunk: Uint8Array, from: number, out: Message[]): number {
     let at = from;
     while (chunk.length - at >= headerBytes) {
       const length = partLength(chunk[at]!, chunk[at + 1]!, chunk[at + 2]!, chunk[at + 3]!);
@@ -133,13 +136,14 @@ type MessageBuffer = {
   /** A packet of so many bytes follows. Throws before it allocates when that is too much. */
   expect(bytes: number, last: boolean): void;
   append(chunk: Uint8Array, from: number, to: number): void;
-  take(): Uint8Array;
+  take(): Message;
   readonly length: number;
 };
 
 /** Grows to what `sizeOf` tells when the message has several packets, else to the one's length. */
 function messageBuffer(options: PacketReaderOptions): MessageBuffer {
   let buffer: Uint8Array = new Uint8Array(0);
+  let skipper: MessageSkipper | undefined;
   let length = 0;
   let announced = 0;
   let complete = false;
@@ -150,28 +154,41 @@ function messageBuffer(options: PacketReaderOptions): MessageBuffer {
     larger.set(buffer.subarray(0, length));
     buffer = larger;
   };
+  /** From here on nothing of it is kept. */
+  const skip = () => {
+    if (options.skipLonger !== true) {
+      const limit = `${options.bytesMax} bytes`;
+      throw new DbusError("MYSQL_EVENT_TOO_LARGE", `an event is larger than ${limit}`);
+    }
+    skipper = skipMessage();
+    if (length > 0) skipper.append(buffer.subarray(0, length));
+    buffer = new Uint8Array(0);
+  };
   return {
     expect(bytes, last) {
       announced += bytes;
       complete = last;
       checkSize(told, announced, complete);
-      if (announced > options.bytesMax) {
-        const limit = `${options.bytesMax} bytes`;
-        throw new DbusError("MYSQL_EVENT_TOO_LARGE", `an event is larger than ${limit}`);
-      }
-      if (announced <= buffer.length) return;
+      if (announced > options.bytesMax && !skipper) skip();
+      if (skipper || announced <= buffer.length) return;
       const doubled = last ? 0 : Math.min(announced * 2, announced + 64 * 2 ** 20);
       grow(Math.max(announced, told ?? 0, length > 0 ? doubled : 0));
     },
     append(chunk, from, to) {
-      buffer.set(chunk.subarray(from, to), length);
+      const part = chunk.subarray(from, to);
+      if (skipper) skipper.append(part);
+      else buffer.set(part, length);
       const isHead = length < headBytes && length + to - from >= headBytes;
       length += to - from;
       if (!isHead || !options.sizeOf) return;
-      told = options.sizeOf(buffer, 0);
+      told = options.sizeOf(skipper?.head ?? buffer, 0);
       checkSize(told, announced, complete);
+      if (told !== undefined && told > options.bytesMax && !skipper) skip();
     },
-    take: () => (length === buffer.length ? buffer : buffer.subarray(0, length)),
+    take() {
+      if (skipper) return skipper.take();
+      return length === buffer.length ? buffer : buffer.subarray(0, length);
+    },
     get length() {
       return length;
     },

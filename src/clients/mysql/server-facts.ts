@@ -15,6 +15,8 @@ export type ServerFacts = {
   readonly rowImage: string;
   readonly rowMetadata: string;
   readonly rowValueOptions: string;
+  /** The most bytes of an event with several rows; the default of both where it is not told. */
+  readonly rowEventBytesMax: number;
   /** Whether each transaction has a GTID: always so on MariaDB, gtid_mode=ON on MySQL. */
   readonly gtidOn: boolean;
   /** As SQL spells it: `'user'@'host'`. */
@@ -31,6 +33,7 @@ export type BinlogEnd = {
 const variables = [
   ...["version", "version_comment", "server_id", "server_uuid", "log_bin", "binlog_format"],
   ...["binlog_row_image", "binlog_row_metadata", "binlog_row_value_options", "gtid_mode"],
+  "binlog_row_event_max_size",
 ];
 
 /** Asks for what needs no privilege. */
@@ -54,6 +57,7 @@ export async function readServerFacts(
     rowImage: get("binlog_row_image").toUpperCase(),
     rowMetadata: get("binlog_row_metadata").toUpperCase(),
     rowValueOptions: get("binlog_row_value_options").toUpperCase(),
+    rowEventBytesMax: Number(get("binlog_row_event_max_size")) || 8192,
     gtidOn: flavor === "mariadb" || get("gtid_mode").toUpperCase() === "ON",
     account: quotedAccount(String(who[0]?.account ?? "")),
   };

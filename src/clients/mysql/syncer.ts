@@ -1,11 +1,12 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
-import type { ChecksumAlgorithm, Flavor } from "./binlog/event.ts";
+import type { ChecksumAlgorithm, Flavor, SkippedEvent } from "./binlog/event.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { dumpCommand, gtidDumpCommand, registerCommand } from "./dump-command.ts";
 import { dumpError } from "./dump-error.ts";
 import { eofHead, errHead, okHead, readServerError } from "./reply.ts";
+import type { Message, SkippedMessage } from "./skipped-message.ts";
 import { createWire, type Wire } from "./wire.ts";
 
 /** Where a server is asked to begin: at an offset of a file, or after a set of transactions. */
@@ -22,6 +23,8 @@ export type DumpOptions = {
   readonly heartbeatMs: number;
   /** No event may be longer. */
   readonly eventBytesMax: number;
+  /** Whether a longer one ends the stream, or is let go of as it comes; the default is `fail`. */
+  readonly onEventTooLarge?: "fail" | "skip";
   /** The server is not read while so many bytes wait for the consumer; the default is 4 MiB. */
   readonly bufferBytesMax?: number;
 };
@@ -35,7 +38,7 @@ export type Dump = {
    * event before it: a position that is gone is POSITION_LOST, a second reader with our server id
    * MYSQL_SERVER_ID_CLASH, the rest as `wire.ts` and `dump-error.ts` say.
    */
-  next(): Promise<Uint8Array[]>;
+  next(): Promise<(Uint8Array | SkippedEvent)[]>;
   /** Whether `next` would have to wait for the server. */
   idle(): boolean;
   close(): void;
@@ -64,6 +67,7 @@ export async function startDump(
     ...{ where, clock },
     // One byte of the protocol stands before each event.
     messageBytesMax: options.eventBytesMax + 1,
+    skipLonger: options.onEventTooLarge === "skip",
     bufferBytesMax: options.bufferBytesMax ?? 4 * 2 ** 20,
     silentMs: options.heartbeatMs * missedMax + 500,
   });
@@ -135,7 +139,8 @@ function replicaUuid(serverId: number): string {
 }
 
 async function registered(wire: Wire, where: string): Promise<void> {
-  const [answer] = await wire.read();
+  const [first] = await wire.read();
+  const answer = first && bytesOf(first);
   if (answer?.[0] === okHead) return;
   const error = answer?.[0] === errHead ? readServerError(answer) : undefined;
   const accessDenied = 1045;
@@ -172,21 +177,29 @@ function dump(wire: Wire, where: string, checksum: ChecksumAlgorithm, serverId: 
     checksum,
     async next() {
       if (ended) throw ended;
-      const messages = await wire.read();
-      for (let n = 0; n < messages.length; n++) {
-        const message = messages[n]!;
-        if (message[0] !== okHead) {
-          ended = endOf(message);
+      const events: (Uint8Array | SkippedEvent)[] = [];
+      for (const message of await wire.read()) {
+        const bytes = bytesOf(message);
+        if (bytes[0] !== okHead) {
+          ended = endOf(bytes);
           wire.close();
-          messages.length = n;
           break;
         }
-        messages[n] = message.subarray(1);
+        events.push(message instanceof Uint8Array ? bytes.subarray(1) : skippedEvent(message));
       }
-      if (messages.length === 0) throw ended;
-      return messages;
+      if (events.length === 0) throw ended;
+      return events;
     },
     idle: () => wire.idle(),
     close: () => wire.close(),
   };
+}
+
+function bytesOf(message: Message): Uint8Array {
+  return message instanceof Uint8Array ? message : message.head;
+}
+
+/** Without the byte of the protocol. */
+function skippedEvent({ head, length, crc }: SkippedMessage): SkippedEvent {
+  return { head: head.subarray(1), size: length - 1, crc };
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
 import { mysqlError } from "./mysql-error.ts";
 import { createPacketReader, type PacketReader, type PacketReaderOptions } from "./packets.ts";
+import type { Message } from "./skipped-message.ts";
 
 export type WireOptions = {
   /** `host:port`, for messages. */
@@ -10,6 +11,8 @@ export type WireOptions = {
   readonly clock: Clock;
   /** No message may be longer. */
   readonly messageBytesMax: number;
+  /** A longer one is let go of as it comes, and only its head handed out. */
+  readonly skipLonger?: boolean;
   /**
    * The socket is paused while so many bytes wait to be read; about one chunk may be more, or the
    * one message that is larger. It stays paused while somebody works on more than twice that, so
@@ -32,7 +35,7 @@ export type Wire = {
    * MYSQL_SILENT, MYSQL_PROTOCOL, MYSQL_EVENT_TOO_LARGE, BINLOG_CORRUPT once all before that is
    * read.
    */
-  read(): Promise<Uint8Array[]>;
+  read(): Promise<Message[]>;
   /** Whether `read` would have to wait. */
   idle(): boolean;
   /** Ends it at once; `read` throws then. Safe to call twice. */
@@ -42,7 +45,7 @@ export type Wire = {
 export function createWire(socket: Duplex, options: WireOptions): Wire {
   const { where, clock } = options;
   let reader: PacketReader = createReader();
-  let arrived: Uint8Array[] = [];
+  let arrived: Message[] = [];
   let arrivedBytes = 0;
   let paused = false;
   let failure: DbusError | undefined;
@@ -51,8 +54,8 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
   let watchdog = clock.after(options.silentMs, watch);
 
   function createReader(sizeOf?: PacketReaderOptions["sizeOf"]): PacketReader {
-    const { messageBytesMax: bytesMax } = options;
-    return createPacketReader({ bytesMax, sequence: 1, ...(sizeOf ? { sizeOf } : {}) });
+    const { messageBytesMax: bytesMax, skipLonger = false } = options;
+    return createPacketReader({ bytesMax, skipLonger, sequence: 1, ...(sizeOf ? { sizeOf } : {}) });
   }
 
   function fail(error: DbusError) {
@@ -94,7 +97,7 @@ export function createWire(socket: Duplex, options: WireOptions): Wire {
     if (arrived.length > 0) wake?.();
   }
 
-  function take(): Uint8Array[] {
+  function take(): Message[] {
     const messages = arrived;
     if (arrivedBytes <= options.bufferBytesMax * 2) resume();
     arrived = [];

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { createPacketReader } from "#src/clients/mysql/packets.ts";
 import { readServerError } from "#src/clients/mysql/reply.ts";
+import type { Message } from "#src/clients/mysql/skipped-message.ts";
 import { DbusError } from "#src/errors.ts";
 
 const partMax = 0xffffff;
@@ -109,6 +110,30 @@ describe("packet reader", () => {
     const eleven = Buffer.from([11, 0, 0, 1]);
     expect(codeOf(() => large.push(eleven, out))).toBe("MYSQL_EVENT_TOO_LARGE");
     expect(out).toEqual([]);
+  });
+
+  test("lets go of a longer message as it comes, when it is told to, and goes on behind it", () => {
+    for (const bytesMax of [1_000, partMax + 100]) {
+      const long = filled(bytesMax * 2 + 5, 1);
+      const wire = frame([filled(8, 2), long, filled(9, 3)]);
+      for (const step of [97, 65_536, wire.length]) {
+        if (wire.length / step > 100_000) continue;
+        const reader = createPacketReader({ bytesMax, sequence: 1, skipLonger: true });
+        const out: Message[] = [];
+        let pending = 0;
+        for (let at = 0; at < wire.length; at += step) {
+          reader.push(wire.subarray(at, at + step), out);
+          pending = Math.max(pending, reader.pendingBytes);
+        }
+        const [first, skipped, last] = out;
+        expect([first, last]).toEqual([filled(8, 2), filled(9, 3)]);
+        expect(skipped).toEqual({
+          head: long.subarray(0, 64),
+          length: long.length,
+          crc: Bun.hash.crc32(long.subarray(1)),
+        });
+      }
+    }
   });
 
   test("a wrong length is noticed as soon as the message tells its own", () => {

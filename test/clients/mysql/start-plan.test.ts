@@ -8,7 +8,7 @@ import { systemClock } from "#src/clock.ts";
 const facts: ServerFacts = {
   ...{ flavor: "mysql", version: "9.7.0", lineage: "u1", serverId: 1, binlogOn: true },
   ...{ format: "ROW", rowImage: "FULL", rowMetadata: "FULL", rowValueOptions: "" },
-  ...{ gtidOn: true, account: "'u'@'h'" },
+  ...{ gtidOn: true, account: "'u'@'h'", rowEventBytesMax: 8192 },
 };
 const mariadb: ServerFacts = { ...facts, flavor: "mariadb" };
 const files = [

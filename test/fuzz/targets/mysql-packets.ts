@@ -281,7 +281,10 @@ async function talk(port: number, scene: SceneName, events: Uint8Array[]): Promi
       systemClock,
     );
     try {
-      for (;;) events.push(...(await dump.next()).map((event) => Buffer.from(event)));
+      for (;;)
+        events.push(
+          ...(await dump.next()).map((event) => Buffer.from("head" in event ? event.head : event)),
+        );
     } finally {
       dump.close();
     }

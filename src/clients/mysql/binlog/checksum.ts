@@ -16,6 +16,12 @@ export function checkEvent(b: Buffer): void {
   throw new DbusError("BINLOG_CHECKSUM", `the CRC32 of an event of type ${b[4]} is wrong`);
 }
 
+/** The same of the CRC32 of a whole event, its own included, of that type. Throws BINLOG_CHECKSUM. */
+export function checkWhole(crc: number | undefined, type: number): void {
+  if (crc === residue) return;
+  throw new DbusError("BINLOG_CHECKSUM", `the CRC32 of an event of type ${type} is wrong`);
+}
+
 /** Where a format description says which checksum the other events have. */
 const algorithmFromEnd = 5;
 

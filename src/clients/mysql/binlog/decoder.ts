@@ -1,6 +1,6 @@
-import { DbusError } from "#src/errors.ts";
-import { type Cursor, corrupt, take, uint16, uint32, uint64 } from "./bytes.ts";
-import { checkEvent, checkFormat, hasValidChecksum, isOldFormat } from "./checksum.ts";
+import { DbusError, toDbusError } from "#src/errors.ts";
+import { type Cursor, corrupt, take, uint16, uint32, uint48, uint64 } from "./bytes.ts";
+import { checkEvent, checkFormat, checkWhole, hasValidChecksum, isOldFormat } from "./checksum.ts";
 import { inflateMariadb } from "./compressed.ts";
 import type {
   BinlogEvent,
@@ -8,6 +8,7 @@ import type {
   EventHeader,
   Flavor,
   FormatDescriptionEvent,
+  SkippedEvent,
 } from "./event.ts";
 import { eventFlag, eventType as t } from "./event-type.ts";
 import {
@@ -19,12 +20,14 @@ import {
 } from "./gtid-event.ts";
 import { parseFormat, parseHeartbeat, parseQuery, parseRotate } from "./log-event.ts";
 import { unpackTransaction } from "./payload.ts";
-import { parseRows, type RowsShape } from "./rows-event.ts";
+import { parseRows, type RowsShape, rowsShapes } from "./rows-event.ts";
 import { createTableCache } from "./table-cache.ts";
 
 export type BinlogDecoderOptions = {
   /** No event may come to more, compressed or not, in bytes; the default is 1 GiB. */
   readonly eventBytesMax?: number;
+  /** Whether rows beyond it throw, or come as `oversized`; the default is `fail`. */
+  readonly onEventTooLarge?: "fail" | "skip";
   /**
    * What the server agreed to send, so that what comes before the format description is checked
    * too: a stream begins with a ROTATE. Unknown with a file, which begins with its format.
@@ -40,27 +43,18 @@ export type BinlogDecoder = {
    * of a transaction payload throw while they are iterated.
    */
   decode(bytes: Uint8Array): BinlogEvent;
+  /**
+   * The same of an event that was let go of. Throws MYSQL_EVENT_TOO_LARGE for one that may not be
+   * passed over: whatever is neither rows nor the text of a statement.
+   */
+  decodeSkipped(event: SkippedEvent): BinlogEvent;
 };
 
 const headerBytes = 19;
 
-const rowsShapes: Readonly<Record<number, RowsShape>> = {
-  [t.writeRowsV1]: { op: "I", version: 1, compressed: false },
-  [t.updateRowsV1]: { op: "U", version: 1, compressed: false },
-  [t.deleteRowsV1]: { op: "D", version: 1, compressed: false },
-  [t.writeRows]: { op: "I", version: 2, compressed: false },
-  [t.updateRows]: { op: "U", version: 2, compressed: false },
-  [t.deleteRows]: { op: "D", version: 2, compressed: false },
-  [t.writeRowsCompressedV1]: { op: "I", version: 1, compressed: true },
-  [t.updateRowsCompressedV1]: { op: "U", version: 1, compressed: true },
-  [t.deleteRowsCompressedV1]: { op: "D", version: 1, compressed: true },
-  [t.writeRowsCompressed]: { op: "I", version: 2, compressed: true },
-  [t.updateRowsCompressed]: { op: "U", version: 2, compressed: true },
-  [t.deleteRowsCompressed]: { op: "D", version: 2, compressed: true },
-};
-
 export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogDecoder {
   const eventBytesMax = options.eventBytesMax ?? 1024 * 1024 * 1024;
+  const skips = options.onEventTooLarge === "skip";
   const tables = createTableCache();
   let format: FormatDescriptionEvent | undefined;
 
@@ -109,7 +103,7 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
 
   function decodeBody(c: Cursor, header: EventHeader): BinlogEvent {
     const rows = rowsShapes[header.type];
-    if (rows !== undefined) return parseRows(c, header, rows, tables.get, inflate);
+    if (rows !== undefined) return decodeRows(c, header, rows);
     switch (header.type) {
       case t.tableMap:
         return { kind: "table_map", header, map: tables.put(c, flavorOf(format)) };
@@ -121,7 +115,7 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
       case t.queryCompressed:
         return parseQuery(c, header, inflate);
       case t.transactionPayload:
-        return unpackTransaction(c, header, eventBytesMax, decodeNested);
+        return unpackTransaction(c, header, { eventBytesMax, skips, decode: decodeNested });
       case t.rotate:
         if (!isFakeRotate(header)) tables.clear();
         return parseRotate(c, header, isFakeRotate(header));
@@ -130,8 +124,52 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
     }
   }
 
+  /** Rows of MariaDB's that are small only as long as they are compressed are too large as well. */
+  function decodeRows(c: Cursor, header: EventHeader, shape: RowsShape): BinlogEvent {
+    const body = c.at;
+    try {
+      return parseRows(c, header, shape, tables.get, inflate);
+    } catch (error) {
+      if (!skips || toDbusError(error).code !== "MYSQL_EVENT_TOO_LARGE") throw error;
+      return oversized(header, shape, uint48(c.bytes, body), c.end - body);
+    }
+  }
+
+  function oversized(
+    header: EventHeader,
+    { op }: RowsShape,
+    tableId: number,
+    bytes: number,
+  ): BinlogEvent {
+    const map = tables.get(tableId);
+    if (map === undefined) throw corrupt("rows of a table that no TABLE_MAP has announced");
+    return { kind: "oversized", header, op, map, bytes };
+  }
+
+  function decodeSkipped(event: SkippedEvent, outer?: EventHeader): BinlogEvent {
+    const { head, size, crc } = event;
+    if (head.length < headerBytes + 8 || uint32(head, 9) !== size) {
+      throw corrupt("the size in the header of an event is not its length");
+    }
+    if (outer === undefined) {
+      if (format === undefined) throw corrupt("an event comes before the format description");
+      if (format.checksum === "crc32") checkWhole(crc, head[4]!);
+    }
+    const header = outer ? parseHeader(head, outer) : { ...parseHeader(head, undefined), size };
+    const shape = rowsShapes[header.type];
+    if (shape !== undefined) return oversized(header, shape, uint48(head, headerBytes), size);
+    if (header.type === t.rowsQuery || header.type === t.annotateRows) {
+      return { kind: "ignorable", header };
+    }
+    const what = header.type === t.transactionPayload ? "a compressed transaction" : "an event";
+    const message = `${what} of type ${header.type} has ${size} bytes, more than ${eventBytesMax}`;
+    throw new DbusError("MYSQL_EVENT_TOO_LARGE", message);
+  }
+
   /** An event out of a payload has no checksum, and stands where its payload stands. */
-  function decodeNested(b: Buffer, outer: EventHeader): BinlogEvent {
+  function decodeNested(event: Buffer | SkippedEvent, outer: EventHeader): BinlogEvent {
+    if ("head" in event) return decodeSkipped(event, outer);
+    const b = event;
     const header = parseHeader(b, outer);
     if (header.type === t.formatDescription || header.type === t.transactionPayload) {
       throw corrupt("a transaction payload holds what it may not hold");
@@ -139,7 +177,7 @@ export function createBinlogDecoder(options: BinlogDecoderOptions = {}): BinlogD
     return decodeBody({ bytes: b, at: headerBytes, end: b.length }, header);
   }
 
-  return { decode };
+  return { decode, decodeSkipped: (event) => decodeSkipped(event) };
 }
 
 /** A server writes its name into the version that each of its files begins with. */

@@ -140,6 +140,26 @@ export type TransactionPayloadEvent = {
   readonly events: Iterable<BinlogEvent> | AsyncIterable<BinlogEvent>;
 };
 
+/** An event that was too large to be kept, as far as it was: without the bytes behind its head. */
+export type SkippedEvent = {
+  /** Its first bytes, the header and the number of the table among them. */
+  readonly head: Buffer;
+  /** Bytes of the whole event, header and checksum included. */
+  readonly size: number;
+  /** The CRC32 of all of it; undefined where it has no checksum of its own. */
+  readonly crc: number | undefined;
+};
+
+/** Rows that were too large to be read: one, since a server puts several only into small events. */
+export type OversizedEvent = {
+  readonly kind: "oversized";
+  readonly header: EventHeader;
+  readonly op: "I" | "U" | "D";
+  readonly map: TableMap;
+  /** Bytes of the event, or of what it holds when that is compressed. */
+  readonly bytes: number;
+};
+
 export type XaPrepareEvent = {
   readonly kind: "xa_prepare";
   readonly header: EventHeader;
@@ -172,6 +192,7 @@ export type BinlogEvent =
   | XidEvent
   | TableMapEvent
   | RowsEvent
+  | OversizedEvent
   | GtidEvent
   | MariadbGtidEvent
   | MariadbGtidListEvent

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { createZstdDecompress, zstdDecompressSync } from "node:zlib";
 import { DbusError } from "#src/errors.ts";
 import { type Cursor, corrupt, packedInt, take, uint32 } from "./bytes.ts";
-import type { BinlogEvent, EventHeader, TransactionPayloadEvent } from "./event.ts";
+import type { BinlogEvent, EventHeader, SkippedEvent, TransactionPayloadEvent } from "./event.ts";
 
 const field = { end: 0, size: 1, compression: 2, uncompressedSize: 3 };
 const compression = { zstd: 0, none: 255 };
@@ -11,9 +11,16 @@ const compression = { zstd: 0, none: 255 };
 const streamedBytesMin = 1 << 20;
 const streamChunkBytes = 1 << 18;
 const headerBytes = 19;
+/** Of an event that is passed over; none of these is smaller. */
+const headKept = 64;
 
-/** Decodes one event out of a payload. */
-type DecodeNested = (event: Buffer, outer: EventHeader) => BinlogEvent;
+export type UnpackOptions = {
+  readonly eventBytesMax: number;
+  /** Whether a larger event is passed over, with what `decode` makes of its head. */
+  readonly skips: boolean;
+  /** Decodes one event out of the payload. */
+  readonly decode: (event: Buffer | SkippedEvent, outer: EventHeader) => BinlogEvent;
+};
 
 /**
  * TRANSACTION_PAYLOAD: a list of `type:packed length:packed value:packed` up to type 0, then the
@@ -23,8 +30,7 @@ type DecodeNested = (event: Buffer, outer: EventHeader) => BinlogEvent;
 export function unpackTransaction(
   c: Cursor,
   header: EventHeader,
-  eventBytesMax: number,
-  decode: DecodeNested,
+  options: UnpackOptions,
 ): TransactionPayloadEvent {
   let packedSize = 0;
   let method = compression.none;
@@ -43,61 +49,78 @@ export function unpackTransaction(
     throw new DbusError("BINLOG_EVENT_UNSUPPORTED", `compression ${method} is unknown`);
   }
   const isStreamed = method === compression.zstd && size >= streamedBytesMin;
-  const cut = (rest: Buffer) => cutEvents(rest, eventBytesMax, (event) => decode(event, header));
+  const cut = (rest: Buffer) => cutEvents(rest, header, options);
   const events = isStreamed
-    ? streamed(packed, size, cut)
+    ? streamed(packed, size, cut, options.eventBytesMax)
     : atOnce(method === compression.none ? packed : decompress(packed, size), cut);
   return { kind: "transaction_payload", header, events };
 }
 
-type Cut = (bytes: Buffer) => Generator<BinlogEvent, Buffer>;
+/** What is left behind the whole events: bytes, or how many are still to be passed over. */
+type Rest = { readonly bytes: Buffer; readonly skip: number };
+type Cut = (bytes: Buffer) => Generator<BinlogEvent, Rest>;
 
-/** The whole events at the head of `bytes`, and what is left behind them. */
+/** The whole events at the head of `bytes`. */
 function* cutEvents(
   bytes: Buffer,
-  eventBytesMax: number,
-  decode: (event: Buffer) => BinlogEvent,
-): Generator<BinlogEvent, Buffer> {
+  outer: EventHeader,
+  { eventBytesMax, skips, decode }: UnpackOptions,
+): Generator<BinlogEvent, Rest> {
   let start = 0;
   while (start + headerBytes <= bytes.length) {
-    const length = uint32(bytes, start + 9);
-    if (length < headerBytes) throw corrupt("an event in a payload is smaller than its header");
-    if (length > eventBytesMax) {
-      const message = `an event in a compressed transaction has ${length} bytes`;
-      throw new DbusError("MYSQL_EVENT_TOO_LARGE", `${message}, more than ${eventBytesMax}`);
+    const size = uint32(bytes, start + 9);
+    const end = start + size;
+    if (size < headerBytes) throw corrupt("an event in a payload is smaller than its header");
+    if (size > eventBytesMax) {
+      if (!skips) throw tooLarge(size, eventBytesMax);
+      if (start + headKept > bytes.length) break;
+      const head = bytes.subarray(start, start + headKept);
+      yield decode({ head, size, crc: undefined }, outer);
+      if (end > bytes.length) return { bytes: bytes.subarray(0, 0), skip: end - bytes.length };
+    } else {
+      if (end > bytes.length) break;
+      yield decode(bytes.subarray(start, end), outer);
     }
-    if (start + length > bytes.length) break;
-    yield decode(bytes.subarray(start, start + length));
-    start += length;
+    start = end;
   }
-  return bytes.subarray(start);
+  return { bytes: bytes.subarray(start), skip: 0 };
 }
 
 function* atOnce(bytes: Buffer, cut: Cut): Generator<BinlogEvent> {
-  if ((yield* cut(bytes)).length > 0) throw torn();
+  const rest = yield* cut(bytes);
+  if (rest.bytes.length > 0 || rest.skip > 0) throw torn();
 }
 
 /** The checksum of the packed bytes was right, so what is wrong now was written wrong. */
-async function* streamed(packed: Buffer, size: number, cut: Cut): AsyncGenerator<BinlogEvent> {
-  const pieces: Buffer[] = [];
+async function* streamed(
+  packed: Buffer,
+  size: number,
+  cut: Cut,
+  eventBytesMax: number,
+): AsyncGenerator<BinlogEvent> {
+  let pieces: Buffer[] = [];
   let waiting = 0;
   /** How many bytes there must be before there is another whole event. */
   let wanted = headerBytes;
+  let skip = 0;
   let total = 0;
-  for await (const piece of unpacking(packed)) {
+  for await (const whole of unpacking(packed)) {
+    total += whole.length;
+    if (total > size) throw otherLength();
+    const piece = whole.subarray(Math.min(skip, whole.length));
+    skip -= whole.length - piece.length;
     pieces.push(piece);
     waiting += piece.length;
-    total += piece.length;
-    if (total > size) throw otherLength();
     if (waiting < wanted) continue;
     const rest = yield* cut(joined(pieces, waiting));
-    pieces.length = 0;
-    pieces.push(rest);
-    waiting = rest.length;
-    wanted = rest.length < headerBytes ? headerBytes : uint32(rest, 9);
+    pieces = [rest.bytes];
+    waiting = rest.bytes.length;
+    skip = rest.skip;
+    const next = waiting < headerBytes ? headerBytes : uint32(rest.bytes, 9);
+    wanted = next > eventBytesMax ? headKept : next;
   }
   if (total !== size) throw otherLength();
-  if (waiting > 0) throw torn();
+  if (waiting > 0 || skip > 0) throw torn();
 }
 
 function joined(pieces: readonly Buffer[], bytes: number): Buffer {
@@ -134,6 +157,11 @@ function decompress(packed: Buffer, size: number): Buffer {
   }
   if (events.length !== size) throw otherLength();
   return events;
+}
+
+function tooLarge(size: number, eventBytesMax: number): DbusError {
+  const message = `an event in a compressed transaction has ${size} bytes`;
+  return new DbusError("MYSQL_EVENT_TOO_LARGE", `${message}, more than ${eventBytesMax}`);
 }
 
 const torn = () => corrupt("a transaction payload ends in the midst of an event");

@@ -2,7 +2,7 @@ import { assert } from "#src/assert.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import type { Packet, RowChange, Table, Value } from "#src/flow/packet.ts";
 import { corrupt } from "./bytes.ts";
-import type { BinlogEvent, Flavor, RowsEvent } from "./event.ts";
+import type { BinlogEvent, Flavor, OversizedEvent, RowsEvent } from "./event.ts";
 import { createLogCursor, type Span } from "./log-cursor.ts";
 import { type MysqlPosition, RowPosition } from "./position.ts";
 import type { RowCursor } from "./row-codec.ts";
@@ -56,6 +56,11 @@ export type RowStream = {
   /** The next rows of it. Throws as `push`. */
   more(): Packet[];
   /**
+   * A row that was too large to be read, as a document that says where it is; null for one that is
+   * left out. It counts as a row, and is not pushed.
+   */
+  pointer(event: OversizedEvent): Packet | null;
+  /**
    * Where reading goes on once everything pushed so far is settled; rows that were left out are
    * behind it too. `JSON.stringify` of it is a `MysqlPosition`.
    */
@@ -80,6 +85,7 @@ export function createRowStream(options: RowStreamOptions): RowStream {
   function push(event: BinlogEvent): Packet[] {
     assert(open === undefined, "an event was pushed before the rows of the last one were read");
     assert(event.kind !== "transaction_payload", "the events of a payload are pushed one by one");
+    assert(event.kind !== "oversized", "what is too large is not pushed");
     const span = cursor.span(event.header);
     let packets: Packet[] = [];
     try {
@@ -105,6 +111,19 @@ export function createRowStream(options: RowStreamOptions): RowStream {
     open = undefined;
     pass(event, span);
     return packets;
+  }
+
+  function pointer(event: OversizedEvent): Packet | null {
+    assert(open === undefined, "a row came before those of the last event were read");
+    const span = cursor.span(event.header);
+    const txn = transactions.ofRows(event.header, span);
+    const isLeftOut = !tables.of(event.map).included || txn.skip > 0;
+    txn.skip = Math.max(0, txn.skip - 1);
+    txn.rows++;
+    const position = new RowPosition(txn.start, txn.rows);
+    const payload = pointerTo(event, { gtid: txn.shown.gtid, log: cursor.file(), pos: span.start });
+    pass(event, span);
+    return isLeftOut ? null : { ident: options.eventIdent, payload, position, bytes: packetBytes };
   }
 
   function pass(event: BinlogEvent, span: Span): void {
@@ -139,6 +158,7 @@ export function createRowStream(options: RowStreamOptions): RowStream {
       return open !== undefined;
     },
     more,
+    pointer,
     position: () => transactions.position(),
     progress: () => ({ file: cursor.file(), pos: cursor.pos(), timestamp }),
     inTransaction: () => transactions.isOpen(),
@@ -232,6 +252,18 @@ function skipRow(event: RowsEvent, readers: TableReaders, from: number): number 
   const to = op === "U" ? readers.skipper(event.presentAfter)(bytes, middle, end) : middle;
   if (to === from) throw corrupt("a row of no bytes");
   return to;
+}
+
+/** Everything that it takes to find the row: what reads it again has to know where it is. */
+function pointerTo(
+  { op, map, bytes, header }: OversizedEvent,
+  place: { readonly gtid: string | undefined; readonly log: string; readonly pos: number },
+): Packet["payload"] {
+  const { db, table } = map;
+  const json = JSON.stringify({
+    pointer: { db, table, op, bytes, ...place, ts: header.timestamp },
+  });
+  return { kind: "document", json };
 }
 
 /** Says where it happened: an error of the layers below knows neither file nor table. */

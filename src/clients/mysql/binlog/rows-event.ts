@@ -1,11 +1,28 @@
 import { type Cursor, copyOf, corrupt, packedInt, take, uint16, uint48 } from "./bytes.ts";
 import type { BinlogEvent, EventHeader } from "./event.ts";
+import { eventType as t } from "./event-type.ts";
 import type { TableMap } from "./table-map.ts";
 
 export type RowsShape = {
   readonly op: "I" | "U" | "D";
   readonly version: 1 | 2;
   readonly compressed: boolean;
+};
+
+/** The row events of both servers, by the type in their header. */
+export const rowsShapes: Readonly<Record<number, RowsShape>> = {
+  [t.writeRowsV1]: { op: "I", version: 1, compressed: false },
+  [t.updateRowsV1]: { op: "U", version: 1, compressed: false },
+  [t.deleteRowsV1]: { op: "D", version: 1, compressed: false },
+  [t.writeRows]: { op: "I", version: 2, compressed: false },
+  [t.updateRows]: { op: "U", version: 2, compressed: false },
+  [t.deleteRows]: { op: "D", version: 2, compressed: false },
+  [t.writeRowsCompressedV1]: { op: "I", version: 1, compressed: true },
+  [t.updateRowsCompressedV1]: { op: "U", version: 1, compressed: true },
+  [t.deleteRowsCompressedV1]: { op: "D", version: 1, compressed: true },
+  [t.writeRowsCompressed]: { op: "I", version: 2, compressed: true },
+  [t.updateRowsCompressed]: { op: "U", version: 2, compressed: true },
+  [t.deleteRowsCompressed]: { op: "D", version: 2, compressed: true },
 };
 
 /** An event without a table and without rows, which only says that a statement ends. */

@@ -35,8 +35,11 @@ function payload(zip: Uint8Array, size: number): Buffer {
 /** A text of `bytes` bytes as a statement's comment: event type 29, a length, the text. */
 const text = (bytes: number) => event(29, Buffer.alloc(bytes + 1, 97), false);
 
-async function eventsIn(bytes: Buffer, eventBytesMax?: number): Promise<BinlogEvent[]> {
-  const decoder = createBinlogDecoder(eventBytesMax === undefined ? {} : { eventBytesMax });
+async function eventsIn(
+  bytes: Buffer,
+  options: Parameters<typeof createBinlogDecoder>[0] = {},
+): Promise<BinlogEvent[]> {
+  const decoder = createBinlogDecoder(options);
   decoder.decode(format());
   const events: BinlogEvent[] = [];
   for await (const one of eventsOf(decoder.decode(bytes))) events.push(one);
@@ -80,7 +83,22 @@ describe("a compressed transaction", () => {
     for (const sizes of [[500], [500, 2_000_000]]) {
       const events = Buffer.concat([text(10), ...sizes.map(text)]);
       const bytes = payload(Bun.zstdCompressSync(events), events.length);
-      expect(await codeOf(() => eventsIn(bytes, 400))).toBe("MYSQL_EVENT_TOO_LARGE");
+      expect(await codeOf(() => eventsIn(bytes, { eventBytesMax: 400 }))).toBe(
+        "MYSQL_EVENT_TOO_LARGE",
+      );
+    }
+  });
+
+  test("whose texts of statements are above the limit is read on behind them", async () => {
+    for (const sizes of [
+      [500, 10],
+      [10, 2_000_000, 10, 262_125, 20, 900, 30],
+    ]) {
+      const events = Buffer.concat(sizes.map(text));
+      const bytes = payload(Bun.zstdCompressSync(events), events.length);
+      const found = await eventsIn(bytes, { eventBytesMax: 400, onEventTooLarge: "skip" });
+      const lengths = found.map((one) => (one.kind === "annotate" ? one.sql.length : one.kind));
+      expect(lengths).toEqual(sizes.map((size) => (size > 380 ? "ignorable" : size)));
     }
   });
 
