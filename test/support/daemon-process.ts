@@ -27,6 +27,8 @@ export type DaemonProcessOptions = {
   /** A folder for the config and the log; runs that share it append to the same log. */
   readonly dir: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What stands before its command line, and runs it. */
+  readonly prefix?: readonly string[];
   /** Another build than the one of this folder: a source file, or an executable. */
   readonly entry?: string | undefined;
   /** The nth call of each thread that syncs a file fails, and the next one too; takes strace. */
@@ -47,7 +49,9 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
   const text = (one: DaemonProcessOptions["config"]) => JSON.stringify({ ...one, admin }, null, 2);
   await Bun.write(file, text(config));
   const setpriv = await systemTool("setpriv");
+  const { prefix = [] } = options;
   const argv = [
+    ...prefix,
     setpriv,
     "--pdeathsig",
     "KILL",

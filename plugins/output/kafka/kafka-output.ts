@@ -47,6 +47,18 @@ function warn({ qos, mode }: KafkaOutputConfig, { log }: OutputContext): void {
   if (mode === "dryrun") log.warn("mode dryrun: nothing is sent, every packet counts as done");
 }
 
+const largeBytes = 4 << 20;
+
+/**
+ * Whether they take so long to encode that nothing else should come in the same turn of the event
+ * loop: other outputs encode the same packets, and who asks the admin API waits for all of it.
+ */
+function isLarge(packets: readonly Packet[]): boolean {
+  let bytes = 0;
+  for (const packet of packets) bytes += packet.bytes;
+  return bytes >= largeBytes;
+}
+
 /** One packet after the other; what comes behind one that has to wait waits as well. */
 async function writeEach(
   { writer }: State,
@@ -95,6 +107,7 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
   },
   async write(state, packets) {
     await state.writer.topics.check();
+    if (isLarge(packets)) await new Promise((resolve) => setImmediate(resolve));
     return state.config.mode === "sync"
       ? writeEach(state, packets)
       : writePackets(state.writer, packets);
