@@ -1,5 +1,5 @@
 import { version } from "../../package.json";
-import { type ByteSink, createByteSink, takeText, type Writable } from "../byte-sink.ts";
+import { type ByteSink, createByteSink, putBytes, takeText, type Writable } from "../byte-sink.ts";
 import { systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
 import type { Bytes, Packet, RowChange, Table, Value } from "../flow/packet.ts";
@@ -44,6 +44,8 @@ export type Format = {
   readonly contentType: string;
   /** The packet as one value, an update of a key included. Throws `FORMAT_VALUE`. */
   value(packet: Packet): Encoded;
+  /** The value of a row in a buffer of its own, without a string on the way, and `end` behind it. */
+  bytes(row: RowChange, end: Uint8Array): Buffer;
   /** The key after the change; null without one. Throws `FORMAT_KEY_MISSING`. */
   key(packet: Packet): Encoded;
   /**
@@ -144,12 +146,23 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
     return [{ key, value, headers: noHeaders }];
   }
 
+  function put(row: RowChange, sink: ByteSink): void {
+    codecOf(row).body.put(sink, row, row.op, row.before, row.after);
+  }
+
+  function bytes(row: RowChange, end: Uint8Array): Buffer {
+    const sink = createByteSink(1 << 20);
+    put(row, sink);
+    putBytes(sink, end);
+    return sink.buffer.subarray(0, sink.at);
+  }
+
   function value(packet: Packet): Encoded {
     const { payload } = packet;
     switch (payload.kind) {
       case "row":
         scratch.at = 0;
-        codecOf(payload).body.put(scratch, payload, payload.op, payload.before, payload.after);
+        put(payload, scratch);
         return takeText(scratch);
       case "bytes":
         return payload.value;
@@ -173,7 +186,7 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
     return [{ key: key(packet), value: value(packet), headers }];
   }
 
-  return { name, contentType: "application/json", value, key, records };
+  return { name, contentType: "application/json", value, bytes, key, records };
 }
 
 function bytesHeaders(payload: Bytes): readonly RecordHeader[] {

@@ -17,10 +17,15 @@ export function createLineEncoder(format: Format, lines: "json" | "raw"): LineEn
       case "document":
         return `${oneLine(payload.json)}\n`;
       case "row":
-        return `${format.value(packet)}\n`;
+        return packet.bytes < largeBytes
+          ? `${format.value(packet)}\n`
+          : format.bytes(payload, LINE_END);
     }
   };
 }
+
+/** From here on a string that is made first costs more than it saves, above all memory. */
+const largeBytes = 1 << 20;
 
 /** In checked JSON a line break can only stand between tokens, where a space means the same. */
 function oneLine(json: string): string {

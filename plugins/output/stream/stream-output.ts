@@ -101,6 +101,8 @@ function writeLines(sink: Sink, lines: readonly Line[]): Promise<void> {
   for (const { line } of lines) if (typeof line === "string") strings.push(line);
   // One conversion for all of them costs less than one for each.
   if (strings.length === lines.length) return sink.write(Buffer.from(strings.join("")));
+  const [only] = lines;
+  if (lines.length === 1 && Buffer.isBuffer(only?.line)) return sink.write(only.line);
   return sink.write(
     Buffer.concat(lines.map(({ line }) => (typeof line === "string" ? Buffer.from(line) : line))),
   );

@@ -14,6 +14,7 @@ import type { Packet } from "#src/flow/packet.ts";
 import { outputPluginContract } from "../../../contract/output-plugin.ts";
 import { useStarted } from "../../../services/index.ts";
 import { fakeOutputContext } from "../../../support/fake-context.ts";
+import { notePacket, noteTable } from "../../../support/row-packets.ts";
 import { samplePackets } from "../../../support/sample-packets.ts";
 import { smallDisk } from "../../../support/small-disk.ts";
 import { tempDir } from "../../../support/temp-dir.ts";
@@ -73,6 +74,25 @@ test("each packet becomes one line of JSON, without losing a digit", async () =>
   expect(lines[0]).toContain('{"a":1.10,"b":12345678901234567890}');
   expect(lines.at(-1)).toBe('{ "a": 1.10 }');
   for (const line of lines) JSON.parse(line);
+});
+
+test("a large row is a line like any other, alone and beside small ones", async () => {
+  const file = newFile();
+  const out = await opened({ file });
+  const table = noteTable("shop", "notes");
+  const text = `${"aé日\n".repeat(300_000)}"`;
+  const large = { ...notePacket(table, "I", { after: [1, text] }), bytes: 3 << 20 };
+  const small = notePacket(table, "I", { after: [2, "x"] });
+  for (const packets of [[large], [small, large, small]]) await out.write(packets);
+  await out.close();
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  const rows = lines.map((line) => JSON.parse(line).rows[0]);
+  expect(rows).toEqual([
+    [1, text],
+    [2, "x"],
+    [1, text],
+    [2, "x"],
+  ]);
 });
 
 test("by default it writes below the data folder, for its owner only", async () => {
