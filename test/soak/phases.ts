@@ -8,6 +8,8 @@ export type Phase = {
   run(rig: Rig, say: (text: string) => void): Promise<void>;
   /** Whether memory must stand still while it runs, whatever MySQL has waiting. */
   readonly flat?: boolean;
+  /** Whether packets come that are larger than an edge's credit, for which the bound has a part. */
+  readonly large?: boolean;
   /** The table, the kind of change, and how many rows. */
   expect(rig: Rig): readonly (readonly [table: string, dml: "I" | "D", rows: number])[];
 };
@@ -15,10 +17,14 @@ export type Phase = {
 const inserted = (table: string) => (rig: Rig) => [[table, "I", rig.source.count(table)]] as const;
 
 /** Writes at full rate, as fast as MySQL takes it, until the time is over or there is enough. */
-async function pour(rig: Rig, table: string, seconds: number, rowsMax: number): Promise<void> {
+async function pour(
+  rig: Rig,
+  table: string,
+  { seconds, rowsMax, pad }: { seconds: number; rowsMax: number; pad: number },
+): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
-    if (rig.source.count(table) < rowsMax) await rig.source.insert(table, 5_000);
+    if (rig.source.count(table) < rowsMax) await rig.source.insert(table, 5_000, pad);
     else await Bun.sleep(200);
   }
 }
@@ -46,7 +52,8 @@ export const phases: readonly Phase[] = [
       const { slowSeconds, slowBytesPerSecond } = rig.plan;
       const rate = { type: "rate", bytesPerSecond: slowBytesPerSecond } as const;
       const toxic = rig.proxy.add(rate, { direction: "upstream" });
-      await pour(rig, "slow", slowSeconds, 50_000 + slowSeconds * 8_000);
+      const rowsMax = 50_000 + slowSeconds * 8_000;
+      await pour(rig, "slow", { seconds: slowSeconds, rowsMax, pad: 96 });
       toxic.remove();
     },
     expect: inserted("slow"),
@@ -59,7 +66,9 @@ export const phases: readonly Phase[] = [
       await rig.source.create("blocked");
       const toxic = rig.proxy.add({ type: "blackhole" });
       const { blockedSeconds } = rig.plan;
-      await pour(rig, "blocked", blockedSeconds, 50_000 + blockedSeconds * 2_000);
+      // What waits in MySQL is several times what may be in memory.
+      const rowsMax = 25_000 + blockedSeconds * 1_000;
+      await pour(rig, "blocked", { seconds: blockedSeconds, rowsMax, pad: 4_000 });
       toxic.remove();
     },
     expect: inserted("blocked"),
@@ -108,6 +117,7 @@ export const phases: readonly Phase[] = [
   {
     name: "compressed",
     what: "one transaction that MySQL compresses",
+    large: true,
     async run(rig) {
       await rig.source.create("zip");
       await rig.source.run("SET SESSION binlog_transaction_compression = ON");
@@ -120,6 +130,7 @@ export const phases: readonly Phase[] = [
   {
     name: "row",
     what: "rows as large as that: text, text beyond Latin-1, bytes",
+    large: true,
     async run(rig, say) {
       const columns = "id INT NOT NULL PRIMARY KEY, t LONGTEXT, b LONGBLOB";
       await rig.source.create("large", columns);

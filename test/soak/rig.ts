@@ -1,5 +1,9 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { builtins } from "#plugins/index.ts";
+import { requireConfig } from "#src/config/load.ts";
+import { type MemoryBound, memoryBound } from "#src/config/memory-bound.ts";
+import { createRegistry } from "#src/plugin/registry.ts";
 import { startKafka } from "../services/kafka.ts";
 import { startMysql } from "../services/mysql.ts";
 import { removeRunDir, runDir } from "../services/run-dir.ts";
@@ -20,8 +24,8 @@ export type Rig = {
   readonly watch: Watch;
   /** As it is written to the daemon's file, without the admin's part. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** What its memory stays below, as it says itself. */
-  boundBytes(): Promise<number>;
+  /** What its memory stays below, as `dbusd --check` says it. */
+  readonly bound: MemoryBound;
   daemon(): DaemonProcess;
   /** Starts the daemon, or again on what it has left. */
   start(): Promise<void>;
@@ -53,6 +57,7 @@ export async function openRig(plan: SoakPlan, seed: number): Promise<Rig> {
   const source = await connectSource(server.port);
   const watch = startWatch();
   const config = configOf({ dir, file, mysqlPort: server.port, kafkaPort: proxy.port, plan });
+  const bound = await boundOf(config);
   let daemon: DaemonProcess | undefined;
 
   function running(): DaemonProcess {
@@ -61,12 +66,8 @@ export async function openRig(plan: SoakPlan, seed: number): Promise<Rig> {
   }
 
   return {
-    ...{ plan, source, sinks, proxy, watch, config },
+    ...{ plan, source, sinks, proxy, watch, config, bound },
     daemon: running,
-    async boundBytes() {
-      const stat = await (await fetch(`${running().adminUrl}/api/v1/stat`)).json();
-      return (stat as { memoryBoundBytes: number }).memoryBoundBytes;
-    },
     async start() {
       daemon = await startDaemonProcess({ config, dir });
       await daemon.ready();
@@ -89,6 +90,11 @@ export async function openRig(plan: SoakPlan, seed: number): Promise<Rig> {
       removeRunDir(dir);
     },
   };
+}
+
+async function boundOf(config: Record<string, unknown>): Promise<MemoryBound> {
+  const registry = createRegistry(builtins);
+  return memoryBound(await requireConfig("soak", { registry, text: JSON.stringify(config) }));
 }
 
 type Places = {

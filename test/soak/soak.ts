@@ -64,7 +64,8 @@ async function runPhase(phase: Phase, rig: Rig, { say }: SoakOptions): Promise<P
   const { rows, lost, doubled } = await verdict(phase, rig);
   const driftMib = phase.flat ? drift(hard.samples) : null;
   const peakMib = seen.peakKib / 1024;
-  const boundMib = (await rig.boundBytes()) / 2 ** 20;
+  const { bytes, largeBytes } = rig.bound;
+  const boundMib = (phase.large ? bytes : bytes - largeBytes) / 2 ** 20;
   if (peakMib > boundMib) problems.push(`memory reached ${peakMib.toFixed(0)} MiB`);
   if (lost > 0) problems.push(`${lost} rows are missing`);
   if (driftMib !== null && driftMib > Math.max(driftMibMax, peakMib / 10)) {

@@ -29,6 +29,9 @@ export function startWatch(): Watch {
   };
 }
 
+/** Within less than a minute the window is still filling up in the second quarter. */
+const longSamples = 600;
+
 /** How far resident memory moved from the second quarter to the last, medians, in MiB. */
 export function drift(samples: WatchReport["samples"]): number {
   const part = (from: number, to: number) =>
@@ -37,5 +40,6 @@ export function drift(samples: WatchReport["samples"]): number {
       .map(([, kib]) => kib)
       .sort((a, b) => a - b);
   const median = (sorted: readonly number[]) => sorted[sorted.length >> 1] ?? 0;
-  return (median(part(0.75, 1)) - median(part(0.25, 0.5))) / 1024;
+  const before = samples.length < longSamples ? part(0.5, 0.75) : part(0.25, 0.5);
+  return (median(part(0.75, 1)) - median(before)) / 1024;
 }
