@@ -24,13 +24,37 @@ export type Checked = { readonly value: unknown; readonly problems: readonly Pro
  * or boolean where the schema wants one, since an environment variable can only be a text.
  */
 export function checkWith(schema: ZodType, value: unknown, checking: Checking): Checked {
-  let parsed = schema.safeParse(value);
+  let parsed = parseWith(schema, value);
+  if (parsed === undefined) return { value: undefined, problems: [noSense(checking)] };
   if (!parsed.success && coerce(value, parsed.error.issues, checking)) {
     parsed = schema.safeParse(value);
   }
   if (parsed.success) return { value: parsed.data, problems: [] };
   const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, value, checking));
   return { value: undefined, problems };
+}
+
+/**
+ * undefined where the schema itself throws: its checks of length compare whatever is called
+ * `length`, and an object without a prototype cannot be compared with a number.
+ */
+function parseWith(schema: ZodType, value: unknown): z.ZodSafeParseResult<unknown> | undefined {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+function noSense({ at, placeOf }: Checking): Problem {
+  return {
+    severity: "error",
+    code: "CONFIG_INVALID",
+    message: "an object with a key `length` stands where none can be",
+    place: placeOf(at),
+    remedy: "write what docs/configuration.md says in place of it",
+  };
 }
 
 /** Changes `value` in place, which is a copy that nobody else sees. Returns whether it did. */

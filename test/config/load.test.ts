@@ -364,10 +364,27 @@ test("what is nested too deeply is refused with its place, and at once", async (
   expect(flow.problems).toMatchObject([
     { code: "CONFIG_SYNTAX", message: "nested too deeply", place: { line: 4, column: 37 } },
   ]);
+  const compact = await load(`inputs:\n- a\n${"- ".repeat(130_000)}`);
+  expect(compact.problems).toMatchObject([
+    { code: "CONFIG_SYNTAX", message: "nested too deeply", place: { line: 3, column: 65 } },
+  ]);
+  const long = `inputs: ${"- ".repeat(3)}\n${"- x\n".repeat(200)}`;
+  expect((await load(long)).problems.map(({ message }) => message)).not.toContain(
+    "nested too deeply",
+  );
   const shallow = `inputs: ${"[".repeat(20)}${"]".repeat(20)}\nx: ${"[],".repeat(1)}`;
   expect((await load(shallow)).problems.map(({ message }) => message)).not.toContain(
     "nested too deeply",
   );
+});
+
+test("an object that calls a key `length` is refused where a text or a list is wanted", async () => {
+  const { config, problems } = await load(
+    least.replace("match: in", "match: {length: {any: thing}}"),
+  );
+  expect(config).toBeNull();
+  expect(problems.length).toBeGreaterThan(0);
+  for (const { place } of problems) expect(place.line).toBeGreaterThan(0);
 });
 
 test("S8: a billion laughs end at the limit", async () => {
