@@ -5,7 +5,8 @@ import { identMatches, patternsIntersect } from "#src/flow/match.ts";
 import { fakeFilterContext } from "../support/fake-context.ts";
 import { notePacket, noteTable } from "../support/row-packets.ts";
 
-const stars = `${"a*".repeat(60)}b`;
+/** As many as make the most ways to divide a name among them. */
+const stars = `${"a*".repeat(12)}b`;
 const name = "a".repeat(64);
 
 /** Runs it and says how long it took; a regular expression of such stars would never end. */
@@ -25,7 +26,7 @@ test("S14: patterns of many stars are matched in no time, wherever they stand", 
       expect(identMatches(stars, name.repeat(4))).toBe(false);
       expect(tables(name, name)).toBe(false);
     }
-    expect(patternsIntersect(stars, `${"*a".repeat(60)}c`)).toBe(false);
+    expect(patternsIntersect(stars, `${"*a".repeat(12)}c`)).toBe(false);
   });
   expect(took).toBeLessThan(1_000);
 });
