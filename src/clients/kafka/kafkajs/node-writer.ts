@@ -21,6 +21,9 @@ import {
 } from "./produce-request.ts";
 import type { ProducerIdentity } from "./producer-identity.ts";
 
+/** Requests from here on have the event loop's turn to themselves. */
+const largeBytes = 4 << 20;
+
 /** Writes to the partitions that one broker leads, one request at a time. */
 export type NodeWriter = {
   /** Tries each job until it is done or has failed; never throws for what concerns a job. */
@@ -162,6 +165,8 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
           const connection = await cluster.node(nodeId);
           const shares = encodeAll(connection, open);
           if (shares.length > 0) {
+            // To make it took long, and so does to send it: others get their turn in between.
+            if (writer.position() > largeBytes) await new Promise((done) => setImmediate(done));
             try {
               const answer = await send(connection, shares);
               for (const [i, share] of shares.entries()) settle(share, answer.errorCodes[i] ?? -1);
