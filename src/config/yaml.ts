@@ -57,7 +57,8 @@ export function parseYaml(text: string, file: string): ParsedYaml {
     }
     return { file, line: 1, column: 1, path: pathText(path) };
   };
-  const report = (code: ErrorCode, offset: number, path: Path, message: string, remedy: string) =>
+  const report = (code: ErrorCode, offset: number, path: Path, message: string, remedy: string) => {
+    if (problems.length >= errorsMax) return;
     problems.push({
       severity: "error",
       code,
@@ -65,6 +66,7 @@ export function parseYaml(text: string, file: string): ParsedYaml {
       place: placeAt(offset, pathText(path)),
       remedy,
     });
+  };
   if (Buffer.byteLength(text) > textBytesMax) {
     report(
       "CONFIG_SYNTAX",
@@ -109,6 +111,8 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed | null {
       version: "1.2",
       schema: "core",
       stringKeys: true,
+      // The parser compares each key with all before it; we look each up.
+      uniqueKeys: false,
     });
   } catch (error) {
     if (error instanceof RangeError) return null;
@@ -122,9 +126,6 @@ function syntaxText(error: YAMLError): [message: string, remedy: string] {
   }
   if (error.message.includes("call stack")) {
     return ["nested too deeply", `at most ${depthMax} levels`];
-  }
-  if (error.code === "DUPLICATE_KEY") {
-    return ["this key is here twice", "keep one of them; the second would hide the first"];
   }
   if (error.code === "MULTIPLE_DOCS") {
     return ["a second document starts here", "remove the --- line: one file is one document"];
@@ -177,7 +178,8 @@ function convert(root: Node | null, { resolve, spots, report }: Conversion): unk
     if (++nodes > nodesMax || aliases > aliasesMax) {
       spent = true;
       const remedy = `at most ${aliasesMax} aliases and ${nodesMax} values are allowed`;
-      report("CONFIG_SYNTAX", offset, path, "the aliases expand to too much", remedy);
+      const message = aliases > 0 ? "the aliases expand to too much" : "there are too many values";
+      report("CONFIG_SYNTAX", offset, path, message, remedy);
       return null;
     }
     if (!node) return null;
@@ -205,6 +207,11 @@ function convert(root: Node | null, { resolve, spots, report }: Conversion): unk
       const offset = pair.key.range?.[0] ?? 0;
       if (forbiddenKeys.has(key)) {
         report("CONFIG_SYNTAX", offset, path, `the key ${key} is not allowed`, "rename it");
+        continue;
+      }
+      if (key in map) {
+        const remedy = "keep one of them; the second would hide the first";
+        report("CONFIG_SYNTAX", offset, path, "this key is here twice", remedy);
         continue;
       }
       map[key] = visit(pair.value, [...path, key], offset, inside);
