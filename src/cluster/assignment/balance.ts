@@ -12,8 +12,10 @@ export type Balancing = {
 };
 
 /**
- * Moves units from the most to the least loaded as long as that lowers the higher of both loads by
- * more than `gainMin` of it. Every move makes the two more equal, so it comes to an end.
+ * Moves units from the most loaded to others as long as that lowers the higher of both loads by
+ * more than `gainMin` of the highest of all. Every move makes the two more equal, so it comes to
+ * an end; and since that much stays the same from the first to the last move, two that had nothing
+ * to exchange before have nothing to exchange after one of them has given something to a third.
  */
 export function balance({ loads, kept, policy, giveAway }: Balancing): void {
   const movable = new Map<Load, Unit[]>();
@@ -23,8 +25,9 @@ export function balance({ loads, kept, policy, giveAway }: Balancing): void {
     else movable.set(load, [unit]);
   }
   for (const units of movable.values()) units.sort((a, b) => b.cost - a.cost);
+  const gain = Math.max(0, ...loads.map((load) => utilOf(load))) * policy.gainMin;
   for (;;) {
-    const move = bestMove(loads, movable, policy.gainMin);
+    const move = bestMove(loads, movable, gain);
     if (!move || !giveAway(move.unit, move.to.candidate.id)) return;
     const { from, to, unit } = move;
     from.cost -= unit.cost;
@@ -38,27 +41,31 @@ export function balance({ loads, kept, policy, giveAway }: Balancing): void {
   }
 }
 
-/** The first that helps: from the most loaded, to the least loaded, the largest unit. */
+/** The first that helps: from the most loaded, the largest unit, to where it weighs the least. */
 function bestMove(
   loads: readonly Load[],
   movable: ReadonlyMap<Load, readonly Unit[]>,
-  gainMin: number,
+  gain: number,
 ): { readonly from: Load; readonly to: Load; readonly unit: Unit } | undefined {
-  const byUtil = loads.toSorted((a, b) => utilOf(a) - utilOf(b));
-  for (const from of byUtil.toReversed()) {
-    if (from.role === "takes") continue;
-    const before = utilOf(from);
-    for (const to of byUtil) {
-      if (utilOf(to) >= before) break;
-      if (to.role === "gives") continue;
-      const unit = movable.get(from)?.find((one) => {
-        const after = Math.max(utilOf(from, -one.cost), utilOf(to, one.cost));
-        return after < before * (1 - gainMin) && mayGo(one, to);
-      });
-      if (unit) return { from, to, unit };
+  const givers = loads.filter(({ role }) => role !== "takes");
+  for (const from of givers.toSorted((a, b) => utilOf(b) - utilOf(a))) {
+    const most = utilOf(from) - gain;
+    for (const unit of movable.get(from) ?? []) {
+      if (utilOf(from, -unit.cost) >= most) continue;
+      const to = lightest(unit, from, loads);
+      if (to && utilOf(to, unit.cost) < most) return { from, to, unit };
     }
   }
   return undefined;
+}
+
+function lightest(unit: Unit, from: Load, loads: readonly Load[]): Load | undefined {
+  let found: Load | undefined;
+  for (const load of loads) {
+    if (load === from || load.role === "gives" || !mayGo(unit, load)) continue;
+    if (!found || utilOf(load, unit.cost) < utilOf(found, unit.cost)) found = load;
+  }
+  return found;
 }
 
 /** For balance alone nothing goes where it could not be opened. */

@@ -41,7 +41,7 @@ export type Wanted = {
 export type AssignmentPolicy = {
   /** The most resources that change their owner at a time; those of groups move together. */
   readonly movesMax: number;
-  /** A move lowers the higher of two loads by more than this share of it. */
+  /** A move lowers the higher of two loads by more than this share of the highest of all. */
   readonly gainMin: number;
   /** The last owner is taken if its load is not higher than the lowest by more than this share. */
   readonly stickiness: number;
