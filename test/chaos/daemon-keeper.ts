@@ -74,6 +74,8 @@ export function daemonKeeper(options: KeeperOptions): DaemonKeeper {
     const run = { startedAt: Date.now(), endedAt, clean: false, logFrom };
     runs.push(run);
     ending = false;
+    // It may find the disk full and end when there is room again.
+    const mayRefuse = options.mayRefuse();
     const { dir, config, entry, failingSync } = options;
     const started = await startDaemonProcess({ dir, config, entry, failingSync });
     process = started;
@@ -83,7 +85,7 @@ export function daemonKeeper(options: KeeperOptions): DaemonKeeper {
       journal.note(`dbusd ended with ${code}`);
       if (ending || process !== started) return;
       process = undefined;
-      if (code === stateExit && options.mayRefuse()) {
+      if (code === stateExit && (mayRefuse || options.mayRefuse())) {
         // As a service manager does it, until there is room again.
         await Bun.sleep(200);
         if (!ending) await start();

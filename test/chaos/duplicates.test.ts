@@ -43,6 +43,14 @@ describe("the bound of what may come twice", () => {
     expect(counts(records, options(runs))[1]).toEqual([1, 0, 0]);
   });
 
+  test("one that is stopped before it comes to anything new leaves the rest of what was left", () => {
+    const runs = [run(0, 1_000), run(1_000, 1_050, true), run(1_050, forEver)];
+    const again = written(910, 940, 1_010);
+    const all = (from: number) => [...written(0, 999, 0), ...again, ...written(from, 1_500, 1_050)];
+    expect(counts(all(930), options(runs))[2]).toEqual([70, 78, 0]);
+    expect(counts(all(910), options(runs))[2]).toEqual([90, 78, 0]);
+  });
+
   test("a run that was killed before its first checkpoint leaves all that there was before", () => {
     const runs = [run(0, 1_000), run(1_000, 1_050), run(1_050, forEver)];
     const records = [

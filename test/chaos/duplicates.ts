@@ -60,9 +60,17 @@ export function repeatsOf(
     }
     for (const name of own) met.add(name);
     const counted = { repeats, most: left, own: (byRun[index]?.length ?? 0) - own.size };
-    left = run.clean ? 0 : leftBy(run, fresh, left, options);
+    left = run.clean ? leftByClean(fresh, repeats, left) : leftBy(run, fresh, left, options);
     return counted;
   });
+}
+
+/**
+ * Who has come to something new has passed all that was left before it. Who was stopped before
+ * that has kept where it was, and leaves the rest.
+ */
+function leftByClean(fresh: readonly Written[], repeats: number, before: number): number {
+  return fresh.length > 0 ? 0 : Math.max(0, before - repeats);
 }
 
 /** How many records a run may leave in the sink that no checkpoint covers. */
