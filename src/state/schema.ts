@@ -37,11 +37,6 @@ CREATE TABLE crash (
   first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
   PRIMARY KEY (node, input, resource, partition, position)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE life (
-  input TEXT NOT NULL, resource TEXT NOT NULL, partition TEXT NOT NULL,
-  position TEXT NOT NULL, deaths INTEGER NOT NULL,
-  PRIMARY KEY (input, resource, partition)
-) STRICT, WITHOUT ROWID;
 `,
 ];
 
