@@ -423,6 +423,24 @@ const table = {
     summary: "ZooKeeper refused a request",
     remedy: "see the reason; look at the log of the server",
   },
+  // The cluster.
+  CLUSTER_STATE_CORRUPT: {
+    kind: "fatal",
+    summary: "a node of the cluster in ZooKeeper does not hold what it should",
+    remedy: "see which, and who wrote it; restore it, or give the cluster another root",
+  },
+  CLUSTER_DUPLICATE_ID: {
+    kind: "fatal",
+    summary: "another live process has this participant's id",
+    remedy: "give each process its own cluster.id, or its own state.dir",
+  },
+  CLUSTER_EPOCH_REGRESSION: {
+    kind: "fatal",
+    summary: "the epoch in ZooKeeper is older than one that was seen before",
+    remedy:
+      "ZooKeeper was restored from a backup, or nodes were deleted: check what is read by whom, " +
+      "then remove max-epoch from the state folder",
+  },
   // Kafka.
   KAFKA_UNREACHABLE: {
     kind: "retry",

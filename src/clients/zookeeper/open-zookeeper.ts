@@ -1,5 +1,5 @@
 import { checkZkPath } from "./address.ts";
-import type { CreateOptions, ZkAcl, ZkSession } from "./port.ts";
+import type { CreateOptions, ZkAcl, ZkSession, ZkWatcher } from "./port.ts";
 import { checkedVersion, opcode, readMulti, readStat, writeCreate, writeMulti } from "./records.ts";
 import { openChannel, type ZkSessionOptions } from "./session.ts";
 
@@ -22,6 +22,7 @@ export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
   const channel = openChannel(options);
   const { chroot } = options.address;
   const defaultAcl = options.acl ?? anyone;
+  const shortenedWatchers = new WeakMap<ZkWatcher, ZkWatcher>();
 
   function full(path: string): string {
     checkZkPath(path);
@@ -123,11 +124,13 @@ export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
     },
   };
 
-  function shortened(watch: NonNullable<Parameters<ZkSession["get"]>[1]>) {
-    return chroot === "" ? watch : wrapped(watch);
-  }
-
-  function wrapped(watch: NonNullable<Parameters<ZkSession["get"]>[1]>) {
-    return ({ kind, path }: Parameters<typeof watch>[0]) => watch({ kind, path: short(path) });
+  /** The same for the same watcher, so that one that is given twice is called once. */
+  function shortened(watch: ZkWatcher): ZkWatcher {
+    if (chroot === "") return watch;
+    const known = shortenedWatchers.get(watch);
+    if (known) return known;
+    const made: ZkWatcher = ({ kind, path }) => watch({ kind, path: short(path) });
+    shortenedWatchers.set(watch, made);
+    return made;
   }
 }

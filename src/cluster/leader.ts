@@ -1,0 +1,274 @@
+import type { ZkOperation, ZkSession } from "#src/clients/zookeeper/port.ts";
+import type { Clock } from "#src/clock.ts";
+import { DbusError } from "#src/errors.ts";
+import type { Log } from "#src/log.ts";
+import { assignResources } from "./assignment/assign.ts";
+import {
+  type AssignmentAnswer,
+  type AssignmentPolicy,
+  defaultPolicy,
+  type Wanted,
+} from "./assignment/problem.ts";
+import { type Census, takeCensus } from "./census.ts";
+import type { Leadership } from "./election.ts";
+import type { Identity } from "./identity.ts";
+import { isHeld, type Observed, type ResourceState, stateOf } from "./observe.ts";
+import { assignPath, claimPath, paths, wishPath } from "./paths.ts";
+import { createReconciler } from "./reconciler.ts";
+import { type AssignRecord, type DecisionRecord, encode } from "./records.ts";
+
+export type LeaderSettings = {
+  /** What changes together is decided together. */
+  readonly debounceMs: number;
+  readonly reconcileEveryMs: number;
+  /** How long a participant may take to claim what it was given, and to close what it gives away. */
+  readonly claimTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  /** A resource that so many participants could not open waits for a person. */
+  readonly quarantineAfter: number;
+  readonly policy?: Partial<AssignmentPolicy>;
+};
+
+export type LeaderDeps = {
+  readonly session: ZkSession;
+  readonly self: Identity;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly settings: LeaderSettings;
+  /** Tells a participant that there is a decision for it; it may be lost. */
+  readonly ring: (pid: string, rpc: string, gen: number) => void;
+  /** False while a promise to others binds us to decide nothing. */
+  readonly mayDecide: () => boolean;
+};
+
+/**
+ * Decides for one epoch: looks at all of the cluster whenever some of it has changed, computes who
+ * is to read what, and writes that down before anybody is told. Resolves when the right to decide
+ * is lost or `signal` aborts.
+ */
+export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSignal): Promise<void> {
+  const { session, clock, random, log, settings } = deps;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  /** Since when each assignment waits for its claim, and each revoked claim for its end. */
+  const waiting = new Map<string, { readonly fence: number; readonly since: number }>();
+  /** Since when each failure is known here. */
+  const failures = new Map<string, { readonly fence: number; readonly since: number }>();
+  const news = (): void => deciding.poke();
+  const deciding = createReconciler({
+    ...{ clock, random, debounceMs: settings.debounceMs },
+    everyMs: settings.reconcileEveryMs,
+    async run() {
+      const census = await takeCensus(session, news);
+      if (signal.aborted) return;
+      if (deps.mayDecide()) await decide(census);
+      else clock.after(50, () => deciding.poke());
+    },
+    onError(error) {
+      const isOver = error.kind === "fence" || signal.aborted;
+      if (isOver) resolve();
+      else if (error.kind === "fatal") log.error("no decision can be made", { error });
+      return !isOver;
+    },
+  });
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  log.info("leads the cluster", { epoch: leadership.epoch });
+  deciding.poke();
+  return promise.finally(() => deciding.stop());
+
+  /** Asked before each write: a promise may have been given while the one before was on its way. */
+  async function write(operations: readonly ZkOperation[]): Promise<void> {
+    if (!deps.mayDecide()) throw new DbusError("ACTOR_UNAVAILABLE", "bound by a promise");
+    await leadership.write(operations);
+  }
+
+  async function decide(census: Census): Promise<void> {
+    const states = new Map(
+      census.resources.map((one) => [one.rid, stateOf(one, census.participants, census.decision)]),
+    );
+    const forced = census.resources.filter((one) => isOverdue(one, states.get(one.rid), census));
+    if (forced.length > 0) {
+      for (const one of forced) await force(one);
+      deciding.poke();
+      return;
+    }
+    for (const one of census.resources) {
+      if (states.get(one.rid) === "stray") await removeStray(one);
+    }
+    const answer = answerFor(census, states, resting(census), settings);
+    if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {
+      await announce(census, answer);
+    }
+  }
+
+  /** Failed resources whose wait has not run out on our clock, which began when we saw the failure. */
+  function resting({ resources }: Census): ReadonlySet<string> {
+    const rest = new Set<string>();
+    for (const { rid, status } of resources) {
+      if (status?.state !== "failed") {
+        failures.delete(rid);
+        continue;
+      }
+      const { fence, waitMs } = status;
+      const known = failures.get(rid);
+      const since = known?.fence === fence ? known.since : clock.now();
+      failures.set(rid, { fence, since });
+      if (clock.now() - since < waitMs) rest.add(rid);
+    }
+    return rest;
+  }
+
+  /** Whether a participant takes too long; the first look at it only begins to count. */
+  function isOverdue({ rid, assign }: Observed, state: ResourceState | undefined, census: Census) {
+    const revoked = census.decision?.revoke[rid]?.from === assign.record.owner;
+    const waitsFor =
+      state === "assigned"
+        ? settings.claimTimeoutMs
+        : revoked && state !== undefined && isHeld(state)
+          ? settings.closeTimeoutMs
+          : undefined;
+    if (waitsFor === undefined) {
+      waiting.delete(rid);
+      return false;
+    }
+    const known = waiting.get(rid);
+    if (known?.fence !== assign.version) {
+      waiting.set(rid, { fence: assign.version, since: clock.now() });
+      return false;
+    }
+    return clock.now() - known.since >= waitsFor;
+  }
+
+  /** Takes a resource from an owner that does not answer: its fence is of no use from now on. */
+  async function force({ rid, assign, claim }: Observed): Promise<void> {
+    const { record, version } = assign;
+    log.warn("a resource is taken from its owner", { resource: rid, owner: record.owner });
+    const freed: AssignRecord = { ...record, owner: null, inc: null, prev: prevOf(assign) };
+    const operations: ZkOperation[] = [
+      { kind: "set", path: assignPath(rid), data: encode(freed), version },
+    ];
+    if (claim) {
+      operations.push({ kind: "delete", path: claimPath(rid), version: claim.version });
+    }
+    await write(operations);
+  }
+
+  async function removeStray({ rid, claim }: Observed): Promise<void> {
+    if (!claim) return;
+    await write([{ kind: "delete", path: claimPath(rid), version: claim.version }]);
+  }
+
+  /** Writes the decision and the assignments of it, then tells those whom it is for. */
+  async function announce(census: Census, answer: AssignmentAnswer): Promise<void> {
+    const { participants, decision, decisionVersion } = census;
+    const gen = (decision?.gen ?? 0) + 1;
+    const record: DecisionRecord = {
+      ...{ gen, epoch: leadership.epoch, by: deps.self.pid },
+      revoke: Object.fromEntries(answer.revoke),
+      assign: Object.fromEntries(answer.assign),
+      why: whyOf(answer),
+    };
+    const head: ZkOperation =
+      decisionVersion === null
+        ? { kind: "create", path: paths.decision, data: encode(record) }
+        : {
+            kind: "set",
+            path: paths.decision,
+            data: encode(record),
+            version: decisionVersion,
+          };
+    const byRid = new Map(census.resources.map((one) => [one.rid, one]));
+    const sets = [...answer.assign].flatMap(([rid, owner]): ZkOperation[] => {
+      const one = byRid.get(rid);
+      const inc = participants.get(owner)?.inc;
+      if (!one || inc === undefined) return [];
+      const { assign } = one;
+      const given: AssignRecord = {
+        ...{ owner, inc, gen, epoch: leadership.epoch },
+        prev: prevOf(assign),
+      };
+      const path = assignPath(rid);
+      return [{ kind: "set", path, data: encode(given), version: assign.version }];
+    });
+    const wishes = [...census.wishes].filter(([rid, to]) => answer.assign.get(rid) === to);
+    const fulfilled = wishes.map(
+      ([rid]): ZkOperation => ({ kind: "delete", path: wishPath(rid), version: 0 }),
+    );
+    // The decision goes with the first of them: nothing of it is done before it is written.
+    let first: readonly ZkOperation[] = [head];
+    for (const part of inParts([...sets, ...fulfilled])) {
+      await write([...first, ...part]);
+      first = [];
+    }
+    if (first.length > 0) await write(first);
+    log.info("decided who reads what", { gen, why: record.why });
+    const concerned = new Set([...answer.assign.values()]);
+    for (const { from } of answer.revoke.values()) concerned.add(from);
+    for (const pid of concerned) {
+      const rpc = participants.get(pid)?.rpc;
+      if (rpc != null) deps.ring(pid, rpc, gen);
+    }
+  }
+}
+
+/** As many operations as go into one write. */
+const partMax = 100;
+
+function inParts<T>(items: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  for (let at = 0; at < items.length; at += partMax) parts.push(items.slice(at, at + partMax));
+  return parts;
+}
+
+function prevOf({ record, version }: Observed["assign"]): AssignRecord["prev"] {
+  return record.owner === null ? record.prev : { pid: record.owner, fence: version };
+}
+
+function whyOf({ assign, revoke, orphans }: AssignmentAnswer): string {
+  return `${assign.size} assigned, ${revoke.size} revoked, ${orphans.size} without an owner`;
+}
+
+/** The same revocations as the last decision, and nothing to assign: it is under way already. */
+function isSame(answer: AssignmentAnswer, decision: DecisionRecord | null): boolean {
+  if (answer.assign.size > 0 || decision === null) return false;
+  const before = Object.entries(decision.revoke);
+  const same = ([rid, { from, to }]: (typeof before)[number]) => {
+    const now = answer.revoke.get(rid);
+    return now?.from === from && now.to === to;
+  };
+  return before.filter(same).length === answer.revoke.size;
+}
+
+/** Who is to have what, by what is there. */
+export function answerFor(
+  { participants, resources, decision, wishes }: Census,
+  states: ReadonlyMap<string, ResourceState>,
+  resting: ReadonlySet<string>,
+  settings: Pick<LeaderSettings, "quarantineAfter" | "policy">,
+): AssignmentAnswer {
+  const owners = new Map<string, string>();
+  const wanted = resources.map(({ rid, record, assign, status }): Wanted => {
+    const state = states.get(rid) ?? "orphan";
+    if (isHeld(state) && assign.record.owner !== null) owners.set(rid, assign.record.owner);
+    const failing = status?.state === "failed";
+    const failedOn = failing ? status.failedOn : [];
+    const isOut = failing && failedOn.length >= settings.quarantineAfter;
+    // Where nobody else is left, who failed tries again after its wait.
+    const waits = resting.has(rid) && (isOut || failedOn.length >= participants.size);
+    return {
+      ...{ id: rid, cost: record.cost, group: record.group ?? undefined, tags: record.tags },
+      ...{ tenant: record.tenant ?? undefined, failedOn },
+      ready: state !== "stray" && !waits,
+      lastOwner: assign.record.owner ?? assign.record.prev?.pid,
+      wish: wishes.get(rid) ?? (isHeld(state) ? undefined : decision?.revoke[rid]?.to),
+    };
+  });
+  return assignResources({
+    participants: [...participants].map(([id, { weight, tags, tenants, state }]) => ({
+      ...{ id, weight, tags, tenants, draining: state === "draining" },
+    })),
+    resources: wanted,
+    owners,
+    policy: { ...defaultPolicy(resources.length), ...settings.policy },
+  });
+}

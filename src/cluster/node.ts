@@ -1,0 +1,284 @@
+import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import { type Clock, sleep } from "#src/clock.ts";
+import { type DbusError, toDbusError } from "#src/errors.ts";
+import type { Log } from "#src/log.ts";
+import { again } from "./again.ts";
+import { createPromises, keepAgreeing, type LostAnswer } from "./agreement.ts";
+import { takeCensus } from "./census.ts";
+import { type Leadership, standForElection } from "./election.ts";
+import type { FencedWrite } from "./fenced-writes.ts";
+import type { EpochMemory, Identity } from "./identity.ts";
+import { type LeaderSettings, lead } from "./leader.ts";
+import { leaseOf } from "./lease.ts";
+import { createParticipant, type Participant, type ParticipantSettings } from "./participant.ts";
+import { paths } from "./paths.ts";
+import { encode, type ParticipantRecord, type ResourceRecord } from "./records.ts";
+import { createIfMissing, prepareRoot, registerResources } from "./register-resources.ts";
+import type { ResourceHost } from "./resource-host.ts";
+
+/** What to do while ZooKeeper is gone for longer than the lease. */
+export type OnCoordinatorLost = "auto" | "pause" | "continue";
+
+export type NodeSettings = ParticipantSettings &
+  LeaderSettings & {
+    readonly onCoordinatorLost: OnCoordinatorLost;
+    /** For how long who has lost ZooKeeper promises others to take nothing. */
+    readonly promiseMs: number;
+  };
+
+export type NodeDeps = {
+  readonly pid: string;
+  readonly rpc: string | null;
+  readonly profile: Omit<ParticipantRecord, "inc" | "rpc" | "state">;
+  readonly openSession: () => ZkSession;
+  readonly host: ResourceHost;
+  /** What the configuration wants to be read. */
+  readonly resources: readonly ResourceRecord[];
+  readonly memory: EpochMemory;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** A text that no other has; sorted by time if it can be. */
+  readonly newId: () => string;
+  readonly log: Log;
+  readonly settings: NodeSettings;
+  readonly ring: (pid: string, rpc: string, gen: number) => void;
+  /** Asks another participant whether it has lost ZooKeeper; rejects without an answer in time. */
+  readonly askLost: (pid: string, rpc: string) => Promise<LostAnswer>;
+};
+
+/** One process of the cluster: a participant, and a candidate for its leader. */
+export type ClusterNode = {
+  /** Whether what this process owns may be emitted now: checked before anything goes out. */
+  readonly mayEmit: boolean;
+  readonly owned: readonly string[];
+  readonly epoch: number | null;
+  /** Somebody rings: there may be a decision. */
+  doorbell(): void;
+  /** Another asks whether we have lost ZooKeeper. */
+  lost(): LostAnswer;
+  /** Gives everything away and leaves; at the latest after the deadline. Never rejects. */
+  stop(deadlineMs: number): Promise<void>;
+  /** Resolves when it has ended, with what a person must mend; undefined after `stop`. */
+  readonly ended: Promise<DbusError | undefined>;
+};
+
+type Membership = {
+  readonly session: ZkSession;
+  readonly participant: Participant;
+  readonly others: () => ReadonlyMap<string, string | null>;
+  readonly abort: AbortController;
+  epoch: number | null;
+};
+
+const folders = [
+  ...[paths.election, paths.members, paths.participants, paths.resources, paths.assign],
+  ...[paths.claim, paths.checkpoint, paths.status, paths.wishes],
+];
+
+export function startClusterNode(deps: NodeDeps): ClusterNode {
+  const { clock, random, log, settings, memory } = deps;
+  const promises = createPromises(clock, settings.promiseMs);
+  const ended = Promise.withResolvers<DbusError | undefined>();
+  const stopping = new AbortController();
+  let membership: Membership | undefined;
+  /** Until when everybody has agreed that nobody has ZooKeeper, on our clock. */
+  let agreedUntil = Number.NEGATIVE_INFINITY;
+
+  void run().then(ended.resolve, (thrown) => ended.resolve(toDbusError(thrown)));
+
+  /** One session after the other, until it is stopped. */
+  async function run(): Promise<undefined> {
+    while (!stopping.signal.aborted) {
+      const session = deps.openSession();
+      try {
+        await during(session);
+      } catch (thrown) {
+        const error = toDbusError(thrown);
+        if (error.code === "CLUSTER_EPOCH_REGRESSION") throw error;
+        log.warn("a membership of the cluster ended", { error });
+      }
+      membership?.participant.fence();
+      membership = undefined;
+      await session.close(stopping.signal.aborted ? 1_000 : 0);
+      if (!stopping.signal.aborted) await sleep(clock, 50 + random() * 200, stopping.signal);
+    }
+    return undefined;
+  }
+
+  async function during(session: ZkSession): Promise<void> {
+    const abort = new AbortController();
+    const over = Promise.withResolvers<void>();
+    const off = session.onState((state) => {
+      if (state === "suspended") whileSuspended(abort.signal);
+      if (state === "connected") membership?.participant.resumeAll();
+      if (state !== "expired" && state !== "denied" && state !== "closed") return;
+      // Within this turn: nothing of the old session may act once its end is known.
+      membership?.participant.fence();
+      abort.abort();
+      over.resolve();
+    });
+    // Also while there is no membership yet, or no longer.
+    const leaveNow = () => over.resolve();
+    stopping.signal.addEventListener("abort", leaveNow, { once: true });
+    try {
+      await Promise.race([live(session, abort), over.promise]);
+    } finally {
+      off();
+      stopping.signal.removeEventListener("abort", leaveNow);
+      abort.abort();
+    }
+  }
+
+  async function live(session: ZkSession, abort: AbortController): Promise<void> {
+    await again(clock, () => prepareRoot(session, folders));
+    const noEpoch = encode({ epoch: 0 });
+    await again(clock, () => createIfMissing(session, paths.leaderEpoch, noEpoch));
+    const self: Identity = { pid: deps.pid, inc: deps.newId(), rpc: deps.rpc };
+    let others: ReadonlyMap<string, string | null> = new Map();
+    const participant = createParticipant({
+      ...{ session, self, clock, random, log, memory, settings },
+      ...{ profile: deps.profile, host: deps.host, mayClaim: () => !promises.bound },
+      learnOthers: (known) => {
+        others = known;
+      },
+    });
+    membership = { session, participant, others: () => others, abort, epoch: null };
+    const own = membership;
+    await joined(session, participant);
+    watchLease(session, abort.signal);
+    const candidate = {
+      ...{ session, self, clock, random, memory },
+      lead: async (leadership: Leadership, signal: AbortSignal) => {
+        own.epoch = leadership.epoch;
+        try {
+          if (!(await registered(session, leadership.write))) return;
+          const { ring } = deps;
+          const mayDecide = () => !promises.bound;
+          await lead(
+            { session, self, clock, random, log, settings, ring, mayDecide },
+            leadership,
+            signal,
+          );
+        } finally {
+          own.epoch = null;
+        }
+      },
+    };
+    await standForElection(candidate, abort.signal);
+  }
+
+  /** An older session of this very process may still hold the name. */
+  async function joined(session: ZkSession, participant: Participant): Promise<void> {
+    const until = clock.now() + 2 * session.timeoutMs;
+    for (;;) {
+      try {
+        await again(clock, () => participant.join());
+        return;
+      } catch (thrown) {
+        const error = toDbusError(thrown);
+        if (error.code !== "CLUSTER_DUPLICATE_ID" || clock.now() >= until) throw error;
+      }
+      await sleep(clock, Math.max(50, session.timeoutMs / 20));
+    }
+  }
+
+  /** Gives every resource its node; false when the right to do so was lost meanwhile. */
+  async function registered(session: ZkSession, write: FencedWrite): Promise<boolean> {
+    try {
+      await register(session, write);
+      return true;
+    } catch (thrown) {
+      if (toDbusError(thrown).code !== "STALE_EPOCH") throw thrown;
+      return false;
+    }
+  }
+
+  async function register(session: ZkSession, write: FencedWrite): Promise<void> {
+    await again(clock, async () => {
+      const census = await takeCensus(session, () => {});
+      await registerResources(census, deps.resources, write, deps.newId);
+    });
+  }
+
+  /** Looks at the lease while there is a session, and pauses what may not go on when it ends. */
+  function watchLease(session: ZkSession, signal: AbortSignal): void {
+    const lease = leaseOf(session, clock);
+    let paused = false;
+    const tick = () => {
+      if (signal.aborted) return;
+      const may = mayEmit();
+      if (paused && may) membership?.participant.resumeAll();
+      if (!paused && !may) membership?.participant.pauseAll();
+      paused = !may;
+      clock.after(Math.max(20, Math.min(lease.leftMs, session.timeoutMs / 12)), tick);
+    };
+    tick();
+  }
+
+  function mayEmit(): boolean {
+    if (!membership || membership.abort.signal.aborted) return false;
+    if (settings.onCoordinatorLost === "continue") return true;
+    return leaseOf(membership.session, clock).valid || clock.now() < agreedUntil;
+  }
+
+  /** As soon as there is no connection the others are asked: an answer takes a while. */
+  function whileSuspended(signal: AbortSignal): void {
+    if (settings.onCoordinatorLost !== "auto" || !membership) return;
+    const known = membership.others();
+    const { session } = membership;
+    const here = new AbortController();
+    const off = session.onState(() => {
+      off();
+      here.abort();
+      agreedUntil = Number.NEGATIVE_INFINITY;
+    });
+    signal.addEventListener("abort", () => here.abort(), { once: true });
+    const ask = (pid: string) => {
+      const rpc = known.get(pid);
+      return rpc == null ? Promise.reject(new Error("no address")) : deps.askLost(pid, rpc);
+    };
+    const { promiseMs } = settings;
+    const asking = { clock, pid: deps.pid, others: [...known.keys()], ask, promiseMs };
+    void keepAgreeing(
+      { ...asking, stillValid: mayEmit },
+      (until) => {
+        agreedUntil = until;
+      },
+      here.signal,
+    );
+  }
+
+  async function leave(own: Membership): Promise<void> {
+    await own.participant.drain();
+    while (!own.participant.idle && own.session.state === "connected") {
+      await sleep(clock, 20);
+    }
+  }
+
+  return {
+    get mayEmit() {
+      return mayEmit();
+    },
+    get owned() {
+      return membership?.participant.owned ?? [];
+    },
+    get epoch() {
+      return membership?.epoch ?? null;
+    },
+    doorbell: () => membership?.participant.poke(),
+    lost() {
+      const known = [deps.pid, ...(membership?.others().keys() ?? [])];
+      return promises.asked(membership?.session.state === "suspended", known);
+    },
+    async stop(deadlineMs) {
+      const own = membership;
+      if (own) {
+        const left = leave(own).catch(() => {});
+        await Promise.race([left, sleep(clock, deadlineMs)]);
+      }
+      stopping.abort();
+      await ended.promise;
+    },
+    ended: ended.promise,
+  };
+}

@@ -1,0 +1,221 @@
+import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import { isZk } from "#src/clients/zookeeper/zk-error.ts";
+import type { Clock } from "#src/clock.ts";
+import { type DbusError, toDbusError } from "#src/errors.ts";
+import { again } from "./again.ts";
+import { ownerWrite } from "./fenced-writes.ts";
+import type { Identity } from "./identity.ts";
+import { checkpointPath, claimPath, statusPath } from "./paths.ts";
+import {
+  type CheckpointRecord,
+  type ClaimRecord,
+  checkpointSchema,
+  decode,
+  encode,
+  type StatusRecord,
+  statusSchema,
+} from "./records.ts";
+import type { Owned, ResourceHost } from "./resource-host.ts";
+
+export type OwnedDeps = {
+  readonly session: ZkSession;
+  readonly self: Identity;
+  readonly host: ResourceHost;
+  readonly clock: Clock;
+  readonly owned: Owned;
+  readonly drainMs: number;
+  /** Resolves when no promise to others keeps us from taking something new. */
+  readonly unbound: () => Promise<void>;
+};
+
+/**
+ * The life of one resource with its owner: claimed, opened, committed, closed. Every write of it
+ * is refused by ZooKeeper as soon as the assignment is another's; then it throws STALE_EPOCH, and
+ * whoever calls fences it.
+ */
+export type OwnedResource = {
+  readonly owned: Owned;
+  /** Claims it, reads its checkpoint and opens it. False: it could not be opened, and it is said. */
+  open(): Promise<boolean>;
+  /** Commits where reading has come to, if that has moved. One commit at a time. */
+  commit(): Promise<void>;
+  /** Closes it in good order, commits for the last time, and gives the claim back. */
+  release(): Promise<void>;
+};
+
+export function createOwnedResource(deps: OwnedDeps): OwnedResource {
+  const { session, self, host, clock, owned } = deps;
+  const { rid, fence } = owned;
+  const write = ownerWrite(session, rid, fence);
+  const claim = (state: ClaimRecord["state"]) =>
+    encode({ pid: self.pid, inc: self.inc, fence, state } satisfies ClaimRecord);
+  let checkpoint: { readonly record: CheckpointRecord; readonly version: number } | null = null;
+  let committing: Promise<void> | undefined;
+
+  async function readCheckpoint(): Promise<void> {
+    await session.sync(checkpointPath(rid));
+    checkpoint = await optional(session, checkpointPath(rid), (data) =>
+      decode(checkpointSchema, data, checkpointPath(rid), "CHECKPOINT_CORRUPT"),
+    );
+  }
+
+  /** Makes the claim; one of ours that is there already has come of a lost answer. */
+  async function makeClaim(): Promise<void> {
+    const path = claimPath(rid);
+    try {
+      await write([{ kind: "create", path, data: claim("opening"), mode: "ephemeral" }]);
+    } catch (thrown) {
+      if (!isZk(thrown, "lost", "node_exists")) throw thrown;
+      const there = await session.exists(path);
+      if (there?.ephemeralOwner !== session.id) throw thrown;
+      // It may be of an earlier assignment: it says under which fence it stands.
+      const { stat } = await session.get(path);
+      await write([{ kind: "set", path, data: claim("opening"), version: stat.version }]);
+    }
+  }
+
+  async function setClaim(state: ClaimRecord["state"]): Promise<void> {
+    const path = claimPath(rid);
+    const { stat } = await session.get(path);
+    await write([{ kind: "set", path, data: claim(state), version: stat.version }]);
+  }
+
+  async function dropClaim(): Promise<void> {
+    await twice(async () => {
+      const there = await session.exists(claimPath(rid));
+      if (there?.ephemeralOwner !== session.id) return;
+      await write([{ kind: "delete", path: claimPath(rid), version: there.version }]);
+    });
+  }
+
+  async function say(change: (before: StatusRecord | null) => StatusRecord): Promise<void> {
+    const path = statusPath(rid);
+    await twice(async () => {
+      const before = await optional(session, path, (data) => decode(statusSchema, data, path));
+      const data = encode(change(before?.record ?? null));
+      const version = before?.version;
+      await write([
+        version === undefined
+          ? { kind: "create", path, data }
+          : { kind: "set", path, data, version },
+      ]);
+    });
+  }
+
+  async function sayFailed(error: DbusError): Promise<void> {
+    await say((before) => {
+      const attempts = (before?.state === "failed" ? before.attempts : 0) + 1;
+      const failedOn = before?.state === "failed" ? before.failedOn : [];
+      return {
+        ...{ state: "failed", code: error.code, reason: error.message, attempts, fence },
+        waitMs: waitAfter(error, attempts),
+        failedOn: [...new Set([...failedOn, self.pid])],
+      };
+    });
+  }
+
+  async function sayOk(): Promise<void> {
+    const path = statusPath(rid);
+    const before = await optional(session, path, (data) => decode(statusSchema, data, path));
+    if (before?.record.state !== "failed") return;
+    const calm = { code: null, reason: null, attempts: 0, waitMs: 0, failedOn: [], fence };
+    await say(() => ({ state: "ok", ...calm }));
+  }
+
+  async function commitOnce(): Promise<void> {
+    const newest = host.positions(rid);
+    const before = checkpoint?.record ?? null;
+    const moved = Object.entries(newest).some(([name, at]) => before?.positions[name] !== at);
+    if (!moved) return;
+    const record: CheckpointRecord = {
+      positions: { ...before?.positions, ...newest },
+      ...{ fence, seq: (before?.seq ?? 0) + 1, at: clock.wall() },
+    };
+    await writeCheckpoint(record);
+  }
+
+  async function writeCheckpoint(record: CheckpointRecord): Promise<void> {
+    const path = checkpointPath(rid);
+    const version = checkpoint?.version;
+    const data = encode(record);
+    try {
+      const [done] = await write([
+        version === undefined
+          ? { kind: "create", path, data }
+          : { kind: "set", path, data, version },
+      ]);
+      checkpoint = { record, version: done?.kind === "set" ? done.stat.version : 0 };
+    } catch (thrown) {
+      if (isZk(thrown, "lost", "bad_version", "node_exists", "no_node")) await readCheckpoint();
+      const now = checkpoint?.record;
+      // The answer was lost, not the write: what stands there is ours to the last letter.
+      if (now?.seq === record.seq && now.fence === fence) return;
+      throw thrown;
+    }
+  }
+
+  return {
+    owned,
+    async open() {
+      await again(clock, makeClaim);
+      await again(clock, readCheckpoint);
+      // The claim may have been on its way when the promise was given.
+      await deps.unbound();
+      try {
+        await host.open(owned, checkpoint?.record ?? null);
+      } catch (thrown) {
+        const error = toDbusError(thrown);
+        await again(clock, () => sayFailed(error));
+        await again(clock, dropClaim);
+        return false;
+      }
+      await again(clock, () => setClaim("running"));
+      await again(clock, sayOk);
+      return true;
+    },
+    async commit() {
+      committing ??= commitOnce().finally(() => {
+        committing = undefined;
+      });
+      await committing;
+    },
+    async release() {
+      await again(clock, () => setClaim("closing"));
+      await host.close(rid, deps.drainMs);
+      await committing?.catch(() => {});
+      await again(clock, () => twice(commitOnce));
+      await again(clock, dropClaim);
+    },
+  };
+}
+
+/** Where a password is wrong, more tries only block the account; else it may be well again soon. */
+function waitAfter(error: DbusError, attempts: number): number {
+  const [min, max] = error.kind === "fatal" ? [30_000, 600_000] : [500, 30_000];
+  return Math.min(max, min * 2 ** Math.min(attempts - 1, 10));
+}
+
+/** Once more when the answer was lost: the work looks at what is there before it writes. */
+async function twice(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!isZk(thrown, "lost", "bad_version", "node_exists", "no_node")) throw thrown;
+    await work();
+  }
+}
+
+/** What a node holds, with its version; null when it is not there. */
+export async function optional<T>(
+  session: ZkSession,
+  path: string,
+  read: (data: Uint8Array) => T,
+): Promise<{ readonly record: T; readonly version: number } | null> {
+  try {
+    const { data, stat } = await session.get(path);
+    return { record: read(data), version: stat.version };
+  } catch (thrown) {
+    if (isZk(thrown, "no_node")) return null;
+    throw thrown;
+  }
+}

@@ -1,0 +1,266 @@
+import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import { isZk } from "#src/clients/zookeeper/zk-error.ts";
+import { type Clock, sleep } from "#src/clock.ts";
+import { type DbusError, toDbusError } from "#src/errors.ts";
+import type { Log } from "#src/log.ts";
+import { again } from "./again.ts";
+import { readDecision } from "./decision.ts";
+import type { EpochMemory, Identity } from "./identity.ts";
+import { introduce, othersThan, register } from "./membership.ts";
+import { createOwnedResource, type OwnedResource, optional } from "./owned-resource.ts";
+import { assignPath, paths, resourcePath, statusPath } from "./paths.ts";
+import { createReconciler } from "./reconciler.ts";
+import {
+  type AssignRecord,
+  assignSchema,
+  type DecisionRecord,
+  decode,
+  type ParticipantRecord,
+  resourceSchema,
+  statusSchema,
+} from "./records.ts";
+import type { ResourceHost } from "./resource-host.ts";
+
+export type ParticipantDeps = {
+  readonly session: ZkSession;
+  readonly self: Identity;
+  /** What the others are told of it. */
+  readonly profile: Omit<ParticipantRecord, "inc" | "rpc" | "state">;
+  readonly host: ResourceHost;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly memory: EpochMemory;
+  readonly settings: ParticipantSettings;
+  /** False while a promise to others binds us to take nothing new. */
+  readonly mayClaim: () => boolean;
+  /** Told who else is there, with their addresses, by every look at all of it. */
+  readonly learnOthers: (others: ReadonlyMap<string, string | null>) => void;
+};
+
+export type ParticipantSettings = {
+  /** How long a resource may deliver what is in flight when it is closed. */
+  readonly drainMs: number;
+  readonly commitEveryMs: number;
+  /** Looks at everything so often, for what no watch has told. */
+  readonly reconcileEveryMs: number;
+};
+
+/** Does what the leader has decided for this process: opens, closes, commits. */
+export type Participant = {
+  /** Registers; from then on it takes resources. Throws CLUSTER_DUPLICATE_ID. */
+  join(): Promise<void>;
+  /** There may be news: a doorbell. */
+  poke(): void;
+  /** Takes nothing new; the leader takes from it what it has. */
+  drain(): Promise<void>;
+  /** Whether it owns nothing. */
+  readonly idle: boolean;
+  readonly owned: readonly string[];
+  /** Ends all of it within this turn: the session, or the right to believe in it, is gone. */
+  fence(): void;
+  pauseAll(): void;
+  resumeAll(): void;
+  /** Nothing more is done; resources are left as they are. */
+  stop(): void;
+};
+
+type Holding = {
+  readonly resource: OwnedResource;
+  readonly fence: number;
+  phase: "opening" | "running" | "closing";
+};
+
+export function createParticipant(deps: ParticipantDeps): Participant {
+  const { session, self, host, clock, random, log, memory, settings } = deps;
+  const holdings = new Map<string, Holding>();
+  let live = true;
+  let paused = false;
+  let lastFull = Number.NEGATIVE_INFINITY;
+  let decision: DecisionRecord | null = null;
+  // One function, so that a watch that is asked for again is not another one.
+  const news = (): void => looking.poke();
+  const onError = (error: DbusError): boolean => {
+    if (error.kind === "fatal") log.error("the cluster's state cannot be read", { error });
+    return live && !isZk(error, "expired", "closed", "auth_failed");
+  };
+  const looking = createReconciler({
+    ...{ clock, random, onError, run: look, debounceMs: 10 },
+    everyMs: settings.reconcileEveryMs,
+  });
+  const committing = createReconciler({
+    ...{ clock, random, onError, run: commitAll, debounceMs: settings.commitEveryMs },
+    everyMs: settings.commitEveryMs,
+  });
+
+  /** Compares what is decided for us with what we have, and begins what is missing. */
+  async function look(): Promise<void> {
+    await session.sync(paths.decision);
+    await learnDecision();
+    deps.learnOthers(await othersThan(session, self.pid, news));
+    const full = clock.now() - lastFull >= settings.reconcileEveryMs;
+    const names = full ? await allAssigned() : concerned();
+    if (full) lastFull = clock.now();
+    await Promise.all([...new Set([...names, ...holdings.keys()])].sort().map(reconcile));
+  }
+
+  async function learnDecision(): Promise<void> {
+    const next = await readDecision(session, news);
+    // One of an epoch before one that we have seen was written by nobody who may.
+    if (next !== null && next.epoch < memory.epoch) return;
+    if (next !== null) memory.raise(next.epoch);
+    // One in between was not seen, and may have been for us.
+    if ((next?.gen ?? 0) > (decision?.gen ?? 0) + 1) lastFull = Number.NEGATIVE_INFINITY;
+    decision = next;
+  }
+
+  async function allAssigned(): Promise<readonly string[]> {
+    return (await session.children(paths.assign)).names;
+  }
+
+  /** Resources of the last decision that are ours, or were. */
+  function concerned(): string[] {
+    const { assign = {}, revoke = {} } = decision ?? {};
+    const given = Object.entries(assign).filter(([, pid]) => pid === self.pid);
+    const taken = Object.entries(revoke).filter(([, { from }]) => from === self.pid);
+    return [...given, ...taken].map(([rid]) => rid);
+  }
+
+  function isRevoked(rid: string, assignment: AssignRecord): boolean {
+    const taken = decision?.revoke[rid];
+    return taken?.from === self.pid && (decision?.gen ?? 0) > assignment.gen;
+  }
+
+  async function reconcile(rid: string): Promise<void> {
+    if (!live) return;
+    const path = assignPath(rid);
+    const found = await optional(session, path, (data) => decode(assignSchema, data, path));
+    const holding = holdings.get(rid);
+    const ours = found?.record.owner === self.pid && found.record.inc === self.inc;
+    if (holding) {
+      if (!ours || found.version !== holding.fence) drop(rid, "it was given to another");
+      else if (isRevoked(rid, found.record) && holding.phase === "running") begin(rid, close);
+      return;
+    }
+    if (!found || !ours || isRevoked(rid, found.record)) return;
+    // Said to have failed, it is as good as given away: the next try is a new assignment.
+    if (await hasFailed(rid, found.version)) return;
+    if (deps.mayClaim()) await claim(rid, found.version);
+    else clock.after(50, () => looking.poke());
+  }
+
+  async function hasFailed(rid: string, fence: number): Promise<boolean> {
+    const path = statusPath(rid);
+    const said = await optional(session, path, (data) => decode(statusSchema, data, path));
+    return said?.record.state === "failed" && said.record.fence === fence;
+  }
+
+  async function claim(rid: string, fence: number): Promise<void> {
+    const path = resourcePath(rid);
+    const found = await optional(session, path, (data) => decode(resourceSchema, data, path));
+    if (!found || !live || holdings.has(rid)) return;
+    const owned = { rid, fence, record: found.record };
+    const { drainMs } = settings;
+    const resource = createOwnedResource({
+      ...{ session, self, host, clock, owned, drainMs, unbound },
+    });
+    holdings.set(rid, { resource, fence, phase: "opening" });
+    begin(rid, open);
+  }
+
+  async function unbound(): Promise<void> {
+    while (live && !deps.mayClaim()) await sleep(clock, 20);
+  }
+
+  /** Lets a step run by itself; whatever it ends with, there is a look at it afterwards. */
+  function begin(rid: string, step: (rid: string, holding: Holding) => Promise<void>): void {
+    const holding = holdings.get(rid);
+    if (!holding) return;
+    step(rid, holding)
+      .catch((thrown: unknown) => failed(rid, holding, toDbusError(thrown)))
+      .finally(() => looking.poke());
+  }
+
+  async function open(rid: string, holding: Holding): Promise<void> {
+    const opened = await holding.resource.open();
+    if (holdings.get(rid) !== holding) return;
+    if (!opened) holdings.delete(rid);
+    else {
+      holding.phase = "running";
+      if (paused) host.pause(rid);
+    }
+  }
+
+  async function close(rid: string, holding: Holding): Promise<void> {
+    holding.phase = "closing";
+    await holding.resource.release();
+    if (holdings.get(rid) === holding) holdings.delete(rid);
+  }
+
+  /** A step that failed has left the resource in no state to go on from: it begins anew, or not. */
+  function failed(rid: string, holding: Holding, error: DbusError): void {
+    if (holdings.get(rid) !== holding || !live) return;
+    if (error.kind !== "fence") log.warn("a step of a resource failed", { resource: rid, error });
+    drop(rid, error.message);
+  }
+
+  function drop(rid: string, why: string): void {
+    log.warn("a resource is no longer ours; it ends at once", { resource: rid, why });
+    holdings.delete(rid);
+    host.fence(rid);
+  }
+
+  async function commitAll(): Promise<void> {
+    const running = [...holdings].filter(([, { phase }]) => phase === "running");
+    await Promise.all(
+      running.map(async ([rid, holding]) => {
+        try {
+          await holding.resource.commit();
+        } catch (thrown) {
+          const error = toDbusError(thrown);
+          if (error.kind !== "fence") throw error;
+          if (holdings.get(rid) === holding) drop(rid, error.message);
+        }
+      }),
+    );
+  }
+
+  return {
+    async join() {
+      await again(clock, () => introduce(session, self));
+      deps.learnOthers(await othersThan(session, self.pid, news));
+      await again(clock, () => register(session, self, deps.profile, "online"));
+      looking.poke();
+      committing.poke();
+    },
+    poke: () => looking.poke(),
+    drain: () => again(clock, () => register(session, self, deps.profile, "draining")),
+    get idle() {
+      return holdings.size === 0;
+    },
+    get owned() {
+      return [...holdings.keys()];
+    },
+    fence() {
+      live = false;
+      looking.stop();
+      committing.stop();
+      for (const rid of holdings.keys()) host.fence(rid);
+      holdings.clear();
+    },
+    pauseAll() {
+      paused = true;
+      for (const rid of holdings.keys()) host.pause(rid);
+    },
+    resumeAll() {
+      paused = false;
+      for (const rid of holdings.keys()) host.resume(rid);
+      looking.poke();
+    },
+    stop() {
+      live = false;
+      looking.stop();
+      committing.stop();
+    },
+  };
+}
