@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import { systemClock } from "#src/clock.ts";
 import { createEmbeddedCoordinator } from "#src/cluster/embedded/embedded-coordinator.ts";
 import { leaderWrite, ownerWrite } from "#src/cluster/fenced-writes.ts";
 import { assignPath, checkpointPath, paths } from "#src/cluster/paths.ts";
-import { systemClock } from "#src/clock.ts";
 import { waitFor } from "../support/index.ts";
 
 const data = (text: string) => Buffer.from(text);
