@@ -64,13 +64,14 @@ function onBoth(name: string, run: (at: Own) => Promise<void>): void {
 
 const idsOf = (input: RunningInput) => input.rows().map(({ after }) => after?.[0]);
 
-const told = (input: RunningInput, text: string | RegExp, act = async () => {}) =>
+/** `act` is done again and again, but seldom: each time is a failure that makes the next wait longer. */
+const told = (input: RunningInput, text: string | RegExp, act?: () => Promise<void>) =>
   waitFor(
     async () => {
-      await act();
+      await act?.();
       return input.states.some((state) => state?.match(text));
     },
-    { what: `${text}` },
+    { what: `${text}`, timeoutMs: 20_000, intervalMs: act ? 500 : 10 },
   );
 
 const replication = "REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.*";
