@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
 import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/kafka/port.ts";
+import { systemClock } from "#src/clock.ts";
 import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { type AddedToxic, type FaultProxy, faultProxy } from "../../support/fault-proxy.ts";
@@ -14,7 +15,7 @@ const services = await useStarted("kafka behind a proxy", async () => {
   const properties = {
     "advertised.listeners": `PLAINTEXT://127.0.0.1:${proxy.port}`,
     // A broker forgets after a day, unless told, who wrote to a partition, and looks every 10 min.
-    "producer.id.expiration.ms": "1000",
+    "producer.id.expiration.ms": "3000",
     "producer.id.expiration.check.interval.ms": "200",
   };
   const kafka = await startKafka({ properties });
@@ -53,7 +54,9 @@ async function withTopic(proxy: FaultProxy, use: (around: Around) => Promise<voi
   }
 }
 
-const records = (...values: string[]) => values.map((value) => recordOf("k", value));
+/** Of now: a broker counts from the newest record how long it has not heard of a producer. */
+const records = (...values: string[]) =>
+  values.map((value) => ({ ...recordOf("k", value), timestamp: systemClock.wall() }));
 const send = async ({ producer, topic }: Around, batch: readonly KafkaRecord[]) => {
   const [result] = await producer.produce([{ topic, partition: 0, records: batch }]);
   return (result as PartitionResult).map((error) => error?.code ?? null);
@@ -128,7 +131,7 @@ services.test(
       await peer.deleteRecords(around.topic, 0);
       await peer.close();
       // Longer than the broker remembers; it says to nobody that it has forgotten.
-      await holdsFor(() => true, { ms: 1_500, what: "the producer's silence" });
+      await holdsFor(() => true, { ms: 3_600, what: "the producer's silence" });
       const lost = around.loseAnswer();
       const batch = records("3");
       expect(await send(around, batch)).toEqual(["KAFKA_REQUEST_FAILED"]);
