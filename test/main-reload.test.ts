@@ -196,7 +196,7 @@ const cases: readonly Case[] = [
 const refused = () => log.entries.filter(({ message }) => message.includes("was refused"));
 
 test.each(cases)(
-  "%s changes nothing that is running, and is told with its place (fault 85)",
+  "%s changes nothing that is running, and is told with its place (fault 85) (fault 85)",
   async (_, from, to, at, says, remedy) => {
     await waitFor(() => packets(daemon.admin.stat()) > 0, { what: "rows" });
     const before = daemon.admin.topology();

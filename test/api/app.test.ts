@@ -82,29 +82,32 @@ test.each(table)(
   },
 );
 
-test.each(table)("S1: %s %s wants the token, when there is one", async (method, path, one) => {
-  const { call, port } = client({ token });
-  const body = bodies[`${method} ${path}`];
-  const auths: Record<string, string>[] = [
-    {},
-    { authorization: "Bearer" },
-    { authorization: "Bearer wrong" },
-    { authorization: `Bearer ${token}x` },
-    { authorization: `Basic ${btoa(`x:${token}`)}` },
-    { "x-token": token },
-  ];
-  for (const headers of auths) {
-    const response = await call(method.toUpperCase(), concrete(path), body, headers);
-    expect(response.status).toBe(one.open ? 200 : 401);
-  }
-  const inUrl = await call(method.toUpperCase(), `${concrete(path)}?token=${token}`, body);
-  expect(inUrl.status).toBe(one.open ? 200 : 401);
-  expect(port.calls).toEqual([]);
-  const right = await call(method.toUpperCase(), concrete(path), body, {
-    authorization: `Bearer ${token}`,
-  });
-  expect(right.status).toBe(200);
-});
+test.each(table)(
+  "S1: %s %s wants the token, when there is one (fault 92)",
+  async (method, path, one) => {
+    const { call, port } = client({ token });
+    const body = bodies[`${method} ${path}`];
+    const auths: Record<string, string>[] = [
+      {},
+      { authorization: "Bearer" },
+      { authorization: "Bearer wrong" },
+      { authorization: `Bearer ${token}x` },
+      { authorization: `Basic ${btoa(`x:${token}`)}` },
+      { "x-token": token },
+    ];
+    for (const headers of auths) {
+      const response = await call(method.toUpperCase(), concrete(path), body, headers);
+      expect(response.status).toBe(one.open ? 200 : 401);
+    }
+    const inUrl = await call(method.toUpperCase(), `${concrete(path)}?token=${token}`, body);
+    expect(inUrl.status).toBe(one.open ? 200 : 401);
+    expect(port.calls).toEqual([]);
+    const right = await call(method.toUpperCase(), concrete(path), body, {
+      authorization: `Bearer ${token}`,
+    });
+    expect(right.status).toBe(200);
+  },
+);
 
 test("S1: only the two probes are open, and a path that is not there is not", async () => {
   expect(table.filter(([, , one]) => one.open).map(([, path]) => path)).toEqual([

@@ -15,49 +15,52 @@ for (const flavor of ["mysql", "mariadb"] as const) {
     return started;
   });
 
-  server.test(`every type of ${flavor} is decoded as the server itself reads it`, async (at) => {
-    const db = await createConnection({ ...loginOf(at), rowsAsArray: true });
-    for (const sql of zooStatements(flavor, "zoo_types")) await db.query(sql);
-    const answers = await ask(db, flavor);
-    await db.query("UPDATE zoo SET id = id + 1000");
-    await db.query("DELETE FROM zoo");
-    await db.end();
-    const rows = (await readBinlog(newestBinlog(at.dir), { flavor })).filter(
-      ({ table }) => table.name === "zoo",
-    );
-    const inserted = rows.filter((row) => row.op === "I");
-    expect(inserted.length).toBe(answers.length);
-    expect(
-      differences(
-        flavor,
-        answers,
-        inserted.map((row) => row.after!),
-      ),
-    ).toEqual([]);
-    const updated = rows.filter((row) => row.op === "U");
-    expect(
-      differences(
-        flavor,
-        answers,
-        updated.map((row) => row.before!),
-      ),
-    ).toEqual([]);
-    expect(
-      differences(
-        flavor,
-        answers,
-        updated.map((row) => row.after!),
-      ),
-    ).toEqual([]);
-    const deleted = rows.filter((row) => row.op === "D");
-    expect(
-      differences(
-        flavor,
-        answers,
-        deleted.map((row) => row.before!),
-      ),
-    ).toEqual([]);
-  });
+  server.test(
+    `every type of ${flavor} is decoded as the server itself reads it (fault 99)`,
+    async (at) => {
+      const db = await createConnection({ ...loginOf(at), rowsAsArray: true });
+      for (const sql of zooStatements(flavor, "zoo_types")) await db.query(sql);
+      const answers = await ask(db, flavor);
+      await db.query("UPDATE zoo SET id = id + 1000");
+      await db.query("DELETE FROM zoo");
+      await db.end();
+      const rows = (await readBinlog(newestBinlog(at.dir), { flavor })).filter(
+        ({ table }) => table.name === "zoo",
+      );
+      const inserted = rows.filter((row) => row.op === "I");
+      expect(inserted.length).toBe(answers.length);
+      expect(
+        differences(
+          flavor,
+          answers,
+          inserted.map((row) => row.after!),
+        ),
+      ).toEqual([]);
+      const updated = rows.filter((row) => row.op === "U");
+      expect(
+        differences(
+          flavor,
+          answers,
+          updated.map((row) => row.before!),
+        ),
+      ).toEqual([]);
+      expect(
+        differences(
+          flavor,
+          answers,
+          updated.map((row) => row.after!),
+        ),
+      ).toEqual([]);
+      const deleted = rows.filter((row) => row.op === "D");
+      expect(
+        differences(
+          flavor,
+          answers,
+          deleted.map((row) => row.before!),
+        ),
+      ).toEqual([]);
+    },
+  );
 }
 
 type At = { readonly host: string; readonly port: number; readonly user: string };

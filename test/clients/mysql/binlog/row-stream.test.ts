@@ -170,7 +170,7 @@ describe("positions", () => {
     }
   });
 
-  test("offsets go on beyond 4 GiB where the header's have wrapped", () => {
+  test("offsets go on beyond 4 GiB where the header's have wrapped (fault 14)", () => {
     const s = script(2 ** 32 - 150);
     const rows = stream({ resume: { pos: 2 ** 32 - 150 } });
     const packets = pushAll(rows, [s.anonymous(), s.query("BEGIN"), s.rows([1]), s.xid()]);
