@@ -262,7 +262,7 @@ function contextOf(state: State, run: Run): InputContext {
     emitBatch: (packets, options) => admit.batch(packets, options?.partition ?? "0"),
     emit: (packet, options) => admit.one(packet, options?.partition ?? "0"),
     deliver: (packets, options) => admit.deliver(packets, options?.partition ?? "0"),
-    hasCredit: (packets, bytes) => admission.hasCredit(packets, bytes),
+    hasCredit: admission.hasCredit,
     idle: (position, options) => admit.idle(position, options?.partition ?? "0"),
     async gap({ from, to, reason }) {
       const { input, resource: id } = partitions.key;

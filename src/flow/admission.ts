@@ -17,7 +17,8 @@ import type { Position } from "./position.ts";
 export type Admission = {
   readonly paused: boolean;
   setPaused(paused: boolean): void;
-  hasCredit(packets: number, bytes: number): boolean;
+  /** `reserved` bytes count as if they were in flight already. */
+  hasCredit(packets: number, bytes: number, reserved?: number): boolean;
   /** Admits what waits, as far as there is room. */
   pump(): void;
   /** The handle of one run: it is dead once `signal` aborts. */
@@ -175,11 +176,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
       paused = now;
       if (!paused) pump();
     },
-    hasCredit(packets, bytes) {
+    hasCredit(packets, bytes, reserved = 0) {
       if (closed() || queue.size > 0) return false;
       const { window, inFlight, inFlightBytes } = partitions;
-      const charged = Math.min(bytes, window.bytes);
-      return inFlight + packets <= window.packets && inFlightBytes + charged <= window.bytes;
+      if (inFlight + packets > window.packets) return false;
+      // Only one alone may be larger than the window; several that are too large together are not.
+      return inFlightBytes + reserved + Math.min(bytes, window.bytes) <= window.bytes;
     },
     pump,
     begin,

@@ -3,7 +3,7 @@ import { type Clock, systemClock, type Timer } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { clientKey } from "./client-key.ts";
 import { createHeadScanner, type HeadScanner } from "./head-scanner.ts";
-import { drained, finish, forward, type PipeEnd, pipeEnd } from "./pipe.ts";
+import { discard, drained, finish, forward, keep, type PipeEnd, pipeEnd } from "./pipe.ts";
 import type { ServerTls } from "./server-tls.ts";
 
 /*
@@ -47,9 +47,9 @@ export type Gate = {
 type Connection = PipeEnd & {
   readonly client: string;
   readonly head: HeadScanner;
-  /** What came before there was anybody to hand it to. */
-  early: Buffer[];
-  earlyBytes: number;
+  /** What becomes the other end, with what came before there was anybody to hand it to. */
+  readonly ahead: PipeEnd;
+  aheadBytes: number;
   /** When it is closed unless it does something before; undefined while it has a request. */
   deadline: number | undefined;
   /** Whether a part of a head has come. */
@@ -161,12 +161,14 @@ export function openGate(options: GateOptions): Gate {
       forward(socket, outer, piece);
     },
     drain: drained,
-    close: (socket: Socket<PipeEnd>) => answered(socket.data.peer as Outer | undefined),
-    error: (socket: Socket<PipeEnd>) => answered(socket.data.peer as Outer | undefined),
+    close: answered,
+    error: answered,
   };
 
   /** The server behind is done with it. */
-  function answered(outer: Outer | undefined): void {
+  function answered(socket: Socket<PipeEnd>): void {
+    discard(socket.data);
+    const outer = socket.data.peer as Outer | undefined;
     if (outer === undefined || outer.readyState <= 0) return;
     outer.data.deadline = clock.now() + options.idleMs;
     idle.add(outer);
@@ -174,17 +176,16 @@ export function openGate(options: GateOptions): Gate {
   }
 
   async function connect(socket: Outer): Promise<void> {
+    const { ahead, client } = socket.data;
     socket.pause();
     try {
-      const unix = options.enter(socket.data.client);
-      const data = { ...pipeEnd(), peer: socket };
-      const peer = await Bun.connect<PipeEnd>({ unix, socket: inner, data });
+      const unix = options.enter(client);
+      const peer = await Bun.connect<PipeEnd>({ unix, socket: inner, data: ahead });
       if (socket.readyState <= 0) return void peer.end();
       socket.data.peer = peer;
-      for (const piece of socket.data.early) forward(socket, peer, piece);
-      socket.data.early = [];
-      if (socket.data.silent) finish(peer, "shutdown");
-      else if (peer.data.pending.length === 0) socket.resume();
+      ahead.peer = socket;
+      if (socket.data.silent) ahead.afterwards = "shutdown";
+      drained(peer);
     } catch (error) {
       log.error("a connection could not be handed on", { error });
       socket.terminate();
@@ -212,10 +213,10 @@ export function openGate(options: GateOptions): Gate {
   /** The head of the first request: nobody behind knows of this connection until it is whole. */
   function firstHead(socket: Outer, piece: Buffer): void {
     const { data } = socket;
-    data.early.push(Buffer.from(piece));
-    data.earlyBytes += piece.byteLength;
+    keep(data.ahead, piece);
+    data.aheadBytes += piece.byteLength;
     if (!fresh.has(socket)) return;
-    const whole = data.head.complete(piece) || data.earlyBytes > headBytesMax;
+    const whole = data.head.complete(piece) || data.aheadBytes > headBytesMax;
     if (!whole) {
       begin(socket);
       return;
@@ -233,18 +234,11 @@ export function openGate(options: GateOptions): Gate {
     socket: {
       open(socket) {
         const client = clientKey(socket.remoteAddress);
-        const head = createHeadScanner();
-        const deadline = clock.now() + options.headMs;
-        const own = {
-          client,
-          head,
-          early: [],
-          earlyBytes: 0,
-          deadline,
-          begun: false,
-          silent: false,
+        socket.data = {
+          ...pipeEnd(),
+          ...{ client, head: createHeadScanner(), ahead: pipeEnd(), aheadBytes: 0 },
+          ...{ deadline: clock.now() + options.headMs, begun: false, silent: false },
         };
-        socket.data = { ...pipeEnd(), ...own };
         timer ??= clock.after(tickMs, tick);
         all.set(client, (all.get(client) ?? new Set()).add(socket));
         fresh.add(socket);
@@ -272,7 +266,9 @@ export function openGate(options: GateOptions): Gate {
       close(socket) {
         refused.delete(socket);
         leave(socket);
-        finish(socket.data.peer, "end");
+        discard(socket.data);
+        if (socket.data.peer) finish(socket.data.peer, "end");
+        else discard(socket.data.ahead);
       },
       error(socket) {
         socket.terminate();

@@ -48,8 +48,11 @@ export type InputContext = Common & {
   emit(packet: Packet, options?: EmitOptions): Promise<void> | undefined;
   /** Emits and resolves when each of these packets is settled on all its branches. */
   deliver(packets: Packet[], options?: EmitOptions): Promise<Settlement>;
-  /** Whether the window has room for this much right now. */
-  hasCredit(packets: number, bytes: number): boolean;
+  /**
+   * Whether the window has room for this much right now, beside `reserved` bytes that have been
+   * promised to others and not emitted. What is larger than the window wants it empty.
+   */
+  hasCredit(packets: number, bytes: number, reserved?: number): boolean;
   /** The source moved on without packets: advances the checkpoint once nothing is in flight. */
   idle(position: Position, options?: EmitOptions): void;
   /** Writes a gap down, durably, before it returns. Throws when it cannot be written. */

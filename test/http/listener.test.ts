@@ -7,6 +7,7 @@ import { silentLog } from "#src/log.ts";
 import { makeAuthority } from "../support/certificates.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { type RawClient, rawClient } from "../support/raw-client.ts";
+import { seededRandom, testSeed } from "../support/random.ts";
 import { recordedLog } from "../support/recorded-log.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -52,6 +53,26 @@ test("bodies of any size come and go whole, several times on one connection", as
     const response = await fetch(url, { method: "POST", body: "x".repeat(size) });
     expect(await response.text()).toBe(`127.0.0.1 ${size}`);
   }
+});
+
+test("bytes come out as they went in, of many at once and however slowly they are taken", async () => {
+  const random = seededRandom(testSeed("bytes through the gate"));
+  const { url } = listen({
+    async fetch(request) {
+      const taken: Uint8Array[] = [];
+      for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+        taken.push(chunk);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return new Response(Buffer.concat(taken));
+    },
+  });
+  const bodies = Array.from({ length: 6 }, () => random.bytes(random.int(1, 1_500_000)));
+  const echo = async (body: Uint8Array<ArrayBuffer>) => {
+    const response = await fetch(url, { method: "POST", body });
+    return Buffer.from(await response.arrayBuffer()).equals(body);
+  };
+  expect(await Promise.all(bodies.map(echo))).toEqual(bodies.map(() => true));
 });
 
 test("a large answer to a slow reader is whole", async () => {

@@ -141,9 +141,9 @@ test("more than the outputs take is turned away with 429, and memory stays bound
   expect([...counts.keys()].sort()).toEqual([202, 429]);
   expect(counts.get(202)).toBeGreaterThan(10);
   expect(counts.get(429)).toBeGreaterThan(100);
-  // Each of forty requests may be in the gate, in the server, as a body and as garbage at once, and
-  // the window twice; more than a gigabyte came in.
-  expect(peakBytes(daemon.pid) - before).toBeLessThan((40 * 4 + 2 * 8 + 16) * mib);
+  // More than a gigabyte came in. Half a MiB of each connection may be in the gate, and the window
+  // three times in what is made of it; 50 to 61 MiB were seen.
+  expect(peakBytes(daemon.pid) - before).toBeLessThan(88 * mib);
   const health = await fetch(`${daemon.adminUrl}/healthz`);
   expect(health.status).toBe(200);
   expect(await daemon.stop()).toBe(0);

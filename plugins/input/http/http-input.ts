@@ -121,7 +121,7 @@ function createDesk(config: HttpConfig, context: InputContext): Answer {
       return busy("too many bytes of this client are in progress");
     }
     // What others are sending right now counts as if it were in the window already.
-    if (!context.hasCredit(1, reserved + bytes)) return busy("the outputs are behind");
+    if (!context.hasCredit(1, bytes, reserved)) return busy("the outputs are behind");
     reserved += bytes;
     own.bytes += bytes;
     let held = bytes;
