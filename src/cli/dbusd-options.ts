@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
+import { parseZkAddress } from "../clients/zookeeper/address.ts";
 import type { Overrides } from "../config/load.ts";
-import { DbusError } from "../errors.ts";
+import { DbusError, toDbusError } from "../errors.ts";
 import { exitCodesText } from "./exit-code.ts";
 
 export const dbusdHelp = `dbusd is a data bus: it reads changes, routes them, and delivers them at least once, in order.
@@ -25,6 +26,8 @@ usage: dbusd                         an example: a recorded binlog of a small sh
       --watch              reloads the file when it has changed
       --admin HOST:PORT    where the admin API listens
       --state-dir FOLDER   the data folder
+      --cluster SERVERS    shares the work with other dbusd through ZooKeeper; the servers, and the
+                           node below which it works: zk1:2181,zk2:2181/dbus
       --log-level LEVEL    debug, info, warn or error
       --log-format FORMAT  pretty or json; pretty on a terminal unless told
       --version            prints the version
@@ -59,6 +62,7 @@ const declared = {
   watch: { type: "boolean" },
   admin: { type: "string" },
   "state-dir": { type: "string" },
+  cluster: { type: "string" },
   "log-level": { type: "string" },
   "log-format": { type: "string" },
   version: { type: "boolean" },
@@ -89,6 +93,7 @@ export function parseOptions(argv: readonly string[]): Options {
     overrides: {
       admin: values.admin === undefined ? undefined : addressOf(values.admin),
       stateDir: values["state-dir"],
+      cluster: values.cluster === undefined ? undefined : serversOf(values.cluster),
       logLevel: oneOf(values["log-level"], "--log-level", ["debug", "info", "warn", "error"]),
       logFormat: oneOf(values["log-format"], "--log-format", ["auto", "pretty", "json"]),
     },
@@ -118,6 +123,17 @@ function oneOf<T extends string>(
   const found = all.find((one) => one === value);
   if (found !== undefined) return found;
   throw new DbusError("USAGE", `${option} does not know ${value}`, { remedy: all.join(", ") });
+}
+
+/** As it was given, once it is known to be right. */
+function serversOf(text: string): string {
+  try {
+    parseZkAddress(text);
+    return text;
+  } catch (thrown) {
+    const { message, remedy } = toDbusError(thrown);
+    throw new DbusError("USAGE", `--cluster: ${message}`, { remedy });
+  }
 }
 
 /** `host:port`, `:port` or `port`; an IPv6 address stands in brackets. */

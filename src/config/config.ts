@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { Place } from "../errors.ts";
 import type { ServerTls } from "../http/server-tls.ts";
 import type {
@@ -7,6 +8,7 @@ import type {
   OutputPlugin,
   RetryPolicy,
 } from "../plugin/define.ts";
+import type { clusterSchema } from "./cluster-schema.ts";
 
 type Entry<P> = {
   readonly name: string;
@@ -25,6 +27,11 @@ export type InputEntry = Entry<InputPlugin> & {
   /** Every ident it may emit, `*` allowed. */
   readonly idents: readonly string[];
   readonly paused: boolean;
+  /** Of each of its resources, where several processes share them. */
+  readonly cost: number;
+  readonly group?: string | undefined;
+  readonly tags: readonly string[];
+  readonly tenant?: string | undefined;
 };
 
 export type FilterEntry = Entry<FilterPlugin> & {
@@ -82,6 +89,9 @@ export type AdminToken = {
   readonly tokenFile?: string | undefined;
 };
 
+/** How this process shares the work with others; its schema says what each field is. */
+export type ClusterConfig = NonNullable<z.output<typeof clusterSchema>>;
+
 /** A configuration that was checked whole: names, matches, plugin fields, secrets. */
 export type Config = {
   readonly file: string;
@@ -93,6 +103,8 @@ export type Config = {
     /** `auto` is pretty on a terminal and JSON lines elsewhere. */
     readonly format: "auto" | "pretty" | "json";
   };
+  /** undefined where this process is alone. */
+  readonly cluster?: ClusterConfig | undefined;
   readonly inputs: readonly InputEntry[];
   readonly filters: readonly FilterEntry[];
   readonly outputs: readonly OutputEntry[];

@@ -25,7 +25,7 @@ export type ConfigDiff = {
 
 /** Compares two configs entry by entry; files, places and the order of entries do not count. */
 export function diffConfigs(before: Config, after: Config): ConfigDiff {
-  const sections = ["bus", "state", "admin", "log"] as const;
+  const sections = ["bus", "state", "admin", "log", "cluster"] as const;
   return {
     fixed: sections.flatMap((name) => differing(before[name], after[name], `${name}.`)),
     changes: [
@@ -38,6 +38,9 @@ export function diffConfigs(before: Config, after: Config): ConfigDiff {
 }
 
 type AnyEntry = InputEntry | FilterEntry | OutputEntry;
+
+/** What others make use of, and not the actor of the entry: it goes on when these change. */
+const known = new Set(["match", "cost", "group", "tags", "tenant"]);
 
 function changesOf(
   kind: EntryChange["kind"],
@@ -53,7 +56,7 @@ function changesOf(
     const keys = was ? keysThatDiffer(was, entry) : [];
     if (!was) changes.push({ kind, name, change: "added", keys, restarts: true });
     else if (keys.length > 0) {
-      const restarts = keys.some((key) => key !== "match");
+      const restarts = keys.some((key) => !known.has(key));
       changes.push({ kind, name, change: "changed", keys, restarts });
     }
   }

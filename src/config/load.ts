@@ -23,6 +23,8 @@ export type Overrides = {
   readonly stateDir?: string | undefined;
   readonly logLevel?: Config["log"]["level"] | undefined;
   readonly logFormat?: Config["log"]["format"] | undefined;
+  /** `cluster.connect`, checked. */
+  readonly cluster?: string | undefined;
 };
 
 export type Loaded = {

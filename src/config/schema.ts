@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { serverTlsSchema } from "../http/server-tls.ts";
 import { secret } from "../plugin/secret.ts";
+import { clusterSchema, label, labels } from "./cluster-schema.ts";
 
 const mib = 1024 * 1024;
 /** Outputs whose sink may keep them waiting for as long as it likes have a default of their own. */
@@ -170,6 +171,7 @@ export const sections = {
   state: stateSchema,
   admin: adminSchema,
   log: logSchema,
+  cluster: clusterSchema,
 } as const;
 
 /** The fields that every entry of a kind has beside its plugin's own. */
@@ -180,6 +182,15 @@ export const entrySchemas = {
     ident: ident.optional(),
     paused: z.boolean().default(false).describe("Starts paused; dbc resume starts it."),
     timeoutMs: timeoutMs("opening and closing").default(timeoutMsDefault),
+    cost: z
+      .number()
+      .min(1)
+      .max(1_000_000)
+      .default(1)
+      .describe("In a cluster: what each of its resources weighs against others."),
+    group: label.optional().describe("In a cluster: resources of one group have one owner."),
+    tags: labels("In a cluster: only participants that have all of these may read it."),
+    tenant: label.optional().describe("In a cluster: whose it is; see cluster.tenants."),
   }),
   filter: z.strictObject({
     name,

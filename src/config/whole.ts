@@ -2,9 +2,10 @@ import { dirname, resolve } from "node:path";
 import { DbusError } from "../errors.ts";
 import { readTokenFile } from "../http/token-file.ts";
 import { adminHazard } from "./admin-address.ts";
+import { unsafeCluster } from "./cluster-hazards.ts";
 import { compileGraph, type Graph } from "./compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
-import { type AnyEntry, problemAt, type Reading, readEntry } from "./entries.ts";
+import { type AnyEntry, isRecord, problemAt, type Reading, readEntry } from "./entries.ts";
 import { checkWith } from "./issues.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
 import type { Loaded, Overrides } from "./load.ts";
@@ -14,7 +15,7 @@ import { redact } from "./redact.ts";
 import { entriesMax, type Group, groups, sections } from "./schema.ts";
 
 type Tree = Readonly<Record<string, unknown>>;
-type Sections = Pick<Config, "bus" | "state" | "admin" | "log">;
+type Sections = Pick<Config, "bus" | "state" | "admin" | "log" | "cluster">;
 
 /** Checks every section and entry, and the graph that they make. `raw` is `value` as written. */
 export async function readWhole(
@@ -25,7 +26,7 @@ export async function readWhole(
 ): Promise<Loaded> {
   const problems: Problem[] = unknownSections(value, reading);
   const shown: Record<string, unknown> = {};
-  const section = readSections(value, raw, shown, reading, problems);
+  const section = readSections(withConnect(value, overrides), raw, shown, reading, problems);
   const read: AnyEntry[] = [];
   for (const group of Object.keys(groups) as Group[]) {
     read.push(...(await readGroup(group, value[group], raw[group], shown, reading, problems)));
@@ -49,6 +50,7 @@ export async function readWhole(
   const config = { file, ...override(section, overrides, file), ...entries, shown };
   problems.push(...unsafeAdmin(config.admin, reading, overrides));
   problems.push(...tokenFiles(config.admin, reading));
+  problems.push(...unsafeCluster(config.cluster, reading));
   return { config, problems, edges: graph.edges };
 }
 
@@ -63,7 +65,15 @@ function override(section: Sections, overrides: Overrides, file: string): Sectio
     state: { dir: overrides.stateDir ?? section.state.dir },
     admin: { ...section.admin, ...overrides.admin, tokens },
     log: { level: overrides.logLevel ?? level, format: overrides.logFormat ?? format },
+    cluster: section.cluster,
   };
+}
+
+/** `--cluster` before anything is checked: it stands for a section that may be missing otherwise. */
+function withConnect(value: Tree, { cluster }: Overrides): Tree {
+  const written = value.cluster ?? {};
+  if (cluster === undefined || !isRecord(written)) return value;
+  return { ...value, cluster: { ...written, connect: cluster } };
 }
 
 function unknownSections(value: Tree, reading: Reading): Problem[] {

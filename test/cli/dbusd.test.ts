@@ -158,6 +158,7 @@ test("--schema is one JSON Schema in which every plugin's fields are", async () 
     "state",
     "admin",
     "log",
+    "cluster",
     "inputs",
     "filters",
     "outputs",

@@ -55,7 +55,7 @@ export function inputEntry(
 ): InputEntry {
   const ident = more.ident ?? name;
   const own = { name, plugin, config: {}, shown: {}, place, timeoutMs, ident, idents: [ident] };
-  return { ...own, paused: false, ...more };
+  return { ...own, paused: false, cost: 1, tags: [], ...more };
 }
 
 export function filterEntry(
