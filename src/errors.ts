@@ -441,6 +441,26 @@ const table = {
       "ZooKeeper was restored from a backup, or nodes were deleted: check what is read by whom, " +
       "then remove max-epoch from the state folder",
   },
+  CLUSTER_RPC_UNSAFE: {
+    kind: "fatal",
+    summary: "other machines could call this participant, and there is no key to know them by",
+    remedy: "give all participants the same key of 16 characters or more, or listen on 127.0.0.1",
+  },
+  CLUSTER_RPC_LISTEN: {
+    kind: "fatal",
+    summary: "the port for calls between participants cannot be listened on",
+    remedy: "free the port, or name another one",
+  },
+  CLUSTER_RPC_REFUSED: {
+    kind: "retry",
+    summary: "a call between participants, or its answer, is not signed as it must be",
+    remedy: "give all participants the same key, and let their clocks agree to within a minute",
+  },
+  CLUSTER_RPC_UNANSWERED: {
+    kind: "retry",
+    summary: "another participant does not answer in time",
+    remedy: "check that it runs, and that its port for calls can be reached from here",
+  },
   // Kafka.
   KAFKA_UNREACHABLE: {
     kind: "retry",

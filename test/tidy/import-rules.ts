@@ -44,8 +44,10 @@ function packageRefusal(path: string, name: string): string | undefined {
   ) {
     return "a driver package is imported in src/clients only";
   }
-  const api = /^(src\/api|plugins\/input\/http|test)\//;
-  if (name.startsWith("hono") && !api.test(path)) return "Hono is for src/api and HttpInput";
+  const api = /^(src\/api|src\/cluster\/rpc|plugins\/input\/http|test)\//;
+  if (name.startsWith("hono") && !api.test(path)) {
+    return "Hono is for src/api, src/cluster/rpc and HttpInput";
+  }
   if (name === "bun:test" && !path.startsWith("test/")) return "tests live under test";
   const kernel = /^src\/(actor|flow)\//;
   const builtin = name.startsWith("node:") || name.startsWith("bun:") || name === "bun";
