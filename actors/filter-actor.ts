@@ -2,11 +2,9 @@ import { defineActor, type Self } from "#src/actor/actor.ts";
 import type { Clock } from "#src/clock.ts";
 import type { FilterEntry } from "#src/config/config.ts";
 import type { Suspects } from "#src/crash/suspects.ts";
-import { deadLetter } from "#src/deadletter/letter.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
-import { toDbusError } from "#src/errors.ts";
-import { type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
+import { type Delivery, discard, seqOf, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
@@ -17,6 +15,7 @@ import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/de
 import type { Applied } from "#src/plugin/define.ts";
 import { applyCarefully, nextCarefully, suspectedBy } from "./careful-filter.ts";
 import { refusalOf } from "./filter-array.ts";
+import { refuse } from "./filter-refusal.ts";
 import type { FilterMessage } from "./protocol.ts";
 
 export type FilterDeps = {
@@ -88,6 +87,10 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
     switch (message.kind) {
       case "deliver":
         if (message.incarnation !== self.incarnation) return undefined;
+        if (message.partition.right.fenced) {
+          drop(state, message, self);
+          return undefined;
+        }
         return work(state, message, self) ? undefined : "hold";
       case "settled":
         state.outlet.settled(message);
@@ -96,6 +99,9 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
         return undefined;
       case "attached":
         state.outlet.attached(message);
+        self.releaseAll();
+        return undefined;
+      case "emission":
         self.releaseAll();
         return undefined;
       case "opened":
@@ -131,6 +137,15 @@ async function close(state: State): Promise<void> {
   state.plugin = undefined;
   state.stats.ready = false;
   if (plugin) await closeInTime(state, () => state.entry.plugin.close?.(plugin.value));
+}
+
+/** Of a fenced partition: what an `apply` that is under way will answer is nobody's any more. */
+function drop(state: State, delivery: Delivery, self: Self<FilterMessage>): void {
+  const { lane } = delivery.partition;
+  state.jobs.delete(lane);
+  // While something is suspected, others wait for it.
+  if (state.waiting.delete(lane) && state.suspects.size > 0) self.releaseAll();
+  discard(delivery);
 }
 
 /** Works on a delivery as far as credit and asynchronous results allow; true when it is done. */
@@ -272,26 +287,4 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
     },
   );
   return undefined;
-}
-
-/** A packet that the filter cannot deal with: kept in the dead letters, then let go. */
-function refuse(state: State, delivery: Delivery, thrown: unknown) {
-  const error = toDbusError(thrown, "FILTER_FAILED");
-  const packet = delivery.packets[delivery.taken] as Packet;
-  const { suspects, stats } = state;
-  const crash = suspects.of(delivery, delivery.taken);
-  const { name } = state.entry;
-  const letter = deadLetter(name, delivery.partition, packet, error, crash);
-  const [id = 0] = state.deadLetters.put([letter]);
-  state.overtaking.watch(id, name, delivery, delivery.taken);
-  if (error.code === "PACKET_POISON") {
-    suspects.found();
-    stats.poisoned++;
-    stats.suspects = 0;
-  }
-  state.log.warn("a filter failed on a packet; it is in the dead letters", { error });
-  delivery.taken++;
-  state.stats.packets++;
-  state.stats.failed++;
-  return DEADLETTERED;
 }

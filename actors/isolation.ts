@@ -22,7 +22,10 @@ export type Keeper = {
 };
 
 /** The next batch; what was there at a crash goes in small ones, at last alone. */
-export function nextBatch(queue: BatchQueue, { entry, suspects }: Keeper): Batch | undefined {
+export function nextBatch(
+  queue: Pick<BatchQueue, "take">,
+  { entry, suspects }: Keeper,
+): Batch | undefined {
   if (suspects.size === 0 && !suspects.careful) return queue.take(entry.batch);
   const { countMax } = entry.batch;
   return queue.take(entry.batch, (delivery, index) => suspects.share(delivery, index, countMax));

@@ -1,21 +1,25 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
-import { type Clock, sleep, type Timer } from "#src/clock.ts";
+import type { Clock, Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { isCrash, type Suspects } from "#src/crash/suspects.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError } from "#src/errors.ts";
-import type { Batch, BatchQueue, Range } from "#src/flow/batch.ts";
+import type { Batch, Range } from "#src/flow/batch.ts";
 import { batchOf, createBatchQueue } from "#src/flow/batch.ts";
-import type { Delivery } from "#src/flow/delivery.ts";
+import { type Delivery, settle } from "#src/flow/delivery.ts";
+import { createEmitGate } from "#src/flow/emit-gate.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
+import { DELIVERED } from "#src/flow/outcome.ts";
 import { retryDelay } from "#src/flow/retry-delay.ts";
 import { sortVerdicts } from "#src/flow/verdicts.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
-import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
+import { isTimeout, withDeadline } from "#src/plugin/deadline.ts";
 import type { Verdict } from "#src/plugin/define.ts";
-import { condemn, crashOf, delivered, keepFailed, nextBatch } from "./isolation.ts";
+import { type Emitting, nextToWrite, watchHeld } from "./emission.ts";
+import { condemn, crashOf, delivered, keepFailed } from "./isolation.ts";
+import { closeOutput, fencesItself, openOutput, outputContext } from "./output-plugin.ts";
 import type { OutputMessage } from "./protocol.ts";
 
 export type OutputDeps = {
@@ -32,26 +36,25 @@ export type OutputDeps = {
   readonly random: () => number;
 };
 
-type State = OutputDeps & {
-  readonly context: OutputContext;
-  readonly abort: AbortController;
-  /** What came in and is not in a batch yet. */
-  readonly queue: BatchQueue;
-  /** The batch that is being written, or waits to be written again: nothing newer goes before it. */
-  batch: Batch | undefined;
-  attempts: number;
-  /** When a failed write was last logged: a sink that wavers must not flood the log. */
-  warnedAt: number;
-  /** Runs while a batch may still fill up, or until it may be tried again. */
-  timer: Timer | undefined;
-  /** Aborts when the write that is under way has ended. */
-  writing: AbortController | undefined;
-  plugin: { readonly value: unknown } | undefined;
-};
+type State = OutputDeps &
+  Emitting & {
+    readonly context: OutputContext;
+    readonly abort: AbortController;
+    /** The batch that is being written, or waits to be written again: nothing newer goes before it. */
+    batch: Batch | undefined;
+    attempts: number;
+    /** When a failed write was last logged: a sink that wavers must not flood the log. */
+    warnedAt: number;
+    /** Runs while a batch may still fill up, or until it may be tried again. */
+    timer: Timer | undefined;
+    /** Aborts when the write that is under way has ended. */
+    writing: AbortController | undefined;
+    plugin: { readonly value: unknown } | undefined;
+    /** Whether the sink refuses by itself whoever has lost its right. */
+    sinkFences: boolean;
+  };
 
 const WARN_EVERY_MS = 10_000;
-/** How long the last write may take by itself, and again once it was told to come to an end. */
-const WRITE_ENDS_MS = 500;
 
 /**
  * Gathers batches and writes them one after the other. A packet that must be tried again goes
@@ -64,40 +67,29 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
     deps.stats.queued = 0;
     deps.stats.note = null;
     const abort = new AbortController();
-    const { entry, clock, log, stateDir, stats } = deps;
-    const context: OutputContext = {
-      name: entry.name,
-      clock,
-      log,
-      stateDir,
-      signal: abort.signal,
-      reportState: (note) => {
-        stats.note = note;
-      },
-    };
+    const context = outputContext(deps, abort.signal, () => state.batch);
     self.pipe(
-      openInTime({
-        clock,
-        ms: entry.timeoutMs,
-        name: entry.name,
-        open: () => entry.plugin.open(context, entry.config),
-        close: (late) => entry.plugin.close?.(late),
-      }),
+      openOutput(deps, context),
       (plugin) => ({ kind: "opened", plugin }),
       (error) => ({ kind: "crashed", error }),
     );
-    return {
+    const state: State = {
       ...deps,
       context,
       abort,
       queue: createBatchQueue(),
+      gate: createEmitGate(() => state.sinkFences),
+      look: undefined,
+      heldNote: null,
       batch: undefined,
       attempts: 0,
       warnedAt: Number.NEGATIVE_INFINITY,
       timer: undefined,
       writing: undefined,
       plugin: undefined,
+      sinkFences: false,
     };
+    return state;
   },
   receive(state, message, self) {
     switch (message.kind) {
@@ -106,10 +98,12 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
         return undefined;
       case "opened":
         state.plugin = { value: message.plugin };
+        state.sinkFences = fencesItself(state.entry, message.plugin);
         state.stats.ready = true;
         state.attached(self.incarnation);
         return undefined;
       case "flush":
+        state.timer?.cancel();
         state.timer = undefined;
         flush(state, self);
         return undefined;
@@ -126,34 +120,25 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       case "crashed":
         self.fail(message.error);
         return undefined;
+      case "emission":
+        lookAgain(state, self);
+        return undefined;
     }
   },
-  stop: (state) => close(state, state.writing?.signal),
+  stop: (state) => closeOutput(state, state.writing?.signal),
   abandon(state, error) {
     const { writing, batch, suspects, stats } = state;
     // What was thrown elsewhere while a batch was being written may be about that batch.
     if (writing && batch && isCrash(error)) suspects.crashed(batch.ranges, error);
     if (isTimeout(error)) stats.timeouts++;
     stats.suspects = suspects.size;
-    void close(state).catch(() => {});
+    void closeOutput(state).catch(() => {});
   },
 });
 
-/** A write that ended under the next incarnation could overtake it, so it is waited for. */
-async function close(state: State, lastWrite?: AbortSignal): Promise<void> {
-  const { plugin, clock } = state;
-  state.timer?.cancel();
-  state.plugin = undefined;
-  state.stats.ready = false;
-  if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);
-  state.abort.abort();
-  if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);
-  if (plugin) await closeInTime(state, () => state.entry.plugin.close?.(plugin.value));
-}
-
 function enqueue(state: State, delivery: Delivery, self: Self<OutputMessage>): void {
   state.queue.push(delivery);
-  state.stats.queued = state.queue.packets;
+  state.stats.queued = state.queue.packets + state.gate.packets;
   if (!state.batch && !state.writing) flushWhenDue(state, self);
 }
 
@@ -172,13 +157,31 @@ function isDue({ entry: { batch: policy }, queue }: State): boolean {
   return policy.lingerMs === 0 || queue.isFull(policy);
 }
 
-/** Writes the batch at hand, or the next one of the queue. */
+/** What may go out has changed, or may have. A batch that waits goes on waiting, unless fenced. */
+function lookAgain(state: State, self: Self<OutputMessage>): void {
+  state.look?.cancel();
+  state.look = undefined;
+  if (state.writing || !state.plugin) return;
+  if (state.batch) {
+    state.batch = state.gate.unfenced(state.batch);
+    if (state.batch) return;
+    state.timer?.cancel();
+    state.timer = undefined;
+    recovered(state);
+  }
+  goOn(state, self);
+}
+
+/** Writes what may go out of the batch at hand, or of the next one: nothing is awaited in between. */
 function flush(state: State, self: Self<OutputMessage>): void {
   if (state.writing || !state.plugin) return;
-  state.batch ??= nextBatch(state.queue, state);
-  state.stats.queued = state.queue.packets;
-  const { batch } = state;
-  if (!batch) return;
+  const batch = nextToWrite(state);
+  state.batch = batch;
+  if (!batch) {
+    recovered(state);
+    goOn(state, self);
+    return;
+  }
   if (state.suspects.size > 0 && condemn(state, batch)) {
     goOn(state, self);
     return;
@@ -229,12 +232,10 @@ function conclude(
     goOn(state, self);
     return;
   }
-  const { done, failed, again, cause, delayMs } = sortVerdicts(
-    batch,
-    verdicts,
-    state.entry.onFailed,
-  );
+  const sorted = sortVerdicts(batch, verdicts, state.entry.onFailed);
+  const { done, lost, failed, again, cause, delayMs } = sorted;
   keepFailed(state, failed);
+  for (const { delivery, from, to } of lost) settle(delivery, from, to, DELIVERED);
   for (const range of done) delivered(state, range);
   // A sink that takes some of it is not down: its delays begin anew.
   if (again.length < packets.length) recovered(state);
@@ -259,9 +260,12 @@ function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): voi
 /** Writes the next batch, now or when it is full or has waited long enough. */
 function goOn(state: State, self: Self<OutputMessage>): void {
   state.batch = undefined;
-  if (state.queue.packets === 0) return;
-  if (isDue(state)) self.signal({ kind: "flush" });
-  else state.timer ??= self.after(state.entry.batch.lingerMs, { kind: "flush" });
+  const { queue, gate, entry } = state;
+  if (gate.ready || (queue.packets > 0 && isDue(state))) self.signal({ kind: "flush" });
+  else if (queue.packets > 0) {
+    state.timer ??= self.after(entry.batch.lingerMs, { kind: "flush" });
+  }
+  watchHeld(state, self);
 }
 
 /** Keeps what is left of a batch and writes it again after a while, before anything newer. */

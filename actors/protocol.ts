@@ -1,6 +1,6 @@
 import type { Ref } from "#src/actor/actor.ts";
 import type { DbusError } from "#src/errors.ts";
-import type { Attached, Delivery, Settled } from "#src/flow/delivery.ts";
+import type { Attached, Delivery, Emission, Settled } from "#src/flow/delivery.ts";
 import type { Json } from "#src/flow/position.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 
@@ -39,12 +39,13 @@ export type InputMessage =
   /** A commit found a newer epoch. */
   | { readonly kind: "fenced"; readonly error: DbusError };
 
-export type RouterMessage = Delivery | Settled | Attached;
+export type RouterMessage = Delivery | Settled | Attached | Emission;
 
 export type FilterMessage =
   | Delivery
   | Settled
   | Attached
+  | Emission
   | { readonly kind: "opened"; readonly plugin: unknown }
   | { readonly kind: "crashed"; readonly error: unknown }
   /** An asynchronous `apply` of that lane has ended. */
@@ -52,6 +53,7 @@ export type FilterMessage =
 
 export type OutputMessage =
   | Delivery
+  | Emission
   | { readonly kind: "opened"; readonly plugin: unknown }
   | { readonly kind: "crashed"; readonly error: unknown }
   /** Time to write what there is, or to try again. */

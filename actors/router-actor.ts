@@ -1,5 +1,5 @@
 import { defineActor } from "#src/actor/actor.ts";
-import { settle } from "#src/flow/delivery.ts";
+import { discard, settle } from "#src/flow/delivery.ts";
 import { DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
 import type { RouterMessage } from "./protocol.ts";
@@ -26,6 +26,10 @@ export const routerActor = defineActor<RouterDeps, RouterDeps, RouterMessage>({
     switch (message.kind) {
       case "deliver": {
         if (message.incarnation !== self.incarnation) return undefined;
+        if (message.partition.right.fenced) {
+          discard(message);
+          return undefined;
+        }
         const from = message.taken;
         message.taken += outlet.forward(message);
         settle(message, from, message.taken, DELIVERED);
@@ -37,6 +41,9 @@ export const routerActor = defineActor<RouterDeps, RouterDeps, RouterMessage>({
         return undefined;
       case "attached":
         outlet.attached(message);
+        self.releaseAll();
+        return undefined;
+      case "emission":
         self.releaseAll();
         return undefined;
     }

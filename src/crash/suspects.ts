@@ -118,6 +118,7 @@ export function createSuspects({ node, store, clock, log, atHand }: SuspectsDeps
       const at = clock.wall();
       const added: Crash[] = [];
       for (const { delivery, from, to } of suspected) {
+        if (delivery.partition.right.fenced) continue;
         for (let i = from; i < to && added.length < KEPT_MAX; i++) {
           const key = keyOf(delivery, i);
           const before = known.get(idOf(key));

@@ -9,6 +9,8 @@ export type Tracker = {
   remaining: number;
   worst: Outcome;
   readonly done: (worst: Outcome) => void;
+  /** Their partition was fenced before: what became of them is not known. */
+  readonly lost?: () => void;
 };
 
 /**
@@ -43,6 +45,11 @@ export type AckLedger = {
   reset(): void;
   /** Calls `tracker.done` when the packets are settled. */
   track(first: number, count: number, tracker: Tracker): void;
+  /**
+   * From now on the watermark stands: what is settled later, or a second time, counts for nothing
+   * but the room that it made. Nothing more is admitted.
+   */
+  fence(): void;
 };
 
 export type LedgerOptions = {
@@ -65,6 +72,7 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
   let bytes = 0;
   let mark: Position | undefined;
   let idleAt: { readonly seq: number; readonly position: Position } | undefined;
+  let fenced = false;
 
   /** Bytes charged: a packet above the whole window needs all of it, alone. */
   function charge(packet: Packet): number {
@@ -78,7 +86,10 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
   function settleOne(seq: number, outcome: Outcome): void {
     const slot = seq & mask;
     const left = (copies[slot] as number) - 1;
-    assert(left >= 0 && seq >= head && seq < next, "a packet was settled twice");
+    if (left < 0 || seq < head || seq >= next) {
+      assert(fenced, "a packet was settled twice");
+      return;
+    }
     copies[slot] = left;
     if (trackers.size > 0) settleTracked(seq, left, outcome);
     if (left === 0) bytes -= charges[slot] as number;
@@ -96,6 +107,10 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
   function advance(): void {
     const before = head;
     while (head < next && copies[head & mask] === 0) head++;
+    if (fenced) {
+      onRoom();
+      return;
+    }
     if (head > before) mark = positions[(head - 1) & mask];
     if (idleAt && head >= idleAt.seq) {
       if (head === idleAt.seq) mark = idleAt.position;
@@ -129,6 +144,7 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
       return end - from;
     },
     admit(packets, from, to) {
+      assert(!fenced, "a packet of a fenced partition was admitted");
       const first = next;
       assert(
         to - from <= window.packets - (next - head),
@@ -146,11 +162,12 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
       return first;
     },
     fork(seq) {
-      assert(seq >= head && seq < next, "a settled packet was forked");
+      assert(fenced || (seq >= head && seq < next), "a settled packet was forked");
       (copies[seq & mask] as number)++;
     },
     forkRange(first, count, more) {
-      assert(first >= head && first + count <= next, "a settled packet was forked");
+      const open = first >= head && first + count <= next;
+      assert(open || fenced, "a settled packet was forked");
       for (let seq = first; seq < first + count; seq++) (copies[seq & mask] as number) += more;
     },
     settle(seq, outcome) {
@@ -163,6 +180,7 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
     },
     watermark: () => mark,
     idle(position) {
+      if (fenced) return;
       if (head === next) mark = position;
       else idleAt = { seq: next, position };
     },
@@ -173,6 +191,13 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
     },
     track(first, count, tracker) {
       for (let seq = first; seq < first + count; seq++) trackers.set(seq, tracker);
+    },
+    fence() {
+      fenced = true;
+      idleAt = undefined;
+      const waiting = new Set(trackers.values());
+      trackers.clear();
+      for (const tracker of waiting) tracker.lost?.();
     },
   };
 }

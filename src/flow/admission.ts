@@ -6,7 +6,7 @@ import type { InputStats } from "./node-stats.ts";
 import { DELIVERED } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { Partition } from "./partition.ts";
-import type { PartitionSet } from "./partition-set.ts";
+import { fencedError, type PartitionSet } from "./partition-set.ts";
 import type { Position } from "./position.ts";
 
 /**
@@ -66,7 +66,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     onRoom();
   };
 
-  const closed = () => paused || partitions.held;
+  const closed = () => paused || partitions.held || partitions.fenced;
 
   /** Admits from `from` on as far as there is room; answers how far. */
   function admit(partition: Partition, packets: readonly Packet[], from: number, track?: Tracker) {
@@ -90,6 +90,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     packets: readonly Packet[],
     track: Tracker | undefined,
   ): Promise<void> | undefined {
+    if (partitions.fenced) return Promise.reject(fencedError(partitions));
     const open = !closed() && queue.size === 0;
     const from = open ? admit(partition, packets, 0, track) : 0;
     if (from === packets.length && !full(partition)) return undefined;
@@ -107,6 +108,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   function pump(): void {
     asked = false;
+    if (partitions.fenced) refuse(() => fencedError(partitions));
     if (closed()) return;
     for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
       waiting.from = admit(waiting.partition, waiting.packets, waiting.from, waiting.tracker);
@@ -114,6 +116,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
       queue.shift();
       waiting.resolve();
     }
+  }
+
+  function refuse(why: () => DbusError): void {
+    for (let waiting = queue.shift(); waiting; waiting = queue.shift()) waiting.reject(why());
   }
 
   function begin(signal: AbortSignal): RunAdmission {
@@ -157,7 +163,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
         if (packets.length === 0) return Promise.resolve("delivered");
         return new Promise((resolve, reject) => {
           const done = (worst: Tracker["worst"]) => resolve(settlementOf(worst));
-          const tracker: Tracker = { remaining: packets.length, worst: DELIVERED, done };
+          const lost = () => reject(fencedError(partitions));
+          const tracker: Tracker = { remaining: packets.length, worst: DELIVERED, done, lost };
           submit(partitions.get(name), packets, tracker)?.catch(reject);
         });
       },
@@ -185,9 +192,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     },
     pump,
     begin,
-    cancel() {
-      for (let waiting = queue.shift(); waiting; waiting = queue.shift()) waiting.reject(stopped());
-    },
+    cancel: () => refuse(stopped),
   };
 }
 

@@ -17,6 +17,10 @@ export type BatchQueue = {
   readonly packets: number;
   readonly bytes: number;
   push(delivery: Delivery): void;
+  /** Puts ranges behind all that waits. */
+  append(ranges: readonly Range[]): void;
+  /** Puts ranges before all that waits. */
+  putBack(ranges: readonly Range[]): void;
   /** Whether what waits fills a batch. */
   isFull(limit: BatchLimit): boolean;
   /**
@@ -26,10 +30,24 @@ export type BatchQueue = {
   take(limit: BatchLimit, share?: Share): Batch | undefined;
 };
 
+/** What is left of a range. */
+type Rest = { readonly delivery: Delivery; from: number; readonly to: number };
+
 export function createBatchQueue(): BatchQueue {
-  const queue: Deque<Delivery> = createDeque();
+  const queue: Deque<Rest> = createDeque();
   let packets = 0;
   let bytes = 0;
+
+  function add(delivery: Delivery, from: number, to: number): void {
+    queue.push({ delivery, from, to });
+    packets += to - from;
+    for (let i = from; i < to; i++) bytes += (delivery.packets[i] as Packet).bytes;
+  }
+
+  function append(ranges: readonly Range[]): void {
+    for (const { delivery, from, to } of ranges) add(delivery, from, to);
+  }
+
   return {
     get packets() {
       return packets;
@@ -38,9 +56,14 @@ export function createBatchQueue(): BatchQueue {
       return bytes;
     },
     push(delivery) {
-      queue.push(delivery);
-      packets += delivery.packets.length;
-      for (const packet of delivery.packets) bytes += packet.bytes;
+      add(delivery, 0, delivery.packets.length);
+    },
+    append,
+    putBack(ranges) {
+      const behind = [...queue];
+      queue.clear();
+      append(ranges);
+      for (const rest of behind) queue.push(rest);
     },
     isFull: ({ countMax, bytesMax }) => packets >= countMax || bytes >= bytesMax,
     take({ countMax, bytesMax }, share) {
@@ -48,10 +71,10 @@ export function createBatchQueue(): BatchQueue {
       const ranges: Range[] = [];
       let count = 0;
       let size = 0;
-      for (let delivery = queue.peek(); delivery; delivery = queue.peek()) {
-        const from = delivery.taken;
+      for (let rest = queue.peek(); rest; rest = queue.peek()) {
+        const { delivery, from } = rest;
         let to = from;
-        while (to < delivery.packets.length && count < most) {
+        while (to < rest.to && count < most) {
           if (share) most = Math.min(most, share(delivery, to));
           if (count > 0 && count >= most) break;
           const next = (delivery.packets[to] as Packet).bytes;
@@ -61,8 +84,8 @@ export function createBatchQueue(): BatchQueue {
           to++;
         }
         if (to > from) ranges.push({ delivery, from, to });
-        delivery.taken = to;
-        if (to < delivery.packets.length) break;
+        rest.from = to;
+        if (to < rest.to) break;
         queue.shift();
       }
       packets -= count;

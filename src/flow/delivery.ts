@@ -1,4 +1,4 @@
-import type { Outcome } from "./outcome.ts";
+import { DELIVERED, type Outcome } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { Partition } from "./partition.ts";
 
@@ -52,6 +52,9 @@ export type Attached = {
   readonly incarnation: number;
 };
 
+/** What may go out has changed: a right was fenced, is in doubt, or is certain again. */
+export type Emission = { readonly kind: "emission" };
+
 export function seqOf(delivery: Delivery, index: number): number {
   return delivery.seqs ? (delivery.seqs[index] as number) : delivery.first + index;
 }
@@ -59,6 +62,13 @@ export function seqOf(delivery: Delivery, index: number): number {
 /** Tells the sender that `delivery.packets[from..to)` ended with `outcome`. */
 export function settle(delivery: Delivery, from: number, to: number, outcome: Outcome): void {
   if (to > from) delivery.edge.sender.signal({ kind: "settled", delivery, from, to, outcome });
+}
+
+/** Lets go of what is left of a delivery whose partition is fenced: it counts for nothing. */
+export function discard(delivery: Delivery): void {
+  const { taken, packets } = delivery;
+  delivery.taken = packets.length;
+  settle(delivery, taken, packets.length, DELIVERED);
 }
 
 /** Tells the senders of a receiver that it has started, and under which incarnation. */

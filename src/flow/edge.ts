@@ -8,12 +8,16 @@ import {
 } from "../actor/credit.ts";
 import { createDeque, type Deque } from "../actor/deque.ts";
 import { assert } from "../assert.ts";
-import { type Delivery, type EdgeRef, type Settled, seqOf } from "./delivery.ts";
+import { type Delivery, type EdgeRef, type Emission, type Settled, seqOf } from "./delivery.ts";
+import { DELIVERED } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { Partition } from "./partition.ts";
 
 /** Where the packets of an edge go: the receiver's mailbox. */
-export type Receiver = { send(lane: number, message: Delivery, bytes: number): void };
+export type Receiver = {
+  send(lane: number, message: Delivery, bytes: number): void;
+  signal(message: Emission): void;
+};
 
 /**
  * The sender's side of one edge of the graph, kept outside of its actor so that it outlives
@@ -93,7 +97,34 @@ export function createEdge(options: EdgeOptions): Edge {
       stagedSeqs: [],
     };
     lanes.set(partition.lane, lane);
+    partition.right.onFenced(`${from} -> ${to} ${partition.name}`, () => discard(lane));
     return lane;
+  }
+
+  /** Its partition is fenced: all of it is settled at once, and the receiver may drop its copies. */
+  function discard(lane: Lane): void {
+    const { partition, unsettled, stagedSeqs } = lane;
+    lane.staged = [];
+    lane.stagedSeqs = [];
+    for (const seq of stagedSeqs) partition.ledger.settle(seq, DELIVERED);
+    for (const delivery of unsettled) settleOpen(lane, delivery, 0, delivery.packets.length);
+    forget(lane);
+    receiver.signal({ kind: "emission" });
+  }
+
+  /** A receiver that has not heard of the fence yet, or drops its copy, settles what is settled. */
+  function settleOpen({ credit, partition }: Lane, delivery: Delivery, begin: number, end: number) {
+    for (let i = begin; i < end && delivery.open > 0; i++) {
+      if (delivery.done?.[i]) continue;
+      markSettled(delivery, i, i + 1);
+      grant(credit, 1, chargeOf(delivery.packets, i, i + 1));
+      partition.ledger.settle(seqOf(delivery, i), DELIVERED);
+    }
+  }
+
+  function forget({ partition }: Lane): void {
+    lanes.delete(partition.lane);
+    lastLane = undefined;
   }
 
   function chargeOf(packets: readonly Packet[], begin: number, end: number): number {
@@ -187,6 +218,13 @@ export function createEdge(options: EdgeOptions): Edge {
     },
     settled({ delivery, from: begin, to: end, outcome }) {
       const { partition, packets, first, seqs } = delivery;
+      if (partition.right.fenced) {
+        const lane = lanes.get(partition.lane);
+        if (!lane) return;
+        settleOpen(lane, delivery, begin, end);
+        if ([...lane.unsettled].every(({ open }) => open === 0)) forget(lane);
+        return;
+      }
       const { credit, unsettled } = laneOf(partition);
       markSettled(delivery, begin, end);
       while (unsettled.peek()?.open === 0) unsettled.shift();

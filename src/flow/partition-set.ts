@@ -1,17 +1,28 @@
 import type { CheckpointStore } from "../checkpoint/store.ts";
 import { DbusError } from "../errors.ts";
 import { type AckLedger, createAckLedger } from "./ack-ledger.ts";
-import type { Partition } from "./partition.ts";
+import type { EmitRight, Partition } from "./partition.ts";
 import type { Json, Position } from "./position.ts";
 
 /** The partitions of one resource of one input. Outlives every restart of the input. */
-export type PartitionSet = {
+export type PartitionSet = EmitRight & {
   readonly key: { readonly input: string; readonly resource: string };
   readonly window: { readonly packets: number; readonly bytes: number };
   /** Set by an operator; undefined follows the config. */
   paused: boolean | undefined;
   /** Nothing new is admitted while the way behind it is being changed. Call `onRoom` after it. */
   held: boolean;
+  /**
+   * Set by whoever has the right from somebody else: whether what was read may go out right now.
+   * Outputs ask it immediately before each write; after a change tell them by `emission`.
+   */
+  mayEmit: () => boolean;
+  /**
+   * Another one may own the resource now: from this call on nothing more is admitted, written or
+   * committed. What is in flight is settled unwritten, without a dead letter, and moves no
+   * watermark; a write that is under way may end, and its verdicts count for nothing.
+   */
+  fence(): void;
   /** Resolves when the plugin's run before this one has ended, or was given up. Never rejects. */
   former: Promise<void>;
   readonly inFlight: number;
@@ -50,6 +61,8 @@ export type PartitionSetOptions = {
   readonly resource: string;
   readonly window: { readonly packets: number; readonly bytes: number };
   readonly epoch: number;
+  /** The version of the assignment under which the resource is read, where there is one. */
+  readonly fence?: number | undefined;
   /** A number that no other partition of the process has. */
   readonly nextLane: () => number;
   readonly now: () => number;
@@ -64,6 +77,9 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
   /** The oldest packet in flight by partition, and since when it has been that. */
   const oldest = new Map<string, { readonly seq: number; readonly since: number }>();
   const waiters = new Set<() => void>();
+  /** Whoever holds packets of this resource, by the name of the place. */
+  const holders = new Map<string, () => void>();
+  let fenced = false;
 
   function onLedgerRoom() {
     set.onRoom();
@@ -79,6 +95,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
   /** Looks at the ledgers, so that nothing has to be noted for each packet. */
   function observe(): Head[] {
     const now = options.now();
+    const mayGo = set.mayEmit();
     const heads: Head[] = [];
     for (const partition of partitions.values()) {
       const { name } = partition;
@@ -88,8 +105,10 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
         continue;
       }
       const before = oldest.get(name);
-      const since = before?.seq === found.seq ? before.since : now;
-      if (before?.seq !== found.seq) oldest.set(name, { seq: found.seq, since });
+      // While it may not go out nobody holds it up but the one who says so.
+      const goesOn = before?.seq === found.seq && mayGo;
+      const since = goesOn ? before.since : now;
+      if (!goesOn) oldest.set(name, { seq: found.seq, since });
       heads.push({ partition, ...found, heldMs: now - since });
     }
     return heads;
@@ -100,6 +119,21 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     window,
     paused: undefined,
     held: false,
+    get fenced() {
+      return fenced;
+    },
+    mayEmit: () => true,
+    onFenced(name, discard) {
+      holders.set(name, discard);
+    },
+    fence() {
+      if (fenced) return;
+      fenced = true;
+      for (const { ledger } of partitions.values()) ledger.fence();
+      for (const discard of holders.values()) discard();
+      holders.clear();
+      set.onRoom();
+    },
     former: Promise.resolve(),
     onRoom() {},
     get inFlight() {
@@ -116,7 +150,9 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       const found = partitions.get(name);
       if (found) return found;
       const ledger = createAckLedger({ window, onRoom: onLedgerRoom });
-      const partition = { lane: options.nextLane(), input, resource, name, ledger };
+      if (fenced) ledger.fence();
+      const own = { lane: options.nextLane(), input, resource, name };
+      const partition: Partition = { ...own, ledger, right: set, fence: options.fence };
       partitions.set(name, partition);
       return partition;
     },
@@ -135,6 +171,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     dirty() {
       // Asked regularly, so the time is right to that much when nobody looks at it.
       observe();
+      if (fenced) return [];
       const found = [];
       for (const { name, ledger } of partitions.values()) {
         const position = ledger.watermark();
@@ -147,6 +184,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       written.set(name, position);
     },
     async reposition(store, name, position) {
+      if (fenced) throw fencedError(set);
       const key = { input, resource, partition: name };
       if (position === null) await store.remove(key);
       else await store.commit([{ ...key, position: JSON.stringify(position), epoch }]);
@@ -168,6 +206,12 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     },
   };
   return set;
+}
+
+/** What whoever still wants to put packets in, or waits for them, is told. */
+export function fencedError({ key }: Pick<PartitionSet, "key">): DbusError {
+  const what = `${key.input} has lost its right to ${key.resource}`;
+  return new DbusError("STALE_EPOCH", what);
 }
 
 function parse(text: string, input: string): Json {

@@ -8,4 +8,17 @@ export type Partition = {
   readonly resource: string;
   readonly name: string;
   readonly ledger: AckLedger;
+  readonly right: EmitRight;
+  /** The version of the assignment under which it is read; undefined in a single process. */
+  readonly fence?: number | undefined;
+};
+
+/** Whether what was read of a resource may go out. One for all partitions of that resource. */
+export type EmitRight = {
+  /** Somebody else may be the owner: nothing of it goes out any more, and what is left is dropped. */
+  readonly fenced: boolean;
+  /** Whether it may go out at this very moment: the answer is worth nothing after an `await`. */
+  readonly mayEmit: () => boolean;
+  /** Has `discard` called once it is fenced; another one under the same name takes its place. */
+  onFenced(name: string, discard: () => void): void;
 };

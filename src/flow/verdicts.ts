@@ -5,6 +5,8 @@ import { type Batch, eachPacket, type Range } from "./batch.ts";
 /** What an output's verdicts mean for a batch, packet by packet. */
 export type Sorted = {
   readonly done: readonly Range[];
+  /** Of a partition that was fenced meanwhile: whatever became of them counts for nothing. */
+  readonly lost: readonly Range[];
   /** For the dead letters. */
   readonly failed: readonly { readonly range: Range; readonly error: DbusError }[];
   /** To be written again, before anything newer. */
@@ -22,6 +24,7 @@ export function sortVerdicts(
   onFailed: "deadletter" | "block",
 ): Sorted {
   const done: Range[] = [];
+  const lost: Range[] = [];
   const failed: { readonly range: Range; readonly error: DbusError }[] = [];
   const again: Range[] = [];
   let cause: Error | undefined;
@@ -29,6 +32,7 @@ export function sortVerdicts(
   eachPacket(batch, (range, i) => {
     const verdict = verdicts[i] as Verdict;
     if (verdict === "done") done.push(range);
+    else if (range.delivery.partition.right.fenced) lost.push(range);
     else if ("failed" in verdict && onFailed === "deadletter") {
       failed.push({ range, error: toDbusError(verdict.failed, "OUTPUT_REJECTED") });
     } else {
@@ -37,5 +41,5 @@ export function sortVerdicts(
       again.push(range);
     }
   });
-  return { done, failed, again, cause, delayMs };
+  return { done, lost, failed, again, cause, delayMs };
 }

@@ -74,6 +74,12 @@ export type FilterContext = Common & {
 };
 
 export type OutputContext = Common & {
+  /**
+   * Under which version of its assignment the resource is read that the packet at `index` of the
+   * batch at hand came from: a greater one has the right. Undefined in a single process. Only
+   * while its `write` lasts.
+   */
+  fenceAt(index: number): number | undefined;
   /** A state that people should see, e.g. `waiting for broker`; null clears it. */
   reportState(state: string | null): void;
 };

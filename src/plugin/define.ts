@@ -88,7 +88,14 @@ export type RetryPolicy = {
   readonly delayMsMax: number;
 };
 
-export type OutputDefinition<C, S> = {
+/**
+ * Whether a sink refuses by itself what comes from a process that has lost its right: then it is
+ * written to also while that is in doubt.
+ */
+export type SinkFences = { readonly sinkFences?: boolean };
+
+/** What `open` gives may say whether the sink fences in place of the definition. */
+export type OutputDefinition<C, S> = SinkFences & {
   readonly name: string;
   readonly summary: string;
   readonly configSchema: ZodType<C>;

@@ -13,7 +13,7 @@ function setUp() {
   });
   const edge = createEdge({
     ...{ from: "in", to: "router", limit: { packets: 100, bytes: 10_000 } },
-    ...{ sender: { path: "in", signal() {} }, receiver: { send() {} } },
+    ...{ sender: { path: "in", signal() {} }, receiver: { send() {}, signal() {} } },
   });
   const admission = createAdmission({ partitions, edge, stats: createInputStats(), onRoom() {} });
   const run = admission.begin(new AbortController().signal);

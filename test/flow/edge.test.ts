@@ -11,10 +11,15 @@ const packets = (count: number) => Array.from({ length: count }, (_, i) => packe
 /** An edge with its receiver attached, and what the receiver got. */
 function setUp(limit = { packets: 10, bytes: 1_000 }) {
   const ledger = createAckLedger({ window: { packets: 64, bytes: 1 << 20 }, onRoom() {} });
-  const partition: Partition = { lane: 1, input: "in", resource: "r", name: "0", ledger };
+  const right = { fenced: false, mayEmit: () => true, onFenced() {} };
+  const own = { lane: 1, input: "in", resource: "r", name: "0" };
+  const partition: Partition = { ...own, ledger, right };
   const got: Delivery[] = [];
   const sender = { path: "sender", signal() {} };
-  const receiver = { send: (_: number, delivery: Delivery) => void got.push(delivery) };
+  const receiver = {
+    send: (_: number, delivery: Delivery) => void got.push(delivery),
+    signal() {},
+  };
   const edge = createEdge({ from: "a", to: "b", sender, receiver, limit });
   edge.attached(1);
   const settled = (delivery: Delivery, from: number, to: number) => {
@@ -42,7 +47,10 @@ describe("edge", () => {
     const { ledger, partition } = setUp();
     const got: Delivery[] = [];
     const sender = { path: "s", signal() {} };
-    const receiver = { send: (_: number, delivery: Delivery) => void got.push(delivery) };
+    const receiver = {
+      send: (_: number, delivery: Delivery) => void got.push(delivery),
+      signal() {},
+    };
     const limit = { packets: 10, bytes: 1_000 };
     const edge = createEdge({ from: "a", to: "b", sender, receiver, limit });
     ledger.admit(packets(8), 0, 8);
@@ -57,7 +65,10 @@ describe("edge", () => {
     const { ledger, partition } = setUp();
     const got: Delivery[] = [];
     const sender = { path: "s", signal() {} };
-    const receiver = { send: (_: number, delivery: Delivery) => void got.push(delivery) };
+    const receiver = {
+      send: (_: number, delivery: Delivery) => void got.push(delivery),
+      signal() {},
+    };
     const limit = { packets: 10, bytes: 1_000 };
     const edge = createEdge({ from: "a", to: "b", sender, receiver, limit, incarnation: 3 });
     ledger.admit(packets(8), 0, 8);

@@ -31,6 +31,7 @@ export async function driveOutput(
     stateDir: "",
     signal: abort.signal,
     reportState() {},
+    fenceAt: () => undefined,
   };
   const state = await plugin.open(context, plugin.configSchema.parse(config));
   const write = async (packets: readonly Packet[]) =>

@@ -174,7 +174,7 @@ export function fakeOutputContext(options: CommonOptions = {}): FakeOutput {
   const controller = new AbortController();
   const states: (string | null)[] = [];
   const reportState = (state: string | null) => void states.push(state);
-  const context = { ...common(options, controller.signal), reportState };
+  const context = { ...common(options, controller.signal), reportState, fenceAt: () => undefined };
   return { context, states, abort: () => controller.abort() };
 }
 
