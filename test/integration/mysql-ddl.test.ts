@@ -62,6 +62,8 @@ const only = {
     "ALTER ONLINE TABLE older ADD COLUMN IF NOT EXISTS last INT, DROP COLUMN IF EXISTS no_such",
     "CREATE OR REPLACE TABLE sel (id INT, other TEXT)",
     "ALTER TABLE sel CHANGE COLUMN IF EXISTS other another LONGTEXT",
+    "CREATE TABLE hidden (a UUID NOT NULL DEFAULT uuid() PRIMARY KEY, b INET6, c INET4)",
+    "ALTER TABLE hidden MODIFY b BINARY(16), ADD d inet6 NOT NULL",
   ],
 };
 

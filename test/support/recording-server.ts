@@ -8,6 +8,7 @@ import { type MysqlFlavor, startMysql } from "../services/index.ts";
 export type RecordingServer = {
   readonly flavor: MysqlFlavor;
   readonly db: Connection;
+  readonly port: number;
   /** Runs statements and gives the path of the binlog file that holds just them. */
   record(statements: readonly string[]): Promise<string>;
   /** One answer, cell by cell as text. */
@@ -34,6 +35,7 @@ export async function startRecording(
   return {
     flavor,
     db,
+    port,
     ask,
     async record(statements) {
       await db.query("FLUSH BINARY LOGS");

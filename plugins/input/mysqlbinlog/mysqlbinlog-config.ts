@@ -64,7 +64,8 @@ export const mysqlbinlogConfigSchema = z
       .default("auto")
       .describe(
         "where column names come from. auto: the binlog, else what is surely known; binlog: only " +
-          "the binlog (binlog_row_metadata=FULL); current: also tables altered since, if types fit",
+          "the binlog (binlog_row_metadata=FULL), where UUID and INET of MariaDB are BINARY; " +
+          "current: also tables altered since, if types fit",
       ),
     databases: patterns(pattern, "databases").describe(
       "patterns such as shop or crm_*, or {include, exclude}; the dsn's database unless told",

@@ -10,7 +10,9 @@ import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import type { BinlogEvent, Flavor } from "#src/clients/mysql/binlog/event.ts";
 import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
+import type { SchemaLookup } from "#src/clients/mysql/binlog/schema-lookup.ts";
 import type { TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
+import { isNamed } from "#src/clients/mysql/binlog/table-version.ts";
 import {
   connectMysql,
   type MysqlConnection,
@@ -75,7 +77,7 @@ export async function readOnce(
     const start = await whereToStart(reader, context, questions, facts);
     reader.schema.begin(placeOf(reader.position, facts), facts.flavor, reader.jumped);
     reader.jumped = false;
-    if (facts.rowMetadata !== "FULL") await reader.schema.prefetch(questions, reader.filter);
+    if (mayAsk(reader, facts)) await reader.schema.prefetch(questions, reader.filter);
     const connection = await connectMysql(reader.target, clock, signal);
     const { serverId, heartbeatMs, eventBytesMax } = reader;
     const { flavor } = facts;
@@ -97,6 +99,11 @@ export async function readOnce(
     dump?.close();
     questions.close();
   }
+}
+
+/** MariaDB has types that no metadata tells. */
+function mayAsk({ namesFromBinlog }: Reader, { rowMetadata, flavor }: ServerFacts): boolean {
+  return rowMetadata !== "FULL" || (flavor === "mariadb" && !namesFromBinlog);
 }
 
 async function check(
@@ -197,7 +204,7 @@ async function stream(
 ): Promise<never> {
   const { flavor, lineage } = facts;
   const rows = createRowStream({
-    ...{ flavor, lineage, filter: reader.filter, schema: reader.schema.lookup },
+    ...{ flavor, lineage, filter: reader.filter, schema: lookupOf(reader) },
     resume: reader.position === null ? null : positionOf(reader.position),
     eventIdent: context.ident,
   });
@@ -248,6 +255,12 @@ function every(clock: Clock, ms: number, run: () => void): Timer {
   return { cancel: () => timer.cancel() };
 }
 
+/** With `schema: binlog` nobody is asked about what is in the binlog. */
+function lookupOf({ namesFromBinlog, schema: { lookup } }: Reader): SchemaLookup {
+  if (!namesFromBinlog) return lookup;
+  return (db, table, id, map) => (isNamed(map) ? undefined : lookup(db, table, id, map));
+}
+
 function beforeRows(
   reader: Reader,
   rows: RowStream,
@@ -263,7 +276,7 @@ function beforeRows(
     return reader.schema.statement({ db, sql, timestamp: header.timestamp, place });
   }
   const needed = rows.needs(event);
-  if (needed === null) return undefined;
+  if (needed === null || (needed.named && reader.namesFromBinlog)) return undefined;
   const { file, pos } = rows.position().toJSON();
   const { timestamp } = event.header;
   const load = async () => {

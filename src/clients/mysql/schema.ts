@@ -46,6 +46,8 @@ export type Needed = {
   readonly timestamp: number;
   /** Where its transaction begins. */
   readonly place: LogPlace;
+  /** Its names are in the binlog; which of its BINARY columns are of another type is not. */
+  readonly named?: boolean;
 };
 
 export type SchemaCache = {
@@ -100,14 +102,14 @@ export function createSchemaCache(options: SchemaCacheOptions): SchemaCache {
   }
 
   function choose(needed: Needed, now: DescribedTable | undefined): KnownTable {
-    const { db, table, timestamp } = needed;
+    const { db, table, timestamp, named } = needed;
     const known = tables.heldAt(db, table, timestamp);
     // What was altered at this time or later, and did not go by, is ahead in the stream.
     const ahead = now === undefined || (now.created ?? 0) >= timestamp;
     if (known && ahead) return provenAt(known, timestamp);
-    if (now === undefined) throw notVisible(db, table);
+    if (now === undefined) throw notVisible(db, table, named);
     if (alteredAfter(now.created, needed) && !options.trustCurrent) {
-      throw altered(db, table, now.created, timestamp);
+      throw altered(db, table, now.created, timestamp, named);
     }
     return provenAt({ ...now, db, table, proven: false }, timestamp);
   }

@@ -152,15 +152,14 @@ for (const [flavor, own] of [
 }
 
 mariadb.test(
-  "types of MariaDB alone stop with a code, or are left out with their table",
+  "compressed columns of MariaDB stop with a code, or are left out with their table",
   async (server) => {
-    const types = ["uuid", "inet6", "inet4", "varchar(50) COMPRESSED", "blob COMPRESSED"];
+    const types = ["varchar(50) COMPRESSED", "blob COMPRESSED"];
     for (const [i, type] of types.entries()) {
-      const value = ["UUID()", "'::1'", "'1.2.3.4'", "'abc'", "'abc'"][i];
       const path = await server.record([
         "CREATE DATABASE IF NOT EXISTS alone",
         `CREATE TABLE alone.t${i} (a int unsigned, b ${type}, c varchar(9) CHARSET latin1)`,
-        `INSERT INTO alone.t${i} VALUES (7, ${value}, 'é'), (8, NULL, NULL)`,
+        `INSERT INTO alone.t${i} VALUES (7, 'abc', 'é'), (8, NULL, NULL)`,
         "CREATE TABLE IF NOT EXISTS alone.other (a int)",
         "INSERT INTO alone.other VALUES (3)",
       ]);

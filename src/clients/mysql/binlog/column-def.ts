@@ -2,6 +2,7 @@ import type { ColumnKind } from "#src/flow/packet.ts";
 import { bytesPerChar } from "./charset.ts";
 import { stringLength } from "./column-codec.ts";
 import { columnType as t } from "./column-type.ts";
+import { type HiddenType, hiddenBytes, hiddenType } from "./mariadb-types.ts";
 
 /** A column in the protocol's own terms. `charset` is undefined for what has none, or `binary`. */
 export type WireColumn = {
@@ -14,6 +15,8 @@ export type WireColumn = {
   readonly figure?: number | undefined;
   /** Of VECTOR, where it is told. */
   readonly dimensions?: number | undefined;
+  /** What the table's definition says of a column that is logged as BINARY. */
+  readonly hidden?: HiddenType | undefined;
 };
 
 const kinds: Readonly<Record<number, ColumnKind>> = {
@@ -43,6 +46,7 @@ const kinds: Readonly<Record<number, ColumnKind>> = {
 };
 
 export function kindOf(column: WireColumn): ColumnKind {
+  if (column.hidden !== undefined) return "text";
   return kinds[column.type] ?? (column.charset === "binary" ? "binary" : "text");
 }
 
@@ -80,6 +84,7 @@ const blobNames = ["tiny", "", "medium", "long"];
 /** The column's type as MySQL 8 spells it: `int unsigned`, `varchar(20)`, `enum('a','b')`. */
 export function spellType(column: WireColumn): string {
   const { type, meta } = column;
+  if (column.hidden !== undefined) return column.hidden;
   const sign = column.unsigned ? " unsigned" : "";
   const plain = plainNames[type];
   if (plain !== undefined) return plain + sign;
@@ -120,6 +125,9 @@ const wireTypes: Readonly<Record<string, readonly number[]>> = {
   decimal: [t.newdecimal],
   char: [t.string],
   binary: [t.string],
+  uuid: [t.string],
+  inet4: [t.string],
+  inet6: [t.string],
   varchar: [t.varchar, t.varString],
   varbinary: [t.varchar, t.varString],
   tinytext: [t.blob],
@@ -145,14 +153,9 @@ const wireTypes: Readonly<Record<string, readonly number[]>> = {
   ),
 };
 
-const unreadable = /^(?:uuid|inet4|inet6)\b/i;
-
-/**
- * Types of `information_schema` that cannot be read yet. MariaDB logs a UUID or an address as if
- * it were BINARY, though in an order of bytes of its own: only the schema tells them apart.
- */
+/** Types of `information_schema` that cannot be read yet. */
 export function cannotBeRead(sqlType: string): boolean {
-  return unreadable.test(sqlType) || /\bcompressed\b/i.test(sqlType);
+  return /\bcompressed\b/i.test(sqlType);
 }
 
 /**
@@ -169,6 +172,10 @@ export function fits(sqlType: string, charset: string | null, wire: WireColumn):
   if (type === t.newdecimal) return numbers[0] === (meta & 255) && (numbers[1] ?? 0) === meta >> 8;
   if (type === t.bit) return numbers[0] === (meta >> 8) * 8 + (meta & 255);
   const perChar = charset === null ? 1 : bytesPerChar(charset);
+  const hidden = hiddenType(sqlType);
+  if (hidden !== undefined) {
+    return hiddenBytes(hidden) === stringLength(meta) && wire.charset === "binary";
+  }
   if (type === t.string) return numbers[0] === stringLength(meta) / perChar;
   if (type === t.varchar) return numbers[0] === meta / perChar;
   if (type === t.blob) return blobNames.indexOf(name.replace(/text|blob/, "")) + 1 === meta;

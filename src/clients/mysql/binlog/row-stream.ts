@@ -8,7 +8,12 @@ import { type MysqlPosition, RowPosition } from "./position.ts";
 import type { RowCursor } from "./row-codec.ts";
 import type { SchemaLookup } from "./schema-lookup.ts";
 import type { TableFilter } from "./table-filter.ts";
-import { countRows, createTableReaders, type TableReaders } from "./table-readers.ts";
+import {
+  countRows,
+  createTableReaders,
+  type NeededTable,
+  type TableReaders,
+} from "./table-readers.ts";
 import { createTransactionTracker, type OpenTransaction } from "./transaction-tracker.ts";
 
 export type RowStreamOptions = {
@@ -40,7 +45,7 @@ export type RowStreamOptions = {
  */
 export type RowStream = {
   /** The table whose names `schema` must be able to give before `push` of the rows to come. */
-  needs(event: BinlogEvent): { readonly db: string; readonly table: string } | null;
+  needs(event: BinlogEvent): NeededTable | null;
   /**
    * The first rows of the event, without those that the filter leaves out or `resume` skips; as
    * long as it is `unfinished`, `more` gives the next. An event may hold a million rows, and only

@@ -1,6 +1,7 @@
 import { type Cursor, corrupt, packedInt, take, uint16, uint48 } from "./bytes.ts";
 import { metaBytes, columnType as t } from "./column-type.ts";
 import type { Flavor } from "./event.ts";
+import { mayHide } from "./mariadb-types.ts";
 import { noMetadata, parseMetadata, type TableMetadata } from "./table-metadata.ts";
 
 /**
@@ -19,6 +20,8 @@ export type TableMap = {
   /** One bit a column, least significant first. */
   readonly nullable: Uint8Array;
   readonly metadata: TableMetadata;
+  /** Whether a column may be of a type of MariaDB that only the table's definition tells. */
+  readonly hides?: boolean;
 };
 
 /**
@@ -45,7 +48,10 @@ export function parseTableMap(c: Cursor, flavor: Flavor): TableMap {
   const nullAt = take(c, nullBytes);
   const nullable = new Uint8Array(b.subarray(nullAt, nullAt + nullBytes));
   const metadata = c.at < c.end ? parseMetadata(c, types, flavor) : noMetadata;
-  return { tableId, db, table, columnCount, types, meta, nullable, metadata };
+  const { collations } = metadata;
+  const hides =
+    flavor === "mariadb" && meta.some((each, i) => mayHide(types[i]!, each, collations[i]));
+  return { tableId, db, table, columnCount, types, meta, nullable, metadata, hides };
 }
 
 /** A name with its length before it and a zero byte behind it. Its length has one byte up to 250. */

@@ -12,7 +12,7 @@ import {
 import type { SchemaLookup } from "./schema-lookup.ts";
 import type { TableFilter } from "./table-filter.ts";
 import type { TableMap } from "./table-map.ts";
-import { isSelfContained, type TableVersion, tableVersion } from "./table-version.ts";
+import { isNamed, isSelfContained, type TableVersion, tableVersion } from "./table-version.ts";
 
 /** How the rows of one table version are read; compiled when the first of a kind comes. */
 export type TableReaders = {
@@ -28,7 +28,14 @@ export type TableReaders = {
 export type TableReadersCache = {
   of(map: TableMap): TableReaders;
   /** The table that `schema` will be asked for when its rows come. */
-  needs(event: BinlogEvent): { readonly db: string; readonly table: string } | null;
+  needs(event: BinlogEvent): NeededTable | null;
+};
+
+export type NeededTable = {
+  readonly db: string;
+  readonly table: string;
+  /** Its names are in the binlog: only some of its types are not. */
+  readonly named: boolean;
 };
 
 /** Row images come in few shapes; a server that sends ever new ones costs compiling, not memory. */
@@ -52,7 +59,8 @@ export function createTableReaders(filter: TableFilter, schema: SchemaLookup): T
       if (event.kind !== "table_map" || isSelfContained(event.map)) return null;
       const readers = of(event.map);
       if (!readers.included || readers.isResolved()) return null;
-      return { db: event.map.db, table: event.map.table };
+      const { db, table } = event.map;
+      return { db, table, named: isNamed(event.map) };
     },
   };
 }

@@ -96,6 +96,11 @@ function typeOf(
         ...none,
         spelled: flavor === "mariadb" ? "geometrycollection" : "geomcollection",
       };
+    case "uuid":
+    case "inet4":
+    case "inet6":
+      if (flavor === "mariadb") return { ...none, spelled: name };
+      break;
     case "vector":
       return { ...none, spelled: `vector(${length ?? 2048})` };
     case "json":

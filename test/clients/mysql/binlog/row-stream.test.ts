@@ -435,8 +435,7 @@ describe("schemas", () => {
 
   function withSchema(found: TableSchema | undefined, filter = true): RowStream {
     return createRowStream({
-      flavor: "mysql",
-      lineage: "L",
+      ...{ flavor: "mysql", lineage: "L" },
       resume: null,
       filter: () => filter,
       schema: () => found,
@@ -446,8 +445,9 @@ describe("schemas", () => {
 
   test("are asked for only where the names are missing and the table is wanted", () => {
     const named = { ...numbers, metadata: { ...noMetadata, names: ["n"] } };
-    expect(withSchema(schema).needs(announce(numbers))).toEqual({ db: "shop", table: "numbers" });
+    expect(withSchema(schema).needs(announce(numbers))?.named).toBe(false);
     expect(withSchema(schema).needs(announce(named))).toBeNull();
+    expect(withSchema(schema).needs(announce({ ...named, hides: true }))?.named).toBe(true);
     expect(withSchema(schema, false).needs(announce(numbers))).toBeNull();
     const rows = withSchema(schema);
     rows.push(script().rows([1]));
