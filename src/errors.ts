@@ -461,6 +461,16 @@ const table = {
     summary: "another participant does not answer in time",
     remedy: "check that it runs, and that its port for calls can be reached from here",
   },
+  CLUSTER_NONE: {
+    kind: "fatal",
+    summary: "this daemon is a member of no cluster now",
+    remedy: "set the section cluster and start again; after a lost session it comes back by itself",
+  },
+  CLUSTER_REFUSED: {
+    kind: "fatal",
+    summary: "what the cluster is like now does not allow it",
+    remedy: "see dbc participants and dbc resources, and mend what is named",
+  },
   // Kafka.
   KAFKA_UNREACHABLE: {
     kind: "retry",

@@ -8,6 +8,8 @@ const statusOf: Partial<Record<ErrorCode, number>> = {
   FORBIDDEN: 403,
   ROLE_DENIED: 403,
   STALE_EPOCH: 409,
+  CLUSTER_REFUSED: 409,
+  CLUSTER_NONE: 409,
   RELOAD_HELD: 409,
   RELOAD_RESTART: 422,
   CONFIG_NOT_FOUND: 422,

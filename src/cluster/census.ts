@@ -6,6 +6,7 @@ import { optional } from "./owned-resource.ts";
 import {
   assignPath,
   claimPath,
+  orderPath,
   participantPath,
   paths,
   resourcePath,
@@ -17,10 +18,15 @@ import {
   claimSchema,
   type DecisionRecord,
   decode,
+  type OrderRecord,
+  orderSchema,
   type ParticipantRecord,
   participantSchema,
+  type RequestRecord,
+  requestSchema,
   resourceSchema,
   statusSchema,
+  type WishRecord,
   wishSchema,
 } from "./records.ts";
 
@@ -31,36 +37,53 @@ export type Census = {
   readonly decision: DecisionRecord | null;
   readonly decisionVersion: number | null;
   /** Where operators want resources, by resource. */
-  readonly wishes: ReadonlyMap<string, string>;
+  readonly wishes: ReadonlyMap<string, Versioned<WishRecord>>;
+  /** What operators said of participants, by participant. */
+  readonly orders: ReadonlyMap<string, OrderRecord>;
+  /** Somebody asks for a decision now. */
+  readonly request: Versioned<RequestRecord> | null;
 };
 
-/** Reads all of it; `changed` is called once or more when some of it is another. */
-export async function takeCensus(session: ZkSession, changed: () => void): Promise<Census> {
+export type Versioned<T> = { readonly record: T; readonly version: number };
+
+/** Reads all of it; `changed`, if any, is called once or more when some of it is another. */
+export async function takeCensus(session: ZkSession, changed?: () => void): Promise<Census> {
   await session.sync(paths.decision);
   const decision = await readDecision(session, changed);
   const decisionVersion = (await session.exists(paths.decision))?.version ?? null;
   const pids = await namesIn(session, paths.participants, changed);
-  const participants = await mapOf(pids, (pid) => {
+  const participants = await mapOf(pids, async (pid) => {
     const path = participantPath(pid);
-    return watched(session, path, changed, (data) => decode(participantSchema, data, path));
+    const read = (data: Uint8Array) => decode(participantSchema, data, path);
+    return (await watched(session, path, changed, read))?.record;
   });
   const wished = await namesIn(session, paths.wishes, changed);
-  const wishes = await mapOf(wished, async (rid) => {
+  const wishes = await mapOf(wished, (rid) => {
     const path = wishPath(rid);
-    return (await optional(session, path, (data) => decode(wishSchema, data, path)))?.record.to;
+    return watched(session, path, changed, (data) => decode(wishSchema, data, path));
   });
+  const ordered = await namesIn(session, paths.orders, changed);
+  const orders = await mapOf(ordered, async (pid) => {
+    const path = orderPath(pid);
+    const found = await watched(session, path, changed, (data) => decode(orderSchema, data, path));
+    return found?.record;
+  });
+  const request = await watched(session, paths.request, changed, (data) =>
+    decode(requestSchema, data, paths.request),
+  );
   // Before what they tell of, so that a change in between is told of.
   await namesIn(session, paths.claim, changed);
   const rids = await namesIn(session, paths.resources, changed);
   const observed = await Promise.all(rids.map((rid) => observe(session, rid, changed)));
   const resources = observed.filter((one) => one !== undefined);
-  return { participants, resources, decision, decisionVersion, wishes };
+  const asked = { wishes, orders, request: request ?? null };
+  return { participants, resources, decision, decisionVersion, ...asked };
 }
 
 async function observe(
   session: ZkSession,
   rid: string,
-  changed: () => void,
+  changed: ZkWatcher | undefined,
 ): Promise<Observed | undefined> {
   const resource = resourcePath(rid);
   const assign = assignPath(rid);
@@ -73,13 +96,13 @@ async function observe(
     watched(session, status, changed, (data) => decode(statusSchema, data, status)),
   ]);
   if (!found || !given) return undefined;
-  return { rid, record: found.record, assign: given, claim: claimed, status: said ?? null };
+  return { rid, record: found.record, assign: given, claim: claimed, status: said?.record ?? null };
 }
 
 async function namesIn(
   session: ZkSession,
   path: string,
-  changed: ZkWatcher,
+  changed: ZkWatcher | undefined,
 ): Promise<readonly string[]> {
   return (await session.children(path, changed)).names.toSorted();
 }
@@ -88,12 +111,13 @@ async function namesIn(
 async function watched<T>(
   session: ZkSession,
   path: string,
-  changed: ZkWatcher,
+  changed: ZkWatcher | undefined,
   read: (data: Uint8Array) => T,
-): Promise<T | undefined> {
+): Promise<Versioned<T> | undefined> {
   for (;;) {
     try {
-      return read((await session.get(path, changed)).data);
+      const { data, stat } = await session.get(path, changed);
+      return { record: read(data), version: stat.version };
     } catch (thrown) {
       if (!isZk(thrown, "no_node")) throw thrown;
     }

@@ -3,10 +3,10 @@ import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { paths } from "./paths.ts";
 import { type DecisionRecord, decisionSchema, decode } from "./records.ts";
 
-/** The newest decision, null before the first; `watch` is told of the next. */
+/** The newest decision, null before the first; `watch`, if any, is told of the next. */
 export async function readDecision(
   session: ZkSession,
-  watch: ZkWatcher,
+  watch?: ZkWatcher,
 ): Promise<DecisionRecord | null> {
   for (;;) {
     try {

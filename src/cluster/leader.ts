@@ -11,11 +11,13 @@ import {
 } from "./assignment/problem.ts";
 import { type Census, takeCensus } from "./census.ts";
 import type { Leadership } from "./election.ts";
+import { forgetOldest, remember } from "./history.ts";
 import type { Identity } from "./identity.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "./observe.ts";
-import { assignPath, claimPath, paths, wishPath } from "./paths.ts";
+import { assignPath, claimPath, paths } from "./paths.ts";
 import { createReconciler } from "./reconciler.ts";
 import { type AssignRecord, type DecisionRecord, encode } from "./records.ts";
+import { answered, ordered } from "./requests.ts";
 
 export type LeaderSettings = {
   /** What changes together is decided together. */
@@ -95,10 +97,14 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     for (const one of census.resources) {
       if (states.get(one.rid) === "stray") await removeStray(one);
     }
-    const answer = answerFor(census, states, resting(census), settings);
+    // Whoever asks for a decision now wants no more of former wishes, and no waiting.
+    const { request } = census;
+    const asked = request ? { ...census, wishes: new Map() } : census;
+    const rests = resting(census);
+    const answer = answerFor(asked, states, request ? new Set() : rests, settings);
     if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {
       await announce(census, answer);
-    }
+    } else if (request) await write(answered(census));
   }
 
   /** Failed resources whose wait has not run out on our clock, which began when we saw the failure. */
@@ -190,18 +196,15 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
       const path = assignPath(rid);
       return [{ kind: "set", path, data: encode(given), version: assign.version }];
     });
-    const wishes = [...census.wishes].filter(([rid, to]) => answer.assign.get(rid) === to);
-    const fulfilled = wishes.map(
-      ([rid]): ZkOperation => ({ kind: "delete", path: wishPath(rid), version: 0 }),
-    );
     // The decision goes with the first of them: nothing of it is done before it is written.
-    let first: readonly ZkOperation[] = [head];
-    for (const part of inParts([...sets, ...fulfilled])) {
+    let first: readonly ZkOperation[] = [head, remember(record, census, clock.wall())];
+    for (const part of inParts([...sets, ...answered(census)])) {
       await write([...first, ...part]);
       first = [];
     }
     if (first.length > 0) await write(first);
     log.info("decided who reads what", { gen, why: record.why });
+    await forgetOldest(session, write);
     const concerned = new Set([...answer.assign.values()]);
     for (const { from } of answer.revoke.values()) concerned.add(from);
     for (const pid of concerned) {
@@ -241,11 +244,12 @@ function isSame(answer: AssignmentAnswer, decision: DecisionRecord | null): bool
 
 /** Who is to have what, by what is there. */
 export function answerFor(
-  { participants, resources, decision, wishes }: Census,
+  census: Pick<Census, "participants" | "resources" | "decision" | "wishes" | "orders">,
   states: ReadonlyMap<string, ResourceState>,
   resting: ReadonlySet<string>,
   settings: Pick<LeaderSettings, "quarantineAfter" | "policy">,
 ): AssignmentAnswer {
+  const { participants, resources, decision, wishes } = census;
   const owners = new Map<string, string>();
   const wanted = resources.map(({ rid, record, assign, status }): Wanted => {
     const state = states.get(rid) ?? "orphan";
@@ -260,13 +264,11 @@ export function answerFor(
       ...{ tenant: record.tenant ?? undefined, failedOn },
       ready: state !== "stray" && !waits,
       lastOwner: assign.record.owner ?? assign.record.prev?.pid,
-      wish: wishes.get(rid) ?? (isHeld(state) ? undefined : decision?.revoke[rid]?.to),
+      wish: wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : decision?.revoke[rid]?.to),
     };
   });
   return assignResources({
-    participants: [...participants].map(([id, { weight, tags, tenants, state }]) => ({
-      ...{ id, weight, tags, tenants, draining: state === "draining" },
-    })),
+    participants: [...participants].map(([id, record]) => ordered(id, record, census.orders)),
     resources: wanted,
     owners,
     policy: { ...defaultPolicy(resources.length), ...settings.policy },

@@ -72,7 +72,7 @@ type Membership = {
 
 const folders = [
   ...[paths.election, paths.members, paths.participants, paths.resources, paths.assign],
-  ...[paths.claim, paths.checkpoint, paths.status, paths.wishes],
+  ...[paths.claim, paths.checkpoint, paths.status, paths.wishes, paths.orders, paths.history],
 ];
 
 export function startClusterNode(deps: NodeDeps): ClusterNode {

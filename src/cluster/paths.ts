@@ -13,8 +13,13 @@ export const paths = {
   checkpoint: "/ckpt",
   status: "/status",
   decision: "/decision",
+  /** The newest decisions, for people. */
   history: "/history",
   wishes: "/wishes",
+  /** What operators said of participants; persistent, so that it outlives a restart of theirs. */
+  orders: "/orders",
+  /** Somebody asks for a decision now; the leader takes it away with its answer. */
+  request: "/request",
   config: "/config",
   serverIds: "/server_ids",
 } as const;
@@ -26,4 +31,5 @@ export const assignPath = (rid: string): string => `${paths.assign}/${rid}`;
 export const claimPath = (rid: string): string => `${paths.claim}/${rid}`;
 export const checkpointPath = (rid: string): string => `${paths.checkpoint}/${rid}`;
 export const statusPath = (rid: string): string => `${paths.status}/${rid}`;
+export const orderPath = (pid: string): string => `${paths.orders}/${pid}`;
 export const wishPath = (rid: string): string => `${paths.wishes}/${rid}`;

@@ -98,9 +98,31 @@ export const decisionSchema = z.strictObject({
 });
 export type DecisionRecord = z.output<typeof decisionSchema>;
 
-/** Where an operator wants a resource. */
+/** A decision as it is remembered, cut to what one node can hold; `asked`: who wanted it, and what. */
+export const pastDecisionSchema = decisionSchema.extend({
+  at: z.number(),
+  asked: z.array(z.string()),
+  /** How many revocations and assignments are not told of. */
+  more: count,
+});
+export type PastDecision = z.output<typeof pastDecisionSchema>;
+
+/** Where an operator wants a resource: it stays there until another is asked for. */
 export const wishSchema = z.strictObject({ to: pid, by: z.string() });
 export type WishRecord = z.output<typeof wishSchema>;
+
+/** What an operator said of a participant; it counts whatever that one says of itself. */
+export const orderSchema = z.strictObject({
+  drain: z.boolean(),
+  weight: z.number().min(0).nullable(),
+  by: z.string(),
+  at: z.number(),
+});
+export type OrderRecord = z.output<typeof orderSchema>;
+
+/** Somebody asks for a decision now. */
+export const requestSchema = z.strictObject({ by: z.string(), at: z.number() });
+export type RequestRecord = z.output<typeof requestSchema>;
 
 export const epochSchema = z.strictObject({ epoch: count });
 export const leaderSchema = z.strictObject({ pid, inc, epoch: count, rpc: z.string().nullable() });

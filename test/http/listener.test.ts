@@ -6,8 +6,8 @@ import { type HttpListener, type HttpListenerOptions, listenHttp } from "#src/ht
 import { silentLog } from "#src/log.ts";
 import { makeAuthority } from "../support/certificates.ts";
 import { createManualClock } from "../support/manual-clock.ts";
-import { type RawClient, rawClient } from "../support/raw-client.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
+import { type RawClient, rawClient } from "../support/raw-client.ts";
 import { recordedLog } from "../support/recorded-log.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";

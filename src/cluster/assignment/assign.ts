@@ -59,7 +59,9 @@ export function assignResources(problem: AssignmentProblem): AssignmentAnswer {
       if (!owners.has(id)) orphans.set(id, load ? "waiting" : whyNobody(unit, loads));
     }
   }
-  if (policy.balance) balance({ loads, kept, policy, giveAway });
+  // What somebody wants to be there is not moved away for balance.
+  const movable = kept.filter(({ unit, load }) => wishOf(unit, loads) !== load);
+  if (policy.balance) balance({ loads, kept: movable, policy, giveAway });
   return { assign: inOrder(assign), revoke: inOrder(revoke), orphans: inOrder(orphans) };
 }
 
