@@ -1,18 +1,17 @@
 import { DbusError, type Packet, type Table } from "#plugin";
+import { parseTemplate, type Template } from "#src/format/template.ts";
 
-const variable = /\$\{([^}]*)\}/g;
 const variables = ["db", "tbl", "ident"];
 const lengthMax = 249;
 const namesMax = 100_000;
 
 /** What is wrong with a topic template, or undefined. */
 export function checkTemplate(template: string): string | undefined {
-  for (const [whole, name = ""] of template.matchAll(variable)) {
-    if (!variables.includes(name)) {
-      return `${whole} is not known here: write \${db}, \${tbl} or \${ident}`;
-    }
+  const { fixed, variables: used } = parseTemplate(template);
+  const unknown = used.find((name) => !variables.includes(name));
+  if (unknown !== undefined) {
+    return `\${${unknown}} is not known here: write \${db}, \${tbl} or \${ident}`;
   }
-  const fixed = template.replace(variable, "");
   if (template === "" || /[^a-zA-Z0-9._-]/.test(fixed)) {
     return "a topic is made of letters, digits, . _ and -";
   }
@@ -29,14 +28,17 @@ export function createTopicNames(template: string): TopicNames {
   const ofIdents = new Map<string, string>();
   /** What each topic was made of, to find two sources that end up under one name. */
   const sources = new Map<string, string>();
-  const rowsOnly = /\$\{(db|tbl)\}/.test(template);
-  const perIdent = template.includes("${ident}");
+  const form = parseTemplate(template);
+  const perIdent = form.variables.includes("ident");
+  const rowsOnly = form.variables.some((name) => name !== "ident");
+  const ofOthers = rowsOnly ? parseTemplate("${ident}") : form;
 
-  function make(form: string, values: Values): string {
+  function make({ fill }: Template, values: Values): string {
     let parts = "";
-    const topic = form.replace(variable, (_, name: keyof Values) => {
-      parts += `${JSON.stringify(values[name])} `;
-      return values[name].replace(/[^a-zA-Z0-9._-]/g, "_");
+    const topic = fill((name) => {
+      const value = values[name as keyof Values];
+      parts += `${JSON.stringify(value)} `;
+      return value.replace(/[^a-zA-Z0-9._-]/g, "_");
     });
     if (topic === "" || topic === "." || topic === ".." || topic.length > lengthMax) {
       throw new DbusError("KAFKA_TOPIC_INVALID", `no topic can be called ${JSON.stringify(topic)}`);
@@ -58,7 +60,7 @@ export function createTopicNames(template: string): TopicNames {
     const under = perIdent ? ident : "";
     const topic = known?.get(under);
     if (topic !== undefined) return topic;
-    const made = make(template, { db: table.db, tbl: table.name, ident });
+    const made = make(form, { db: table.db, tbl: table.name, ident });
     const kept = known && known.size < namesMax ? known : new Map<string, string>();
     ofTables.set(table, kept.set(under, made));
     return made;
@@ -67,7 +69,7 @@ export function createTopicNames(template: string): TopicNames {
   function ofIdent(ident: string): string {
     const topic = ofIdents.get(ident);
     if (topic !== undefined) return topic;
-    const made = make(rowsOnly ? "${ident}" : template, { db: "", tbl: "", ident });
+    const made = make(ofOthers, { db: "", tbl: "", ident });
     if (ofIdents.size >= namesMax) ofIdents.clear();
     ofIdents.set(ident, made);
     return made;
