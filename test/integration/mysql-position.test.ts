@@ -246,6 +246,10 @@ describe("position lost", () => {
     const healed = await runInput(at, config, { resume });
     expect((await healed.rowsReach(1)).map((row) => row.after?.[0])).toEqual([10]);
     expect(healed.gaps.length).toBe(1);
+    const lineages = [resume, ...healed.packets.map(({ position }) => position)].map(
+      (position) => JSON.parse(JSON.stringify(position)).lineage,
+    );
+    expect(lineages).toEqual([lineages[0], `${lineages[0]}#2`]);
     await healed.stop();
     client.close();
   });

@@ -1,14 +1,11 @@
-import {
-  type Clock,
-  DbusError,
-  type InputContext,
-  type Json,
-  type Position,
-  type Timer,
-} from "#plugin";
+import { DbusError, type InputContext, type Json, type Position } from "#plugin";
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import type { BinlogEvent, Flavor } from "#src/clients/mysql/binlog/event.ts";
-import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
+import {
+  type MysqlPosition,
+  mysqlPositionSchema,
+  sameServer,
+} from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { SchemaLookup } from "#src/clients/mysql/binlog/schema-lookup.ts";
 import type { TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
@@ -26,8 +23,14 @@ import {
   readServerFacts,
   type ServerFacts,
 } from "#src/clients/mysql/server-facts.ts";
-import { planStart, type StartAt, startPosition } from "#src/clients/mysql/start-plan.ts";
+import {
+  afterLoss,
+  planStart,
+  type StartAt,
+  startPosition,
+} from "#src/clients/mysql/start-plan.ts";
 import { type Dump, type DumpStart, startDump } from "#src/clients/mysql/syncer.ts";
+import { every } from "./every.ts";
 import { reportLag } from "./lag.ts";
 import { pump } from "./pump.ts";
 
@@ -73,8 +76,9 @@ export async function readOnce(
   const end = () => dump?.close();
   signal.addEventListener("abort", end, { once: true });
   try {
-    const facts = await check(reader, context, questions);
-    const start = await whereToStart(reader, context, questions, facts);
+    const found = await check(reader, context, questions);
+    const start = await whereToStart(reader, context, questions, found);
+    const facts = { ...found, lineage: lineageOf(reader.position, found) };
     reader.schema.begin(placeOf(reader.position, facts), facts.flavor, reader.jumped);
     reader.jumped = false;
     if (mayAsk(reader, facts)) await reader.schema.prefetch(questions, reader.filter);
@@ -172,7 +176,8 @@ async function heal(
     throw new DbusError("POSITION_LOST", `${questions.where}: ${reason}`);
   }
   const earliest = reader.onPositionLost === "earliest" ? next : undefined;
-  const to = earliest ?? (await startPosition(questions, facts, reader.onPositionLost));
+  const place = earliest ?? (await startPosition(questions, facts, reader.onPositionLost));
+  const to = afterLoss(wanted, place);
   await context.gap({ from: wanted as Json, to: to as Json, reason });
   reader.position = to;
   reader.lost = null;
@@ -181,6 +186,12 @@ async function heal(
   const plan = await planStart(questions, facts, to, reader.gtid, context.clock);
   if (plan.kind === "dump") return plan.start;
   throw new DbusError("MYSQL_DUMP_REFUSED", `${questions.where}: ${plan.reason}`);
+}
+
+/** The server's, as the position has it: after a reset it has another one. */
+function lineageOf(position: Position | null, { lineage }: ServerFacts): string {
+  const known = position === null ? "" : positionOf(position).lineage;
+  return sameServer(known, lineage) ? known : lineage;
 }
 
 /** File and offset of a position mean something only on the server that they come from. */
@@ -244,15 +255,6 @@ const historyEveryMs = 1_000;
 function hereOf(rows: RowStream, lineage: string): LogPlace {
   const { file, pos } = rows.progress();
   return { lineage, file, pos };
-}
-
-function every(clock: Clock, ms: number, run: () => void): Timer {
-  let timer = clock.after(ms, tick);
-  function tick() {
-    run();
-    timer = clock.after(ms, tick);
-  }
-  return { cancel: () => timer.cancel() };
 }
 
 /** With `schema: binlog` nobody is asked about what is in the binlog. */

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
 import { parseMariadbPosition } from "./binlog/mariadb-gtid.ts";
-import type { MysqlPosition } from "./binlog/position.ts";
+import { type MysqlPosition, nextLineage, sameServer } from "./binlog/position.ts";
 import type { MysqlConnection } from "./connection.ts";
 import {
   type BinlogFile,
@@ -150,7 +150,7 @@ function lostFile(
   position: MysqlPosition,
 ): string | undefined {
   const { lineage, file } = position;
-  if (lineage !== "" && lineage !== facts.lineage) {
+  if (lineage !== "" && !sameServer(lineage, facts.lineage)) {
     return `file and offset are those of server ${lineage}, this is ${facts.lineage}`;
   }
   const found = files.some((each) => each.name === file);
@@ -169,7 +169,7 @@ function begunAnew(
   position: MysqlPosition,
 ): StartPlan | undefined {
   const { lineage, file, pos } = position;
-  if (file === "" || (lineage !== "" && lineage !== facts.lineage)) return undefined;
+  if (file === "" || (lineage !== "" && !sameServer(lineage, facts.lineage))) return undefined;
   const at = files.findIndex((each) => each.name === file);
   const found = files[at];
   if (found === undefined) {
@@ -186,6 +186,19 @@ function begunAnew(
   const after = files[at + 1]?.name;
   const rest = { lineage: facts.lineage, pos: 4, gtid: null, txn: null, rows: 0 };
   return { kind: "lost", reason, next: after === undefined ? undefined : { ...rest, file: after } };
+}
+
+/**
+ * Where reading goes on after a loss. A server that has begun its binlogs anew gives out the same
+ * files and offsets once more, so they get another lineage: whoever compares places must not take
+ * what comes now for something old.
+ */
+export function afterLoss(from: MysqlPosition, to: MysqlPosition): MysqlPosition {
+  if (from.lineage === "" || !sameServer(from.lineage, to.lineage)) return to;
+  const was = numberOf(from.file, to.file);
+  const is = numberOf(to.file, to.file);
+  const back = was > is || (from.file === to.file && from.pos > to.pos);
+  return { ...to, lineage: back ? nextLineage(from.lineage) : from.lineage };
 }
 
 /** Which file of a series it is; 0 when it belongs to another series than `like`. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { MysqlPosition } from "#src/clients/mysql/binlog/position.ts";
 import type { MysqlConnection, MysqlRow } from "#src/clients/mysql/connection.ts";
 import type { ServerFacts } from "#src/clients/mysql/server-facts.ts";
-import { planStart } from "#src/clients/mysql/start-plan.ts";
+import { afterLoss, planStart } from "#src/clients/mysql/start-plan.ts";
 import { systemClock } from "#src/clock.ts";
 
 const facts: ServerFacts = {
@@ -102,5 +102,24 @@ describe("where to start", () => {
   test("a position that is only a set needs a server that has sets", async () => {
     const plan = planOn({ ...facts, gtidOn: false }, { file: "", gtid: "u1:1-5" });
     await expect(plan).rejects.toMatchObject({ code: "MYSQL_GTID_OFF" });
+  });
+
+  test("what a server writes after it began its binlogs anew has another lineage", () => {
+    const at = (lineage: string, file: string, pos = 4): MysqlPosition => ({
+      ...{ lineage, file, pos, gtid: null, txn: null, rows: 0 },
+    });
+    const after = (from: MysqlPosition, to: MysqlPosition) => afterLoss(from, to).lineage;
+    expect(after(at("u1", "b.000005"), at("u1", "b.000001"))).toBe("u1#2");
+    expect(after(at("u1#2", "b.000002", 900), at("u1", "b.000002", 4))).toBe("u1#3");
+    // Files that were purged lie ahead, so nothing comes twice.
+    expect(after(at("u1#2", "b.000002"), at("u1", "b.000004"))).toBe("u1#2");
+    expect(after(at("u1", "b.000005"), at("u2", "b.000001"))).toBe("u2");
+    expect(after(at("", "b.000005"), at("u1", "b.000001"))).toBe("u1");
+  });
+
+  test("a position of a server that began anew counts on this server", async () => {
+    const { kind } = await planOn(facts, { lineage: "u1#2" });
+    expect(kind).toBe("dump");
+    expect((await planOn(facts, { lineage: "u2#2" })).kind).toBe("lost");
   });
 });

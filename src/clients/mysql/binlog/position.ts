@@ -6,7 +6,10 @@ import type { GtidsBefore } from "./gtid-tracker.ts";
  * server can be asked to begin, and how many source rows of it are settled already.
  */
 export type MysqlPosition = {
-  /** Whose binlogs `file` and `pos` speak of: a server_uuid, or a name for a set of files. */
+  /**
+   * Whose binlogs `file` and `pos` speak of: a server_uuid, or a name for a set of files. `#2` behind
+   * it is a server that has begun its binlogs anew: `sameServer` compares without it.
+   */
   readonly lineage: string;
   readonly file: string;
   /** Offset at which the transaction begins, in bytes; not wrapped at 2^32. */
@@ -24,7 +27,7 @@ export const mysqlPositionSchema = z.strictObject({
   lineage: z
     .string()
     .default("")
-    .describe("server_uuid whose file and pos these are; may be empty"),
+    .describe("server_uuid whose file and pos these are, #2 behind it after a reset; may be empty"),
   file: z.string().default("").describe("binlog file, e.g. binlog.000002; empty to go by gtid"),
   pos: z.int().min(0).default(4).describe("offset in bytes at which the transaction begins"),
   gtid: z.string().nullable().default(null).describe("GTID set that was read before it, or null"),
@@ -41,14 +44,17 @@ export type TransactionStart = {
   readonly gtid: string | undefined;
 };
 
-/** One for each row, and so with two fields only; `JSON.stringify` makes a `MysqlPosition` of it. */
+/** One for each row, and so with few fields only; `JSON.stringify` makes a `MysqlPosition` of it. */
 export class RowPosition {
   readonly start: TransactionStart;
   readonly rows: number;
+  /** Offset behind the event that has the row, in bytes; what is compressed has one for many. */
+  readonly end: number;
 
-  constructor(start: TransactionStart, rows: number) {
+  constructor(start: TransactionStart, rows: number, end: number = start.pos) {
     this.start = start;
     this.rows = rows;
+    this.end = end;
   }
 
   toJSON(): MysqlPosition {
@@ -57,4 +63,20 @@ export class RowPosition {
     const txn = rows === 0 ? null : (gtid ?? null);
     return { lineage, file, pos, gtid: before?.toString() ?? null, txn, rows };
   }
+}
+
+/** Whether two lineages are of one server, which may have begun its binlogs anew in between. */
+export function sameServer(lineage: string, other: string): boolean {
+  return withoutReset(lineage) === withoutReset(other);
+}
+
+/** The lineage of what a server writes after its binlogs were begun anew. */
+export function nextLineage(lineage: string): string {
+  return `${withoutReset(lineage)}#${Number(resets.exec(lineage)?.[1] ?? 1) + 1}`;
+}
+
+const resets = /#(\d+)$/;
+
+function withoutReset(lineage: string): string {
+  return lineage.replace(resets, "");
 }

@@ -125,7 +125,7 @@ export function createRowStream(options: RowStreamOptions): RowStream {
     const isLeftOut = !tables.of(event.map).included || txn.skip > 0;
     txn.skip = Math.max(0, txn.skip - 1);
     txn.rows++;
-    const position = new RowPosition(txn.start, txn.rows);
+    const position = new RowPosition(txn.start, txn.rows, span.end);
     const payload = pointerTo(event, { gtid: txn.shown.gtid, log: cursor.file(), pos: span.start });
     pass(event, span);
     return isLeftOut ? null : { ident: options.eventIdent, payload, position, bytes: packetBytes };
@@ -144,7 +144,12 @@ export function createRowStream(options: RowStreamOptions): RowStream {
     if (readers.included) {
       const at = skipSettled(event, readers, txn);
       if (at === event.end) return [];
-      const place = { ident: options.eventIdent, log: cursor.file(), pos: span.start };
+      const place = {
+        ident: options.eventIdent,
+        log: cursor.file(),
+        pos: span.start,
+        end: span.end,
+      };
       const rest = { readers, txn, ...place, at };
       const packets = readRows(event, rest);
       if (rest.at < event.end) open = { event, span, rest };
@@ -188,6 +193,7 @@ type RowReading = {
   readonly ident: string;
   readonly log: string;
   readonly pos: number;
+  readonly end: number;
   /** Where its next row begins. */
   at: number;
 };
@@ -209,7 +215,7 @@ function skipSettled(event: RowsEvent, readers: TableReaders, txn: OpenTransacti
 
 function readRows(event: RowsEvent, reading: RowReading): Packet[] {
   const { bytes, op } = event;
-  const { readers, txn, ident, log, pos } = reading;
+  const { readers, txn, ident, log, pos, end } = reading;
   const packets: Packet[] = [];
   const table: Table = readers.table();
   const readBefore = readers.reader(event.presentBefore);
@@ -244,7 +250,7 @@ function readRows(event: RowsEvent, reading: RowReading): Packet[] {
       pos,
       ts,
     };
-    const position = new RowPosition(txn.start, txn.rows);
+    const position = new RowPosition(txn.start, txn.rows, end);
     packets.push({ ident, payload, position, bytes: p - from + extra });
   }
   reading.at = p;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
+import type { RowPosition } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { TableMap } from "#src/clients/mysql/binlog/table-map.ts";
 import { noMetadata } from "#src/clients/mysql/binlog/table-metadata.ts";
@@ -35,7 +36,10 @@ test("large rows of one event are read a MiB at a time, and the one that makes i
       primaryKey: [],
     }),
   });
-  const counts = [rows.push(eventOf(9, 300_000)).length];
-  while (rows.unfinished) counts.push(rows.more().length);
-  expect(counts).toEqual([4, 4, 1]);
+  const chunks = [rows.push(eventOf(9, 300_000))];
+  while (rows.unfinished) chunks.push(rows.more());
+  expect(chunks.map(({ length }) => length)).toEqual([4, 4, 1]);
+  // However much a compressed event holds, it ends where it ends in the log.
+  const ends = chunks.flat().map(({ position }) => (position as RowPosition).end);
+  expect(ends).toEqual(Array(9).fill(104));
 });
