@@ -36,7 +36,10 @@ const starters: Readonly<Record<string, () => Promise<Started>>> = {
   zookeeper: async () => ({ address: (await startZookeeper()).connect, hints: [] }),
   elasticsearch: async () => {
     const { url } = await startElasticsearch();
-    return { address: url, hints: [`curl ${url}/_cat/indices?v`] };
+    return {
+      address: url,
+      hints: [`curl ${url}/_cat/indices?v`, `DBUS_TEST_ELASTICSEARCH=${url} ./run test`],
+    };
   },
   toxiproxy: async () => ({ address: (await startToxiproxy()).adminUrl, hints: [] }),
 };

@@ -11,7 +11,13 @@ export {
   type MysqlService,
   startMysql,
 } from "./mysql.ts";
-export { type KafkaAddress, sharedKafka, sharedMysql } from "./shared.ts";
+export {
+  type ElasticsearchAddress,
+  type KafkaAddress,
+  sharedElasticsearch,
+  sharedKafka,
+  sharedMysql,
+} from "./shared.ts";
 export { type Proxy, startToxiproxy, type Toxic, type ToxiproxyService } from "./toxiproxy.ts";
 export {
   type Running,

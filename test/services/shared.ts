@@ -1,11 +1,16 @@
+import { type ElasticsearchService, startElasticsearch } from "./elasticsearch.ts";
 import { type KafkaService, startKafka } from "./kafka.ts";
 import { type MysqlAddress, type MysqlFlavor, type MysqlService, startMysql } from "./mysql.ts";
 
 /** Where a Kafka cluster listens: `host:port,host:port`. */
 export type KafkaAddress = Pick<KafkaService, "bootstrap">;
 
+/** Where an Elasticsearch node listens: `http://127.0.0.1:port`. */
+export type ElasticsearchAddress = Pick<ElasticsearchService, "url">;
+
 const mysqls = new Map<MysqlFlavor, Promise<MysqlService>>();
 let kafka: Promise<KafkaService> | undefined;
+let elasticsearch: Promise<ElasticsearchService> | undefined;
 
 /**
  * A MySQL or MariaDB server that every test of the run shares, so a test makes databases of its
@@ -32,11 +37,21 @@ export async function sharedKafka(): Promise<KafkaAddress> {
   return kafka;
 }
 
+/** A node shared in the same way: DBUS_TEST_ELASTICSEARCH (a URL), the runner's, or this process's. */
+export async function sharedElasticsearch(): Promise<ElasticsearchAddress> {
+  const given = await givenAddress("elasticsearch");
+  if (given !== undefined) return { url: given };
+  elasticsearch ??= startElasticsearch();
+  return elasticsearch;
+}
+
 /**
  * The test runner starts a shared server when the first test asks for it: DBUS_TEST_SERVICES is
- * the address where it is asked, and it answers with host:port, or with 503 and the reason.
+ * the address where it is asked, and it answers with host:port (a URL for Elasticsearch), or with 503 and the reason.
  */
-async function givenAddress(name: "mysql" | "mariadb" | "kafka"): Promise<string | undefined> {
+async function givenAddress(
+  name: "mysql" | "mariadb" | "kafka" | "elasticsearch",
+): Promise<string | undefined> {
   const named = process.env[`DBUS_TEST_${name.toUpperCase()}`];
   if (named) return named;
   const runner = process.env.DBUS_TEST_SERVICES;

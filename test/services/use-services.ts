@@ -1,13 +1,20 @@
 import { test } from "bun:test";
 import type { MysqlAddress } from "./mysql.ts";
 import { progress } from "./progress.ts";
-import { type KafkaAddress, sharedKafka, sharedMysql } from "./shared.ts";
+import {
+  type ElasticsearchAddress,
+  type KafkaAddress,
+  sharedElasticsearch,
+  sharedKafka,
+  sharedMysql,
+} from "./shared.ts";
 
 /** The shared servers that a test can ask for by name. */
 export type Running = {
   readonly mysql: MysqlAddress;
   readonly mariadb: MysqlAddress;
   readonly kafka: KafkaAddress;
+  readonly elasticsearch: ElasticsearchAddress;
 };
 
 export type ServiceName = keyof Running;
@@ -26,6 +33,7 @@ const starters: { readonly [Name in ServiceName]: () => Promise<Running[Name]> }
   mysql: () => sharedMysql("mysql"),
   mariadb: () => sharedMysql("mariadb"),
   kafka: sharedKafka,
+  elasticsearch: sharedElasticsearch,
 };
 
 /**
