@@ -6,6 +6,7 @@ import { httpInput } from "./input/http/http-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
 import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
 import { streamInput } from "./input/stream/stream-input.ts";
+import { esOutput } from "./output/es/es-output.ts";
 import { kafkaOutput } from "./output/kafka/kafka-output.ts";
 import { mockOutput } from "./output/mock/mock-output.ts";
 import { streamOutput } from "./output/stream/stream-output.ts";
@@ -19,6 +20,7 @@ export const builtins: readonly Plugin[] = [
   streamInput,
   mockFilter,
   mysqlbinlogFilter,
+  esOutput,
   kafkaOutput,
   mockOutput,
   streamOutput,

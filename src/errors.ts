@@ -542,7 +542,115 @@ const table = {
     summary: "the Kafka broker does not support what was asked",
     remedy: "use Kafka 1.0 or newer (2.1 for zstd), or another setting",
   },
+  // Elasticsearch.
+  ES_UNREACHABLE: {
+    kind: "retry",
+    summary: "no Elasticsearch node of the list answers",
+    remedy: "check the addresses in nodes; it is tried again for ever",
+  },
+  ES_UNAVAILABLE: {
+    kind: "retry",
+    summary: "Elasticsearch cannot do what was asked now",
+    remedy: "look at _cluster/health: a shard may be red; it is tried again for ever",
+  },
+  ES_BUSY: {
+    kind: "retry",
+    summary: "Elasticsearch has more to write than it takes",
+    remedy: "nothing: what it refused is sent again, less at a time; add nodes if it stays",
+  },
+  ES_INDEX_BLOCKED: {
+    kind: "retry",
+    summary: "the index takes no writes now: it is read-only, or a disk is nearly full",
+    remedy:
+      "free space on the node, then set index.blocks.read_only_allow_delete of the index to null; " +
+      "the documents wait in order",
+  },
+  ES_INDEX_MISSING: {
+    kind: "retry",
+    summary: "the index does not exist and may not be created",
+    remedy: "create the index, or leave createIndices out",
+  },
+  ES_INDEX_INVALID: {
+    kind: "fatal",
+    summary: "Elasticsearch cannot take an index of that name or layout",
+    remedy: "mend the index template or createIndices",
+  },
+  ES_INDEX_UNSUITABLE: {
+    kind: "fatal",
+    summary: "the name is a data stream, or an alias of several indices",
+    remedy: "write to an index, or to an alias of one: a row must be found again by its id",
+  },
+  ES_INDEX_COLLISION: {
+    kind: "fatal",
+    summary: "two tables have the same index, where their ids would be the same",
+    remedy: "write ${tbl} into the index template, or an id template that tells them apart",
+  },
+  ES_AUTH: {
+    kind: "fatal",
+    summary: "Elasticsearch refused the login",
+    remedy: "check auth: the API key, or user and password",
+  },
+  ES_DENIED: {
+    kind: "retry",
+    summary: "this login may not do what was asked",
+    remedy:
+      "grant create_index, index, delete and view_index_metadata on the indices, and read, index " +
+      "and create_index on lineageIndex",
+  },
+  ES_TLS: {
+    kind: "fatal",
+    summary: "the TLS connection to Elasticsearch cannot be trusted or made",
+    remedy: "check tls.ca and the host name in the node's certificate",
+  },
+  ES_NOT_ELASTICSEARCH: {
+    kind: "fatal",
+    summary: "what answers is no Elasticsearch 8 or 9",
+    remedy: "check the addresses in nodes: OpenSearch and proxies that log in are something else",
+  },
+  ES_ADDRESS_REFUSED: {
+    kind: "fatal",
+    summary: "the address of a node is one where a cloud keeps its credentials",
+    remedy: "name the address of an Elasticsearch node, which is never link-local",
+  },
+  ES_TOO_LARGE: {
+    kind: "fatal",
+    summary: "a document is larger than Elasticsearch takes in one request",
+    remedy:
+      "raise http.max_content_length of the nodes (or the limit of the proxy), then redrive it",
+  },
+  ES_DOCUMENT_REJECTED: {
+    kind: "fatal",
+    summary: "Elasticsearch refused a document for good",
+    remedy: "see the reason; mend the mapping of the index or the row, then redrive it",
+  },
+  ES_REQUEST_REFUSED: {
+    kind: "fatal",
+    summary: "Elasticsearch refused a request for good",
+    remedy: "see the reason",
+  },
+  ES_ROW_PARTIAL: {
+    kind: "fatal",
+    summary: "a row does not carry all of its columns, so it is no whole document",
+    remedy: "SET GLOBAL binlog_row_image = FULL, then write the row once more at its source",
+  },
+  ES_LINEAGES_EXHAUSTED: {
+    kind: "fatal",
+    summary: "the versions of an index have been through 127 servers, or resets of one",
+    remedy:
+      "index the tables anew under another name; the rows wait until then. Two sources with the " +
+      "same ids in one index use lineages up: give each its own",
+  },
+  ES_ORDER_UNKNOWN: {
+    kind: "fatal",
+    summary: "a document was last written from another partition, so nobody knows which is newer",
+    remedy: "after a topic has grown, index it anew under another name, or set versions: none",
+  },
   // Formats.
+  FORMAT_TEMPLATE: {
+    kind: "fatal",
+    summary: "a template names a column that the row does not have, or that is null",
+    remedy: "mend the template of the output, then redrive it",
+  },
   FORMAT_KEY_MISSING: {
     kind: "fatal",
     summary: "a row does not carry the columns of its key",

@@ -1,0 +1,84 @@
+import { DbusError, defineOutput, type OutputContext } from "#plugin";
+import { createBulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
+import { createEsClient } from "#src/clients/elasticsearch/client.ts";
+import {
+  esConnectionOptions,
+  insecureParts,
+} from "#src/clients/elasticsearch/connection-config.ts";
+import type { EsClient } from "#src/clients/elasticsearch/port.ts";
+import { createBulkSender } from "./bulk-sender.ts";
+import { type EsOutputConfig, esOutputSchema } from "./es-config.ts";
+import { createIndices } from "./indices.ts";
+import { createLineages } from "./lineages.ts";
+import { createOperations } from "./operations.ts";
+import { type Writer, writePackets } from "./write.ts";
+
+type State = {
+  readonly client: EsClient;
+  readonly writer: Writer;
+  readonly abort: AbortController;
+};
+
+/** What nodes take unless they say otherwise: http.max_content_length of 100 MB. */
+const contentBytesDefault = 100 * 1024 * 1024;
+
+function writerOf(
+  client: EsClient,
+  config: EsOutputConfig,
+  context: OutputContext,
+  around: { readonly contentBytesMax: number; readonly signal: AbortSignal },
+): Writer {
+  const { clock, log } = context;
+  const { bulkBytesMax, lineageIndex } = config;
+  const { contentBytesMax } = around;
+  return {
+    operations: createOperations(config, clock),
+    indices: createIndices(client, config, { clock, log }),
+    lineages: createLineages(client, lineageIndex, (index, lineage, number) =>
+      log.info("an index has rows of a new lineage", { index, lineage, number }),
+    ),
+    sender: createBulkSender(client, { bulkBytesMax, ...around }),
+    body: createBulkBody(),
+    contentBytesMax,
+  };
+}
+
+/** A pipeline that is not there would refuse each document. */
+async function checkPipeline(client: EsClient, { pipeline }: EsOutputConfig): Promise<void> {
+  if (pipeline === undefined || pipeline.includes("${")) return;
+  if (await client.hasPipeline(pipeline)) return;
+  throw new DbusError("ES_REQUEST_REFUSED", `there is no ingest pipeline ${pipeline}`, {
+    remedy: "create the pipeline, or mend its name",
+  });
+}
+
+export const esOutput = defineOutput<EsOutputConfig, State>({
+  name: "EsOutput",
+  insecure: insecureParts,
+  summary: "Writes rows and documents to Elasticsearch, and nothing old over anything newer.",
+  configSchema: esOutputSchema,
+  defaults: {
+    batch: { countMax: 2_000, bytesMax: 5 << 20, lingerMs: 200 },
+    retry: { times: 3, delayMs: 200 },
+  },
+  // The bulk as bytes, and what the socket keeps of it.
+  memory: () => ({ buffers: 16 << 20, copies: 4 }),
+  async open(context, config) {
+    const client = await createEsClient(esConnectionOptions(config, context));
+    try {
+      const { contentBytesMax = contentBytesDefault } = await client.connect();
+      await checkPipeline(client, config);
+      const abort = new AbortController();
+      const around = { contentBytesMax, signal: abort.signal };
+      return { client, writer: writerOf(client, config, context, around), abort };
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  },
+  write: ({ writer }, packets) => writePackets(writer, packets),
+  async close({ client, abort }) {
+    abort.abort();
+    await client.close();
+  },
+});

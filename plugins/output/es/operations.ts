@@ -1,0 +1,197 @@
+import { randomUUID } from "node:crypto";
+import {
+  type Clock,
+  DbusError,
+  type Packet,
+  type RowChange,
+  type Table,
+  type Value,
+} from "#plugin";
+import type { BulkAction, BulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
+import { compileDocument, type DocumentEncoder } from "#src/format/document-format.ts";
+import { parseTemplate } from "#src/format/template.ts";
+import type { EsOutputConfig } from "./es-config.ts";
+import { createIndexNames } from "./index-names.ts";
+import { compileRowIds, idOfKey, idOfTemplate, type RowIds } from "./row-address.ts";
+import {
+  compileTemplate,
+  documentSource,
+  namesColumns,
+  rowSource,
+  type Source,
+} from "./templates.ts";
+import { createPlaces, type Place } from "./versions.ts";
+
+/** What is to be done with one document, before its version is known. */
+export type Operation = {
+  readonly verb: BulkAction["verb"];
+  readonly index: string;
+  readonly id: string;
+  readonly routing: string | undefined;
+  readonly pipeline: string | undefined;
+  readonly place: Place | undefined;
+  /** When the source logged it, in Unix seconds. */
+  readonly at: number;
+  /** Writes the line of the document; undefined for a delete. */
+  readonly document: ((body: BulkBody) => void) | undefined;
+};
+
+/**
+ * A packet as operations, in order: one, or, where an update moves a row to another id, index or
+ * routing, the delete of the old document and the new one. Throws a `DbusError` that concerns the
+ * packet alone: FORMAT_KEY_MISSING, FORMAT_TEMPLATE, ES_ROW_PARTIAL, ES_INDEX_INVALID,
+ * ES_INDEX_COLLISION. What `document` writes may throw ES_ROW_PARTIAL and FORMAT_VALUE.
+ */
+export type Operations = (packet: Packet) => readonly Operation[];
+
+type Codec = { readonly document: DocumentEncoder; readonly ids: RowIds };
+type Address = Pick<Operation, "index" | "id" | "routing">;
+
+export function createOperations(config: EsOutputConfig, clock: Clock): Operations {
+  const { id: idText, routing: routingText, pipeline: pipelineText } = config;
+  const names = createIndexNames(config.index, idText !== undefined);
+  const optional = (text: string | undefined) =>
+    text === undefined ? () => undefined : compileTemplate(parseTemplate(text));
+  const routing = optional(routingText);
+  const pipeline = optional(pipelineText);
+  const idTemplate = idText === undefined ? undefined : compileTemplate(parseTemplate(idText));
+  const byColumns = [config.index, idText, routingText].some((text) =>
+    namesColumns(text === undefined ? undefined : parseTemplate(text)),
+  );
+  const places = config.versions === "position" ? createPlaces() : () => undefined;
+  const codecs = new WeakMap<Table, Codec>();
+  const madeUp = new WeakMap<Packet, string>();
+
+  function codecOf(table: Table): Codec {
+    let codec = codecs.get(table);
+    if (codec === undefined) {
+      const document = compileDocument(table, config);
+      codec = { document, ids: compileRowIds(table, config, document.encoders) };
+      codecs.set(table, codec);
+    }
+    return codec;
+  }
+
+  function addressOf(source: Source, ownId: () => string): Address {
+    const id = idTemplate === undefined ? ownId() : idOfTemplate(idTemplate(source));
+    return { index: names(source), id, routing: routing(source) };
+  }
+
+  function ofRow(packet: Packet, row: RowChange): readonly Operation[] {
+    const { table, op, before, after } = row;
+    const image = op === "D" ? before : after;
+    if (image === undefined)
+      throw new DbusError("FORMAT_VALUE", `a row change ${op} without its image`);
+    const { document, ids } = codecOf(table);
+    const common = { place: places(packet), at: row.ts };
+    const source = rowSource(packet.ident, table, image);
+    const address = addressOf(source, () => ids.current(row));
+    if (op === "D") return [{ ...deleted, ...address, ...common }];
+    const write = (body: BulkBody) =>
+      body.document((sink) => {
+        const lacking = document.put(sink, image);
+        if (lacking !== undefined) throw partial(table, lacking);
+      });
+    const written: Operation = {
+      ...{ verb: "index", ...address, ...common, document: write },
+      pipeline: pipeline(source),
+    };
+    const former = op === "U" && before ? formerOf(packet, row, before, address, ids) : undefined;
+    return former === undefined ? [written] : [{ ...deleted, ...former, ...common }, written];
+  }
+
+  /** Where the row was, if it was elsewhere. */
+  function formerOf(
+    packet: Packet,
+    row: RowChange,
+    before: readonly Value[],
+    now: Address,
+    ids: RowIds,
+  ): Address | undefined {
+    if (!byColumns) {
+      const id = idTemplate === undefined ? ids.former(row) : undefined;
+      return id === undefined ? undefined : { ...now, id };
+    }
+    const source = rowSource(packet.ident, row.table, before);
+    const was = addressOf(source, () => ids.former(row) ?? now.id);
+    const same = was.id === now.id && was.index === now.index && was.routing === now.routing;
+    return same ? undefined : was;
+  }
+
+  /** What is no row: a document, a line, or a record of a log. */
+  function ofOther(packet: Packet): readonly Operation[] {
+    const { payload } = packet;
+    const place = places(packet);
+    const json = jsonOf(packet);
+    const source = documentSource(packet, json);
+    const key = payload.kind === "bytes" ? payload.key : null;
+    const own = idTemplate !== undefined || key !== null || place !== undefined;
+    const address = addressOf(source, () => {
+      if (key !== null) return keyText(key);
+      return place === undefined ? madeUpId(packet) : `${place.lineage}/${place.low}`;
+    });
+    const written = payload.kind === "bytes" ? payload.timestamp : undefined;
+    const at = Math.floor((written ?? clock.wall()) / 1000);
+    if (json === undefined) {
+      if (key === null && idTemplate === undefined) {
+        throw new DbusError("FORMAT_KEY_MISSING", "a record has neither key nor value");
+      }
+      return [{ ...deleted, ...address, place, at }];
+    }
+    const verb = own ? "index" : "create";
+    const document = (body: BulkBody) => body.text(json);
+    return [{ verb, ...address, place, at, document, pipeline: pipeline(source) }];
+  }
+
+  /** The same when it is tried again, so that a retry writes nothing twice. */
+  function madeUpId(packet: Packet): string {
+    let id = madeUp.get(packet);
+    if (id === undefined) {
+      id = randomUUID();
+      madeUp.set(packet, id);
+    }
+    return id;
+  }
+
+  return (packet) => {
+    const { payload } = packet;
+    return payload.kind === "row" ? ofRow(packet, payload) : ofOther(packet);
+  };
+}
+
+const deleted = { verb: "delete", document: undefined, pipeline: undefined } as const;
+
+function partial({ db, name }: Table, column: string): DbusError {
+  const what = `the row image of ${db}.${name} does not carry column ${column}`;
+  return new DbusError("ES_ROW_PARTIAL", what);
+}
+
+/** Undefined for a record without a value, which deletes. */
+function jsonOf({ payload }: Packet): string | undefined {
+  switch (payload.kind) {
+    case "document":
+      return payload.json;
+    case "text":
+      return JSON.stringify({ message: payload.text });
+    case "bytes":
+      return payload.value === null ? undefined : strictText(payload.value);
+    default:
+      return undefined;
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+function strictText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new DbusError("FORMAT_VALUE", "the value of a record is not UTF-8, so it is no JSON");
+  }
+}
+
+/** A key of letters and digits as it is, any other as base64url. */
+function keyText(key: Uint8Array): string {
+  const text = Buffer.from(key).toString("latin1");
+  return /^[A-Za-z0-9._-]{1,512}$/.test(text) ? text : idOfKey(key);
+}

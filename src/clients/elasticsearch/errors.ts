@@ -1,0 +1,90 @@
+import { DbusError, type ErrorCode } from "../../errors.ts";
+import { refusal } from "./address-guard.ts";
+
+/** What the client throws has these in common. */
+type Thrown = {
+  readonly name?: string;
+  readonly message?: string;
+  readonly statusCode?: number | undefined;
+  readonly meta?: { readonly body?: unknown; readonly headers?: Readonly<Record<string, unknown>> };
+};
+
+const tlsWords =
+  /certificate|self.signed|\bssl\b|\btls\b|CERT_|ERR_SSL|ERR_TLS|UNABLE_TO_(GET|VERIFY)|altnames?/i;
+
+/**
+ * The name of what went wrong. Never keeps what was thrown: it holds the request, and with it the
+ * password and the documents.
+ */
+export function esError(thrown: unknown, what: string): DbusError {
+  if (thrown instanceof DbusError) return thrown;
+  const { name, message = String(thrown), statusCode, meta } = thrown as Thrown;
+  if (name === "ProductNotSupportedError") return notElasticsearch(what, "does not say that it is");
+  if (name === "ResponseError" && statusCode !== undefined) {
+    return answerError(statusCode, String(meta?.body ?? ""), meta?.headers ?? {}, what);
+  }
+  if (message.includes(refusal)) return new DbusError("ES_ADDRESS_REFUSED", `${what}: ${message}`);
+  if (name === "TimeoutError") return new DbusError("ES_UNREACHABLE", `${what}: no answer in time`);
+  if (tlsWords.test(message)) return new DbusError("ES_TLS", `${what}: ${firstLine(message)}`);
+  return new DbusError("ES_UNREACHABLE", `${what}: ${firstLine(message)}`);
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? "").slice(0, 300);
+}
+
+export function notElasticsearch(what: string, why: string): DbusError {
+  return new DbusError("ES_NOT_ELASTICSEARCH", `${what}: what answers ${why}`);
+}
+
+const codes: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  [401, "ES_AUTH"],
+  [403, "ES_DENIED"],
+  [413, "ES_TOO_LARGE"],
+  [429, "ES_BUSY"],
+]);
+
+/** An answer that is no success: its status first, then what Elasticsearch says of it. */
+export function answerError(
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, unknown>>,
+  what: string,
+): DbusError {
+  const { type, reason } = reasonOf(body);
+  const said = type === undefined ? `HTTP status ${status}` : described(type, reason);
+  if (status >= 300 && status < 400) return notElasticsearch(what, "sends us elsewhere");
+  const text = `${what}: ${said}`;
+  const waitMs = Number(headers["retry-after"]) * 1000;
+  const cause = waitMs > 0 ? { cause: { retryAfterMs: waitMs } } : {};
+  if (type === "invalid_index_name_exception") return new DbusError("ES_INDEX_INVALID", text);
+  if (type === "cluster_block_exception") return new DbusError("ES_INDEX_BLOCKED", text, cause);
+  const code = codes.get(status) ?? (status >= 500 ? "ES_UNAVAILABLE" : "ES_REQUEST_REFUSED");
+  return new DbusError(code, text, cause);
+}
+
+type Reason = { readonly type: string | undefined; readonly reason: string };
+
+function reasonOf(body: string): Reason {
+  try {
+    const { error } = JSON.parse(body) as { error?: unknown };
+    if (typeof error === "string") return { type: "error", reason: error };
+    const { type, reason } = (error ?? {}) as { type?: unknown; reason?: unknown };
+    return { type: typeof type === "string" ? type : undefined, reason: String(reason ?? "") };
+  } catch {
+    return { type: undefined, reason: "" };
+  }
+}
+
+/**
+ * The reason without what it quotes of the document: neither a log nor an error tells row data, and
+ * whoever may see the row finds it beside the error, in the dead letter.
+ */
+export function described(type: string, reason: string): string {
+  const kept = firstLine(reason)
+    .replace(/ ?in document with id '[\s\S]*$/, "")
+    .replace(/\.? ?Preview of field's value: [\s\S]*$/, "")
+    .replace(/^\[[\s\S]*\]: version conflict/, "version conflict")
+    .replace(/'[^']*'|"[^"]*"/g, "…");
+  return kept === "" ? type : `${type}: ${kept}`;
+}

@@ -1,0 +1,70 @@
+import { type ByteSink, putByte, putBytes, putText } from "../byte-sink.ts";
+import type { Column, Table, Value } from "../flow/packet.ts";
+import { fragment, putJsonString } from "./json-put.ts";
+import { type BigintMode, plainEncoder, type ValueEncoder } from "./json-value.ts";
+import { epochDays, zonedText } from "./sql-time.ts";
+
+export type DocumentOptions = {
+  readonly bigint: BigintMode;
+  /** Dates and times as ISO 8601 has them, or as SQL shows them. */
+  readonly dates: "iso" | "sql";
+};
+
+/** Writes an image of a row as one JSON object, a field for each column. */
+export type DocumentEncoder = {
+  readonly encoders: readonly ValueEncoder[];
+  /** Undefined when all of it was written, else the name of a column that the image lacks. */
+  put(sink: ByteSink, image: readonly Value[]): string | undefined;
+};
+
+const [comma, open, close] = [44, 123, 125];
+
+/** Compiled once for each version of a table. */
+export function compileDocument(table: Table, options: DocumentOptions): DocumentEncoder {
+  const encoders = table.columns.map((column) => encoderOf(column, options));
+  const heads = table.columns.map(({ name }) => fragment(`${JSON.stringify(name)}:`));
+  return {
+    encoders,
+    put(sink, image) {
+      for (let i = 0; i < heads.length; i++) {
+        const value = image[i];
+        if (value === undefined) return table.columns[i]?.name;
+        putByte(sink, i === 0 ? open : comma);
+        putBytes(sink, heads[i] as Uint8Array);
+        if (value === null) putText(sink, "null");
+        else (encoders[i] as ValueEncoder)(value, sink);
+      }
+      if (heads.length === 0) putByte(sink, open);
+      putByte(sink, close);
+      return undefined;
+    },
+  };
+}
+
+function encoderOf(column: Column, { bigint, dates }: DocumentOptions): ValueEncoder {
+  const plain = plainEncoder(column, bigint);
+  if (dates === "sql") return plain;
+  switch (column.kind) {
+    case "date":
+      return day(plain, (text) => (epochDays(text) === null ? null : text));
+    case "datetime":
+      return day(plain, (text) => zonedText(text)?.slice(0, -1) ?? null);
+    case "timestamp":
+      return day(plain, zonedText);
+    default:
+      return plain;
+  }
+}
+
+/** A day that is in no calendar, such as 0000-00-00, is no date to anybody else: null. */
+function day(plain: ValueEncoder, iso: (text: string) => string | null): ValueEncoder {
+  return (value, sink) => {
+    if (typeof value !== "string") {
+      plain(value, sink);
+      return;
+    }
+    const text = iso(value);
+    if (text === null) putText(sink, "null");
+    else putJsonString(sink, text);
+  };
+}
