@@ -2,9 +2,9 @@ import { DbusError, type InputContext, type Json, type Position } from "#plugin"
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
 import type { BinlogEvent, Flavor } from "#src/clients/mysql/binlog/event.ts";
 import {
+  lineageAt,
   type MysqlPosition,
   mysqlPositionSchema,
-  sameServer,
 } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { SchemaLookup } from "#src/clients/mysql/binlog/schema-lookup.ts";
@@ -78,7 +78,7 @@ export async function readOnce(
   try {
     const found = await check(reader, context, questions);
     const start = await whereToStart(reader, context, questions, found);
-    const facts = { ...found, lineage: lineageOf(reader.position, found) };
+    const facts = { ...found, lineage: lineageAt(placed(reader), found.lineage) };
     reader.schema.begin(placeOf(reader.position, facts), facts.flavor, reader.jumped);
     reader.jumped = false;
     if (mayAsk(reader, facts)) await reader.schema.prefetch(questions, reader.filter);
@@ -188,18 +188,16 @@ async function heal(
   throw new DbusError("MYSQL_DUMP_REFUSED", `${questions.where}: ${plan.reason}`);
 }
 
-/** The server's, as the position has it: after a reset it has another one. */
-function lineageOf(position: Position | null, { lineage }: ServerFacts): string {
-  const known = position === null ? "" : positionOf(position).lineage;
-  return sameServer(known, lineage) ? known : lineage;
-}
-
 /** File and offset of a position mean something only on the server that they come from. */
 function placeOf(position: Position | null, facts: ServerFacts): LogPlace {
   const { lineage } = facts;
   const at = position === null ? undefined : positionOf(position);
   if (!at || (at.lineage !== "" && at.lineage !== lineage)) return { lineage, file: "", pos: 0 };
   return { lineage, file: at.file, pos: at.pos };
+}
+
+function placed({ position }: Reader): MysqlPosition | undefined {
+  return position === null ? undefined : positionOf(position);
 }
 
 function positionOf(position: Position): MysqlPosition {

@@ -70,6 +70,12 @@ export function sameServer(lineage: string, other: string): boolean {
   return withoutReset(lineage) === withoutReset(other);
 }
 
+/** The lineage of a server as a position has it, which knows of a reset; else the server's own. */
+export function lineageAt(position: MysqlPosition | undefined, server: string): string {
+  const known = position?.lineage ?? "";
+  return sameServer(known, server) ? known : server;
+}
+
 /** The lineage of what a server writes after its binlogs were begun anew. */
 export function nextLineage(lineage: string): string {
   return `${withoutReset(lineage)}#${Number(resets.exec(lineage)?.[1] ?? 1) + 1}`;
