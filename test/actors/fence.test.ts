@@ -39,18 +39,25 @@ describe("a resource that is fenced", () => {
       out.answers.push(
         answer === "throws" ? new Error("broken") : () => (answer === "done" ? "done" : verdict),
       );
+      const given: string[][] = [];
+      const write: typeof out.plugin.write = (state, packets, context) => {
+        given.push(packets.map(textOf));
+        return out.plugin.write(state, packets, context);
+      };
       const bus = await start({
         inputs: [inputEntry("in", steady(8))],
-        outputs: [outputEntry("out", out.plugin, ["in"])],
+        outputs: [outputEntry("out", { ...out.plugin, write }, ["in"])],
       });
-      await waitFor(() => setOf(bus).inFlight === 8, { what: "eight in flight" });
+      const full = () => setOf(bus).inFlight === 8 && given.length === 1;
+      await waitFor(full, { what: "eight in flight, some of them in a write" });
       setOf(bus).fence();
       out.open();
       expect(await setOf(bus).drained(1_000)).toBe(true);
       await waitFor(() => out.answers.length === 0, { what: "the write that was under way" });
       await bus.stop();
       // Its own batch may have been written; nothing behind it, and nothing of it again.
-      expect(out.written).toEqual(answer === "done" ? ["in1"] : []);
+      expect(given).toHaveLength(1);
+      expect(out.written).toEqual(answer === "done" ? (given[0] as string[]) : []);
       expect(bus.state.deadLetters.count()).toBe(0);
       expect(bus.state.crashes.list("out")).toEqual([]);
       expect(await bus.state.checkpoints.list()).toEqual([]);
@@ -136,6 +143,21 @@ describe("a resource that is fenced", () => {
     expect(answers).toHaveLength(2);
     const mailboxes = JSON.stringify(bus.admin.supervisor(), ["children", "mailbox", "depth"]);
     expect(mailboxes).not.toMatch(/"depth":[1-9]/);
+  });
+
+  test("leaves nothing in a mailbox that waits for a way that is not there", async () => {
+    const out = probeOutput();
+    const bus = await start({
+      inputs: [inputEntry("in", counterInput({ count: 5, ident: "nobody" }))],
+      outputs: [outputEntry("out", out.plugin, ["in"])],
+      bus: { onUnrouted: "fail" },
+    });
+    const router = () => JSON.stringify(bus.admin.supervisor(), ["children", "mailbox", "bytes"]);
+    await waitFor(() => bus.failures.length > 0, { what: "the input to fail" });
+    expect(router()).toMatch(/"bytes":[1-9]/);
+    setOf(bus).fence();
+    await waitFor(() => !/"bytes":[1-9]/.test(router()), { what: "an empty mailbox" });
+    expect(setOf(bus).inFlight).toBe(0);
   });
 
   test("ends its input for good when that waits, and no other", async () => {

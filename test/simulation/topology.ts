@@ -76,6 +76,8 @@ export type InputMood = {
   readonly breaks: boolean;
   /** Told of every number before it is handed over. */
   readonly onEmit?: (number: number) => void;
+  /** Where it begins when nothing is stored for it; from its first packet unless told. */
+  readonly from?: () => number;
 };
 
 export function input(
@@ -83,7 +85,7 @@ export function input(
   count: number,
   idents: readonly string[],
   random: Random,
-  { breaks, onEmit }: InputMood = { breaks: true },
+  { breaks, onEmit, from }: InputMood = { breaks: true },
 ) {
   const batchMax = random.pick([1, 3, 17]);
   return defineInput<unknown, null>({
@@ -92,7 +94,7 @@ export function input(
     configSchema: anything,
     open: () => null,
     async run(_, context) {
-      let at = (context.resume() as number | null) ?? 0;
+      let at = (context.resume() as number | null) ?? from?.() ?? 0;
       while (at < count && !context.signal.aborted) {
         const batch: Packet[] = [];
         for (let i = 0; i < batchMax && at < count; i++) {

@@ -60,7 +60,7 @@ export const kafkaOutputSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      "whether records carry dbus-id (the same for a record sent twice), dbus-ident and content-type",
+      "whether records carry dbus-id (the same for a record sent twice), dbus-ident and content-type; in a cluster dbus-fence too: a number that grows when another process takes the source over, so a record of that source behind one with a greater number is of a process that had lost its right",
     ),
   timestamps: z
     .enum(["written", "source"])

@@ -7,7 +7,7 @@ import { type KafkaOutputConfig, kafkaOutputSchema } from "./kafka-config.ts";
 import { createPacketEncoder } from "./packet-encoder.ts";
 import { createTopicNames } from "./topic-names.ts";
 import { createTopics } from "./topics.ts";
-import { type Writer, writePackets } from "./write.ts";
+import { type FenceAt, type Writer, writePackets } from "./write.ts";
 
 type State = {
   readonly config: KafkaOutputConfig;
@@ -63,10 +63,12 @@ function isLarge(packets: readonly Packet[]): boolean {
 async function writeEach(
   { writer }: State,
   packets: readonly Packet[],
+  fenceAt: FenceAt,
 ): Promise<readonly Verdict[] | undefined> {
   const verdicts: Verdict[] = [];
   for (const packet of packets) {
-    const verdict = (await writePackets(writer, [packet]))?.[0] ?? "done";
+    const at = verdicts.length;
+    const verdict = (await writePackets(writer, [packet], () => fenceAt(at)))?.[0] ?? "done";
     verdicts.push(verdict);
     if (verdict !== "done" && "retryAfterMs" in verdict) {
       while (verdicts.length < packets.length) verdicts.push(verdict);
@@ -105,12 +107,12 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
     };
     return { config, producer, writer };
   },
-  async write(state, packets) {
+  async write(state, packets, { fenceAt }) {
     await state.writer.topics.check();
     if (isLarge(packets)) await new Promise((resolve) => setImmediate(resolve));
     return state.config.mode === "sync"
-      ? writeEach(state, packets)
-      : writePackets(state.writer, packets);
+      ? writeEach(state, packets, fenceAt)
+      : writePackets(state.writer, packets, fenceAt);
   },
   close: ({ producer }) => producer.close(),
 });

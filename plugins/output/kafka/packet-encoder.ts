@@ -8,9 +8,12 @@ import type { KafkaOutputConfig } from "./kafka-config.ts";
 /** One record and the partition where it goes. */
 export type PlacedRecord = { readonly partition: number; readonly record: KafkaRecord };
 
-/** A packet as records of one topic. Throws a `DbusError` that concerns the packet alone. */
+/**
+ * A packet as records of one topic, with the version of the assignment under which it was read where
+ * there is one. Throws a `DbusError` that concerns the packet alone.
+ */
 export type PacketEncoder = {
-  encode(packet: Packet, partitions: number): readonly PlacedRecord[];
+  encode(packet: Packet, partitions: number, fence?: number): readonly PlacedRecord[];
   /** Goes on to the next partition with what has neither a key nor a table. */
   turn(): void;
 };
@@ -26,10 +29,19 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   const eventId = createEventIds();
   const contentType: KafkaHeader = ["content-type", format.contentType];
   let identHeader: KafkaHeader = ["dbus-ident", ""];
+  let fenceHeader: KafkaHeader = ["dbus-fence", ""];
   let sticky = 0;
 
-  function headersOf(packet: Packet, own: readonly KafkaHeader[]): readonly KafkaHeader[] {
+  function headersOf(packet: Packet, own: readonly KafkaHeader[], fence: number | undefined) {
     if (!config.headers) return own;
+    const all = dbusHeaders(packet, own);
+    if (fence === undefined) return all;
+    const text = String(fence);
+    if (fenceHeader[1] !== text) fenceHeader = ["dbus-fence", text];
+    return [fenceHeader, ...all];
+  }
+
+  function dbusHeaders(packet: Packet, own: readonly KafkaHeader[]): readonly KafkaHeader[] {
     const { ident, payload } = packet;
     if (identHeader[1] !== ident) identHeader = ["dbus-ident", ident];
     const id: KafkaHeader = ["dbus-id", eventId(packet)];
@@ -56,7 +68,7 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   }
 
   return {
-    encode(packet, partitions) {
+    encode(packet, partitions, fence) {
       try {
         const at = timestamp(packet);
         return format.records(packet).map((made) => ({
@@ -64,7 +76,7 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
           record: {
             key: made.key,
             value: made.value,
-            headers: headersOf(packet, made.headers),
+            headers: headersOf(packet, made.headers, fence),
             timestamp: at,
           },
         }));

@@ -16,6 +16,9 @@ export type Writer = {
   kept: Map<Packet, Encoded>;
 };
 
+/** Under which fence the packet at that place is read. */
+export type FenceAt = (index: number) => number | undefined;
+
 type Encoded = {
   readonly topic: string;
   /** How many the topic had when the records were placed. */
@@ -58,10 +61,12 @@ const patienceMs: Partial<Record<ErrorCode, number>> = {
 export async function writePackets(
   writer: Writer,
   packets: readonly Packet[],
+  fenceAt: FenceAt,
 ): Promise<readonly Verdict[] | undefined> {
   const errors: (DbusError | undefined)[] = new Array(packets.length).fill(undefined);
   const encoded =
-    encodeAll(writer, packets, errors) ?? (await encodeUnknown(writer, packets, errors));
+    encodeAll(writer, packets, fenceAt, errors) ??
+    (await encodeUnknown(writer, packets, fenceAt, errors));
   const slots = slotsOf(encoded);
   const results = await writer.producer.produce([...slots.values()]);
   writer.encoder.turn();
@@ -76,6 +81,7 @@ export async function writePackets(
 function encodeAll(
   writer: Writer,
   packets: readonly Packet[],
+  fenceAt: FenceAt,
   errors: (DbusError | undefined)[],
 ): (Encoded | undefined)[] | undefined {
   const encoded: (Encoded | undefined)[] = [];
@@ -85,7 +91,7 @@ function encodeAll(
       const topic = writer.names(packet);
       const partitions = writer.topics.partitions(topic);
       if (partitions === undefined) return undefined;
-      encoded.push(encodeOne(writer, packet, topic, partitions));
+      encoded.push(encodeOne(writer, packet, { topic, partitions, fence: fenceAt(i) }));
     } catch (error) {
       encoded.push(undefined);
       errors[i] = toDbusError(error);
@@ -94,16 +100,19 @@ function encodeAll(
   return encoded;
 }
 
-function encodeOne(writer: Writer, packet: Packet, topic: string, partitions: number): Encoded {
+type Place = Pick<Encoded, "topic" | "partitions"> & { readonly fence: number | undefined };
+
+function encodeOne(writer: Writer, packet: Packet, { topic, partitions, fence }: Place): Encoded {
   const kept = writer.kept.size > 0 ? writer.kept.get(packet) : undefined;
   // A topic that was deleted may come back with other partitions.
   if (kept?.partitions === partitions) return kept;
-  return { topic, partitions, records: writer.encoder.encode(packet, partitions) };
+  return { topic, partitions, records: writer.encoder.encode(packet, partitions, fence) };
 }
 
 async function encodeUnknown(
   writer: Writer,
   packets: readonly Packet[],
+  fenceAt: FenceAt,
   errors: (DbusError | undefined)[],
 ): Promise<(Encoded | undefined)[]> {
   const unknown = new Set<string>();
@@ -121,7 +130,9 @@ async function encodeUnknown(
     try {
       const topic = writer.names(packet);
       const partitions = writer.topics.partitions(topic);
-      if (partitions !== undefined) return encodeOne(writer, packet, topic, partitions);
+      if (partitions !== undefined) {
+        return encodeOne(writer, packet, { topic, partitions, fence: fenceAt(i) });
+      }
       errors[i] = failures.get(topic) ?? new DbusError("KAFKA_TOPIC_MISSING", `topic ${topic}`);
     } catch (error) {
       errors[i] = toDbusError(error);

@@ -3,7 +3,7 @@ import { kafkaOutputSchema } from "#plugins/output/kafka/kafka-config.ts";
 import { createPacketEncoder } from "#plugins/output/kafka/packet-encoder.ts";
 import { createTopicNames } from "#plugins/output/kafka/topic-names.ts";
 import { createTopics } from "#plugins/output/kafka/topics.ts";
-import { type Writer, writePackets } from "#plugins/output/kafka/write.ts";
+import { type Writer, writePackets as writeFenced } from "#plugins/output/kafka/write.ts";
 import { partitionOf } from "#src/clients/kafka/partitioner.ts";
 import type { KafkaProducer, PartitionBatch, PartitionResult } from "#src/clients/kafka/port.ts";
 import { systemClock } from "#src/clock.ts";
@@ -73,6 +73,10 @@ function fake(config: Record<string, unknown> = {}): Fake {
 }
 
 const failing = (code: ErrorCode) => new DbusError(code, "as the test says");
+/** As in a single process, where there is no fence. */
+const writePackets = (writer: Writer, packets: readonly Packet[]) =>
+  writeFenced(writer, packets, () => undefined);
+
 const words = (verdicts: Awaited<ReturnType<typeof writePackets>>) =>
   verdicts?.map((verdict) =>
     verdict === "done" ? "done" : "failed" in verdict ? "failed" : "retry",
@@ -247,6 +251,25 @@ describe("headers", () => {
       ["dbus-ident", "in"],
       ["content-type", "application/json"],
     ]);
+  });
+
+  test("in a cluster it carries the fence of its own source too, also when it comes again", async () => {
+    const self = fake();
+    const { writer, batches } = self;
+    const [id, other] = idsIn(1, 2) as [number, number];
+    const packets = [insert(id), insert(other)];
+    const fenceAt = (index: number) => [7, 12][index];
+    self.answer = ({ records }) => records.map(() => new DbusError("KAFKA_NOT_LEADER", "no"));
+    await writeFenced(writer, packets, fenceAt);
+    self.answer = () => undefined;
+    await writeFenced(writer, packets, fenceAt);
+    expect(batches).toHaveLength(2);
+    for (const { records } of batches) {
+      expect(records.map(({ headers }) => headers[0])).toEqual([
+        ["dbus-fence", "7"],
+        ["dbus-fence", "12"],
+      ]);
+    }
   });
 
   test("the timestamp is that of the writing, or the source's when asked for", async () => {
