@@ -25,13 +25,17 @@ const headEvents = new Set<number>([
 /**
  * `known` tells that the start is a place on this very server. A stream by GTID begins with the
  * head of a file all the same, and does not send what stands before the place: it is no step back.
+ * But MySQL says where its file ends before the transactions there are in the set that it tells of:
+ * a stream that begins at such a moment sends them, from before the place.
  */
 export function createLogCursor(startFile: string, startPos: number, known = true): LogCursor {
   let file = startFile;
   let pos = startPos;
+  /** Nothing from before it is sent, as far as is known. */
+  let floor = known ? startPos : 0;
 
   function reached(): number {
-    return known && file === startFile ? Math.max(pos, startPos) : pos;
+    return file === startFile ? Math.max(pos, floor) : pos;
   }
 
   /**
@@ -44,7 +48,9 @@ export function createLogCursor(startFile: string, startPos: number, known = tru
     }
     const next = (headEvents.has(header.type) ? pos : reached()) + header.size;
     const gap = (((header.logPos - next) % wrap) + wrap) % wrap;
-    const end = gap < wrap / 2 ? next + gap : next;
+    const behind = next + gap - wrap;
+    const isBefore = pos < reached() && behind - header.size >= pos;
+    const end = gap < wrap / 2 ? next + gap : isBefore ? behind : next;
     return { start: end - header.size, end };
   }
 
@@ -62,6 +68,7 @@ export function createLogCursor(startFile: string, startPos: number, known = tru
         if (pos <= 4) pos = at.end;
         return;
       default:
+        if (at.end < reached() && !headEvents.has(event.header.type)) floor = 0;
         pos = at.end;
     }
   }

@@ -43,6 +43,28 @@ for (const at of [7_000, 6_000_000_000]) {
   });
 }
 
+for (const at of [7_000, 6_000_000_000]) {
+  test(`what is sent from before ${at}, since the set knew less than the place, lies where it is`, () => {
+    const cursor = createLogCursor("b.000001", at);
+    for (const event of headOf("b.000001")) pass(cursor, event);
+    // It tells where the server is among what it passes over, and is no transaction from there.
+    const file = "b.000001";
+    pass(cursor, { kind: "heartbeat", header: headerOf(27, 40, 1_000), file, pos: 1_000n });
+    expect(cursor.pos()).toBe(at);
+    expect(pass(cursor, xidAt(at - 202))).toEqual({ start: at - 233, end: at - 202 });
+    expect(cursor.pos()).toBe(at - 202);
+    expect(pass(cursor, xidAt(at - 171)).end).toBe(at - 171);
+    expect(pass(cursor, xidAt(at + 31)).end).toBe(at + 31);
+  });
+}
+
+test("a step back is not believed where the stream has been already", () => {
+  const cursor = createLogCursor("b.000001", 7_000);
+  for (const event of headOf("b.000001")) pass(cursor, event);
+  pass(cursor, xidAt(7_100));
+  expect(pass(cursor, xidAt(7_050))).toEqual({ start: 7_100, end: 7_131 });
+});
+
 test("in another file, and on another server, it is where the stream is", () => {
   const elsewhere = createLogCursor("b.000001", 7_000);
   for (const event of headOf("b.000002")) pass(elsewhere, event);
