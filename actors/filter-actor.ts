@@ -4,6 +4,7 @@ import type { FilterEntry } from "#src/config/config.ts";
 import type { Suspects } from "#src/crash/suspects.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
+import { DbusError } from "#src/errors.ts";
 import { type Delivery, discard, seqOf, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
 import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
@@ -160,6 +161,13 @@ function work(state: State, delivery: Delivery, self: Self<FilterMessage>): bool
   while (delivery.taken < packets.length) {
     const outcome = applyNext(state, job, self);
     if (outcome === undefined) break;
+    if (outcome instanceof DbusError) {
+      // What stands before it has found its way: it is not sent again when the filter goes on.
+      state.outlet.flush();
+      passed(state, delivery, begin, delivery.taken);
+      self.fail(outcome);
+      return false;
+    }
     if (outcome === DEADLETTERED) {
       state.outlet.flush();
       passed(state, delivery, begin, delivery.taken - 1);

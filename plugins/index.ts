@@ -1,6 +1,18 @@
 import type { Plugin } from "#plugin";
+import { dedupeFilter } from "./filter/dedupe/dedupe-filter.ts";
+import { dropFilter } from "./filter/drop/drop-filter.ts";
+import { hashFilter } from "./filter/hash/hash-filter.ts";
+import { maskFilter } from "./filter/mask/mask-filter.ts";
 import { mockFilter } from "./filter/mock/mock-filter.ts";
 import { mysqlbinlogFilter } from "./filter/mysqlbinlog/mysqlbinlog-filter.ts";
+import { pickFilter } from "./filter/pick/pick-filter.ts";
+import { regexFilter } from "./filter/regex/regex-filter.ts";
+import { renameFilter } from "./filter/rename/rename-filter.ts";
+import { routeFilter } from "./filter/route/route-filter.ts";
+import { sampleFilter } from "./filter/sample/sample-filter.ts";
+import { splitFilter } from "./filter/split/split-filter.ts";
+import { throttleFilter } from "./filter/throttle/throttle-filter.ts";
+import { whereFilter } from "./filter/where/where-filter.ts";
 import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
 import { httpInput } from "./input/http/http-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
@@ -18,9 +30,21 @@ export const builtins: readonly Plugin[] = [
   mockInput,
   mysqlbinlogInput,
   streamInput,
+  dedupeFilter,
+  dropFilter,
+  hashFilter,
+  maskFilter,
   mockFilter,
   mysqlbinlogFilter,
   esOutput,
+  pickFilter,
+  regexFilter,
+  renameFilter,
+  routeFilter,
+  sampleFilter,
+  splitFilter,
+  throttleFilter,
+  whereFilter,
   kafkaOutput,
   mockOutput,
   streamOutput,

@@ -293,6 +293,18 @@ const table = {
     summary: "a filter threw on a packet",
     remedy: "look at the packet in the dead letters; mend the filter or its input",
   },
+  FIELD_MISSING: {
+    kind: "fatal",
+    summary: "a filter or template names a field that the packet does not have",
+    remedy: "mend the name, or set onMissing: pass where not every packet has it; then redrive",
+  },
+  EXPRESSION_FAILED: {
+    kind: "fatal",
+    summary: "an expression cannot be evaluated for a packet",
+    remedy:
+      "guard what may be NULL or absent: row.x != null && row.x > 4, has(row.x); look at the " +
+      "packet in the dead letters, then redrive it",
+  },
   FILTER_TOO_MANY: {
     kind: "fatal",
     summary: "a filter gave more packets at once than may be held: 10,000, or 32 MiB of them",

@@ -38,6 +38,8 @@ export type FilterEntry = Entry<FilterPlugin> & {
   readonly ident: string;
   readonly idents: readonly string[];
   readonly match: readonly string[];
+  /** What becomes of a packet that it fails on. */
+  readonly onFailed: "deadletter" | "block";
 };
 
 export type OutputEntry = Entry<OutputPlugin> & {

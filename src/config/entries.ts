@@ -129,9 +129,9 @@ function assemble(plugin: Plugin, base: unknown, at: Path, parts: Parts): AnyEnt
     }
     case "filter": {
       const filter = base as z.infer<typeof entrySchemas.filter>;
-      const { name, ident = name, match, timeoutMs } = filter;
+      const { name, ident = name, match, timeoutMs, onFailed } = filter;
       const idents = identsOf(plugin, parts.config, ident);
-      const own = { name, plugin, timeoutMs, ident, idents, match: [match].flat() };
+      const own = { name, plugin, timeoutMs, onFailed, ident, idents, match: [match].flat() };
       const entry = { ...own, ...parts };
       return { kind: "filter", at, entry };
     }

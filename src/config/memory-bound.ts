@@ -55,10 +55,11 @@ export function memoryBound(config: Config): MemoryBound {
     if (packetBytesMax > bus.edge.bytes) largest = Math.max(largest, packetBytesMax);
   }
   const { edges } = compileGraph(config);
-  for (const { name } of config.filters) {
+  for (const { name, plugin, config: own } of config.filters) {
     const out = edges.filter(({ from }) => from === name).length;
     const made = inFlight(filterArray) + out * inFlight(bus.edge);
     add(`${name}: what it made`, partitions(config) * made);
+    add(`${name}: what it remembers`, heapFactor * (memoryOf(plugin, own, bus).buffers ?? 0));
   }
   let copies = 0;
   for (const { name, plugin, config: own, batch } of config.outputs) {

@@ -198,6 +198,12 @@ export const entrySchemas = {
     match,
     ident: ident.optional(),
     timeoutMs: timeoutMs("opening, closing or one packet").default(timeoutMsDefault),
+    onFailed: z
+      .enum(["deadletter", "block"])
+      .default("deadletter")
+      .describe(
+        "What becomes of a packet that it fails on; block stops there until the cause is mended.",
+      ),
   }),
   output: z.strictObject({
     name,

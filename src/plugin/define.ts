@@ -62,6 +62,8 @@ export type FilterDefinition<C, S> = {
   readonly configSchema: ZodType<C>;
   /** The idents it may emit, `*` allowed; the default is the entry's own `ident`. */
   readonly idents?: (config: C, ident: string) => readonly string[];
+  /** What it needs beside the packets in flight, for the bound that `dbusd --check` shows. */
+  memory?(config: C, window: Window): PluginMemory;
   open(context: FilterContext, config: C): Promise<S> | S;
   /** Throwing sends the packet to the dead letters with the error as its reason. */
   apply(state: S, packet: Packet, context: FilterContext): Applied | Promise<Applied>;

@@ -66,7 +66,7 @@ export function filterEntry(
 ): FilterEntry {
   const ident = more.ident ?? name;
   const own = { name, plugin, config: {}, shown: {}, place, timeoutMs, match, ident };
-  return { ...own, idents: [ident], ...more };
+  return { ...own, idents: [ident], onFailed: "deadletter", ...more };
 }
 
 export function outputEntry(

@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { DbusError, defineFilter, type Packet, type Table } from "#plugin";
+import { columnIndex, createFieldEditor, missing, tableName } from "#src/format/field-edit.ts";
+import { fieldAt, renamed } from "#src/format/field-path.ts";
+import { onMissingField } from "#src/format/packet-parts.ts";
+
+/*
+ * Gives fields other names. Where a field of the new name is there already, the packet fails: one
+ * of the two would be lost.
+ */
+const name = z.string().min(1).max(256);
+
+const configSchema = z.strictObject({
+  fields: z
+    .record(name, name)
+    .refine((names) => Object.keys(names).length > 0, "name at least one field")
+    .describe("Old names and the new ones: {total: amount}. Of a.b the last name changes."),
+  onMissing: onMissingField,
+});
+
+type Config = z.infer<typeof configSchema>;
+type State = (packet: Packet) => Packet;
+
+export const renameFilter = defineFilter<Config, State>({
+  name: "RenameFilter",
+  summary: "Gives fields other names.",
+  configSchema,
+  open: ({ ident }, { fields, onMissing }) => {
+    const names = new Map(Object.entries(fields));
+    const fails = onMissing === "fail";
+    return createFieldEditor(
+      {
+        columns: (table) => renamedColumns(table, names, fails),
+        object(object) {
+          let copy = object;
+          for (const [from, to] of names) {
+            if (fieldAt(copy, from) === undefined) {
+              if (fails) throw missing(from);
+              continue;
+            }
+            const parent = from.slice(0, from.lastIndexOf(".") + 1);
+            if (fieldAt(copy, Object.hasOwn(copy, from) ? to : parent + to) !== undefined) {
+              throw taken(to, "the document");
+            }
+            copy = renamed(copy, from, to);
+          }
+          return copy;
+        },
+      },
+      ident,
+    );
+  },
+  apply: (edit, packet) => edit(packet),
+});
+
+function renamedColumns(table: Table, names: ReadonlyMap<string, string>, fails: boolean) {
+  const absent = [...names.keys()].find((one) => columnIndex(table, one) < 0);
+  if (fails && absent !== undefined) throw missing(absent, tableName(table));
+  const columns = table.columns.map((column, from) => {
+    return { from, column: { ...column, name: names.get(column.name) ?? column.name } };
+  });
+  const seen = new Set<string>();
+  for (const { column } of columns) {
+    if (seen.has(column.name)) throw taken(column.name, tableName(table));
+    seen.add(column.name);
+  }
+  return columns;
+}
+
+function taken(to: string, of: string): DbusError {
+  const remedy = "choose another name, or drop the other field before";
+  return new DbusError("FILTER_FAILED", `${of} has a field ${to} already`, { remedy });
+}

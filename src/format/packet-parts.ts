@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { JsonText, type Packet, type Value } from "../flow/packet.ts";
+import { type ExactJson, isExactObject, isRawNumber } from "./exact-json.ts";
+
+/** The packet as it is, under another ident. */
+export function under({ payload, position, bytes }: Packet, ident: string): Packet {
+  return { ident, payload, position, bytes };
+}
+
+/** A packet of other bytes in the same place of the source. */
+export function documentPacket(json: string, { position }: Packet, ident: string): Packet {
+  const bytes = Math.max(1, Buffer.byteLength(json));
+  return { ident, payload: { kind: "document", json }, position, bytes };
+}
+
+export function textPacket(text: string, { position }: Packet, ident: string): Packet {
+  const bytes = Math.max(1, Buffer.byteLength(text));
+  return { ident, payload: { kind: "text", text }, position, bytes };
+}
+
+/** JSON in place of what the packet holds: of a document, or as the value of a record. */
+export function jsonPacket(json: string, packet: Packet, ident: string): Packet {
+  const { payload, position } = packet;
+  if (payload.kind !== "bytes") return documentPacket(json, packet, ident);
+  const value = new TextEncoder().encode(json);
+  const bytes = Math.max(1, value.length + (payload.key?.length ?? 0));
+  return { ident, payload: { ...payload, value }, position, bytes };
+}
+
+/** The JSON text of a document or record; undefined of any other packet, and of a tombstone. */
+export function jsonIn({ payload }: Packet): string | undefined {
+  if (payload.kind === "document") return payload.json;
+  return payload.kind === "bytes" && payload.value !== null
+    ? new TextDecoder().decode(payload.value)
+    : undefined;
+}
+
+/** A value of a column as text: JSON and numbers as they are written, bytes as base64. */
+export function columnText(value: NonNullable<Value>): string {
+  if (value instanceof JsonText) return value.text;
+  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : String(value);
+}
+
+export function jsonText(value: ExactJson): string {
+  if (isRawNumber(value)) return value.rawJSON;
+  return isExactObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value);
+}
+
+/** The same text for values of expressions that are equal, and another one for others. */
+export function valueText(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  const plain = (_: string, one: unknown) => (typeof one === "bigint" ? `${one}n` : one);
+  return typeof value === "object" ? JSON.stringify(value, plain) : String(value);
+}
+
+export const fieldsField = z
+  .array(z.string().min(1).max(256))
+  .min(1)
+  .max(4_096)
+  .describe("Columns of rows, or fields of JSON objects; a.b is the field b of the object at a.");
+
+export const onMissingField = z
+  .enum(["fail", "pass"])
+  .default("fail")
+  .describe("What becomes of a packet that has not all of them: it fails, or does without.");

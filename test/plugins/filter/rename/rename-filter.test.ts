@@ -1,0 +1,34 @@
+import { describe, expect, test } from "bun:test";
+import { renameFilter } from "#plugins/filter/rename/rename-filter.ts";
+import { filterPluginContract } from "../../../contract/filter-plugin.ts";
+import { changeOf, documentOf, tableOf } from "../../../support/field-packets.ts";
+import { runFilter, shown } from "../../../support/run-filter.ts";
+
+const table = tableOf("shop.orders", "a text", "id int!", "b text");
+const row = changeOf(table, { after: ["z", 1, "y"] });
+const document = documentOf('{"a":1,"b":{"c":1,"d":2}}');
+
+describe("contract", () =>
+  filterPluginContract(renameFilter, { config: { fields: { a: "x" } }, packets: [row, document] }));
+
+test("fields get their new names and keep their places, the key too", async () => {
+  const config = { fields: { id: "key", b: "a", a: "b" } };
+  const [rows = []] = await runFilter(renameFilter, config, [row]);
+  expect(shown(rows)).toEqual([{ b: "z", key: 1, a: "y" }]);
+  const became = await runFilter(renameFilter, { fields: { "b.c": "x", a: "z" } }, [document]);
+  expect(became.map(shown)).toEqual([['{"z":1,"b":{"x":1,"d":2}}']]);
+});
+
+test("a name that is taken fails the packet instead of hiding a field", async () => {
+  expect(await runFilter(renameFilter, { fields: { a: "b" } }, [row, document])).toEqual([
+    "FILTER_FAILED",
+    "FILTER_FAILED",
+  ]);
+});
+
+test("a field that is not there fails the packet, or nothing is done", async () => {
+  const config = { fields: { nosuch: "x" } };
+  expect(await runFilter(renameFilter, config, [row])).toEqual(["FIELD_MISSING"]);
+  const became = await runFilter(renameFilter, { ...config, onMissing: "pass" }, [document]);
+  expect(became.map(shown)).toEqual([['{"a":1,"b":{"c":1,"d":2}}']]);
+});
