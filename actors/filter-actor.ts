@@ -1,6 +1,6 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
 import type { Clock } from "#src/clock.ts";
-import type { FilterEntry } from "#src/config/config.ts";
+import type { BusConfig, FilterEntry } from "#src/config/config.ts";
 import type { Suspects } from "#src/crash/suspects.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
@@ -12,11 +12,13 @@ import type { Outlet } from "#src/flow/outlet.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Log } from "#src/log.ts";
 import type { FilterContext } from "#src/plugin/context.ts";
-import { closeInTime, isTimeout, openInTime, withDeadline } from "#src/plugin/deadline.ts";
+import { closeInTime, isTimeout, openInTime } from "#src/plugin/deadline.ts";
 import type { Applied } from "#src/plugin/define.ts";
 import { applyCarefully, nextCarefully, suspectedBy } from "./careful-filter.ts";
 import { refusalOf } from "./filter-array.ts";
 import { refuse } from "./filter-refusal.ts";
+import { type Gathering, gatheringOf, gatherOf } from "./gathering.ts";
+import { awaitAnswer, type LateAnswer } from "./late-answer.ts";
 import type { FilterMessage } from "./protocol.ts";
 
 export type FilterDeps = {
@@ -31,6 +33,9 @@ export type FilterDeps = {
   readonly clock: Clock;
   readonly log: Log;
   readonly stateDir: string;
+  /** What may be in flight, for a filter that gathers. */
+  readonly bus: Pick<BusConfig, "window" | "edge">;
+  readonly load: FilterContext["load"];
 };
 
 /** What a lane is in the middle of: the packet at `delivery.taken`, and what is left of its result. */
@@ -41,8 +46,10 @@ type State = FilterDeps & {
   readonly abort: AbortController;
   readonly jobs: Map<number, Job>;
   /** Lanes whose `apply` is asynchronous and has not ended, with the result once it has. */
-  readonly waiting: Map<number, { result: Applied | undefined; error: unknown; ended: boolean }>;
+  readonly waiting: Map<number, LateAnswer>;
   plugin: { readonly value: unknown } | undefined;
+  /** Of a filter that gathers, once it is open. */
+  gathering: Gathering | undefined;
 };
 
 /**
@@ -54,13 +61,14 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
   init(deps, self) {
     self.clearData();
     const abort = new AbortController();
-    const { entry, clock, log, stateDir } = deps;
+    const { entry, clock, log, stateDir, load } = deps;
     const context = {
       name: entry.name,
       ident: entry.ident,
       clock,
       log,
       stateDir,
+      load,
       signal: abort.signal,
     };
     const state: State = {
@@ -70,6 +78,7 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
       jobs: new Map(),
       waiting: new Map(),
       plugin: undefined,
+      gathering: undefined,
     };
     self.pipe(
       openInTime({
@@ -92,9 +101,11 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
           drop(state, message, self);
           return undefined;
         }
+        if (state.gathering) return gatherOf(state.gathering, message, self);
         return work(state, message, self) ? undefined : "hold";
       case "settled":
         state.outlet.settled(message);
+        state.gathering?.goOn(message.delivery.partition.lane);
         if (!state.waiting.has(message.delivery.partition.lane))
           self.release(message.delivery.partition.lane);
         return undefined;
@@ -107,8 +118,12 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
         return undefined;
       case "opened":
         state.plugin = { value: message.plugin };
+        state.gathering = gatheringOf(state, message.plugin, self);
         state.stats.ready = true;
         state.attached(self.incarnation);
+        return undefined;
+      case "flush":
+        state.gathering?.flush(message.lane);
         return undefined;
       case "applied":
         self.release(message.lane);
@@ -268,31 +283,6 @@ function applyPlugin(state: State, delivery: Delivery, self: Self<FilterMessage>
   const answer = state.suspects.careful
     ? applyCarefully(state, opened, delivery)
     : plugin.apply(opened, packet, state.context);
-  if (!(answer instanceof Promise)) return answer;
-  const slot: { result: Applied | undefined; error: unknown; ended: boolean } = {
-    result: undefined,
-    error: undefined,
-    ended: false,
-  };
-  state.waiting.set(lane, slot);
-  const ended = () => {
-    slot.ended = true;
-    self.signal({ kind: "applied", lane });
-  };
-  const { clock, entry } = state;
-  const what = `apply of ${entry.name}`;
-  withDeadline(answer, { clock, ms: entry.timeoutMs, what }).then(
-    (result) => {
-      slot.result = result;
-      ended();
-    },
-    (error) => {
-      // One that never returns says nothing of the packet: the filter has to be opened again.
-      slot.error = error;
-      if (isTimeout(error)) self.fail(error);
-      slot.error = error ?? new Error("rejected without a reason");
-      ended();
-    },
-  );
-  return undefined;
+  if (answer instanceof Promise) awaitAnswer(state, lane, answer, self);
+  return answer instanceof Promise ? undefined : answer;
 }

@@ -49,7 +49,9 @@ export type FilterMessage =
   | { readonly kind: "opened"; readonly plugin: unknown }
   | { readonly kind: "crashed"; readonly error: unknown }
   /** An asynchronous `apply` of that lane has ended. */
-  | { readonly kind: "applied"; readonly lane: number };
+  | { readonly kind: "applied"; readonly lane: number }
+  /** What was gathered of that lane has waited long enough. */
+  | { readonly kind: "flush"; readonly lane: number };
 
 export type OutputMessage =
   | Delivery

@@ -9,6 +9,7 @@ import { createSuspects, type Suspects } from "#src/crash/suspects.ts";
 import type { DbusError } from "#src/errors.ts";
 
 import type { Log } from "#src/log.ts";
+import { loadModule } from "#src/plugin/registry.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
 import { checkpointActor } from "./checkpoint-actor.ts";
@@ -147,7 +148,9 @@ export function filterWorker(
   const { overtaking } = wiring;
   const suspects = suspectsOf(entry.name, log, deps);
   const kept = { deadLetters, overtaking, suspects };
-  const own = { entry, outlet, attached, ...kept, stats, clock, log, stateDir };
+  const { bus, file } = deps.config;
+  const load = (written: string) => loadModule(written, file);
+  const own = { entry, outlet, attached, ...kept, stats, clock, log, stateDir, bus, load };
   return worker(entry.name, behaviour(filterActor, own));
 }
 

@@ -1,4 +1,5 @@
 import type { Plugin } from "#plugin";
+import { countFilter } from "./filter/count/count-filter.ts";
 import { dedupeFilter } from "./filter/dedupe/dedupe-filter.ts";
 import { dropFilter } from "./filter/drop/drop-filter.ts";
 import { hashFilter } from "./filter/hash/hash-filter.ts";
@@ -10,6 +11,7 @@ import { regexFilter } from "./filter/regex/regex-filter.ts";
 import { renameFilter } from "./filter/rename/rename-filter.ts";
 import { routeFilter } from "./filter/route/route-filter.ts";
 import { sampleFilter } from "./filter/sample/sample-filter.ts";
+import { scriptFilter } from "./filter/script/script-filter.ts";
 import { splitFilter } from "./filter/split/split-filter.ts";
 import { throttleFilter } from "./filter/throttle/throttle-filter.ts";
 import { whereFilter } from "./filter/where/where-filter.ts";
@@ -30,21 +32,23 @@ export const builtins: readonly Plugin[] = [
   mockInput,
   mysqlbinlogInput,
   streamInput,
+  countFilter,
   dedupeFilter,
   dropFilter,
   hashFilter,
   maskFilter,
   mockFilter,
   mysqlbinlogFilter,
-  esOutput,
   pickFilter,
   regexFilter,
   renameFilter,
   routeFilter,
   sampleFilter,
+  scriptFilter,
   splitFilter,
   throttleFilter,
   whereFilter,
+  esOutput,
   kafkaOutput,
   mockOutput,
   streamOutput,

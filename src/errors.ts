@@ -267,6 +267,27 @@ const table = {
     summary: "the state file is damaged",
     remedy: "restore it from a backup, or set the checkpoint anew with dbc checkpoint set",
   },
+  SPILL_UNWRITABLE: {
+    kind: "retry",
+    summary: "the buffer of an output on disk cannot be written or read",
+    remedy:
+      "check the permissions and the free space of state.dir; nothing is lost, its inputs wait",
+  },
+  SPILL_DAMAGED: {
+    kind: "fatal",
+    summary: "packets that waited in the buffer of an output on disk cannot be read any more",
+    remedy:
+      "they are counted and noted as a gap (dbc gaps); if their source still has them, read it again " +
+      "from before them with dbc checkpoint set",
+  },
+  SPILL_LEFT: {
+    kind: "fatal",
+    summary:
+      "an output's buffer on disk still holds packets, and the configuration has no such buffer",
+    remedy:
+      "put the output back with buffer: {kind: disk} and the same name until dbc status shows its " +
+      "buffer empty; then take it away",
+  },
   STALE_EPOCH: {
     kind: "fence",
     summary: "a newer owner has taken this resource",

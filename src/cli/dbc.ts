@@ -19,6 +19,7 @@ import { reloadVerb } from "./verbs/reload.ts";
 import { statusVerb } from "./verbs/status.ts";
 import { supervisorVerb } from "./verbs/supervisor.ts";
 import { topologyVerb } from "./verbs/topology.ts";
+import { typesVerb } from "./verbs/types.ts";
 
 export const verbs: readonly Verb[] = [
   statusVerb,
@@ -32,6 +33,7 @@ export const verbs: readonly Verb[] = [
   gapsVerb,
   configVerb,
   reloadVerb,
+  typesVerb,
 ];
 
 export type DbcIo = Streams & {

@@ -71,6 +71,11 @@ export type InputContext = Common & {
 export type FilterContext = Common & {
   /** The entry's `ident`: what it emits under unless it has better ones. */
   readonly ident: string;
+  /**
+   * What a TypeScript file exports that the config names, from the config's folder or below it.
+   * Rejects with `PLUGIN_LOAD`.
+   */
+  load(path: string): Promise<Readonly<Record<string, unknown>>>;
 };
 
 export type OutputContext = Common & {

@@ -56,6 +56,23 @@ export type InputDefinition<C, S> = {
  */
 export type Applied = Packet | readonly Packet[] | Iterable<Packet> | null;
 
+/**
+ * Of a filter that makes few packets of many: it gathers what it is given and gives what became of
+ * it, at the latest after `flushMs`. The packets are settled only when that was, so a crash loses
+ * nothing of it. It is asked earlier when half of what may be in flight was gathered: what it gives
+ * is never more than a part, and whoever reads it adds the parts up.
+ */
+export type Gather<C, S, G> = {
+  /** For how long packets may be held back, in milliseconds. */
+  flushMs(config: C): number;
+  /** Nothing yet. Each partition of each input is gathered by itself. */
+  begin(state: S): G;
+  /** Throwing sends the packet to the dead letters with the error as its reason. */
+  add(gathered: G, packet: Packet, state: S): void;
+  /** What became of it; `first` is the oldest packet in it, whose position they have. */
+  end(gathered: G, first: Packet, state: S): Iterable<Packet>;
+};
+
 export type FilterDefinition<C, S> = {
   readonly name: string;
   readonly summary: string;
@@ -67,6 +84,8 @@ export type FilterDefinition<C, S> = {
   open(context: FilterContext, config: C): Promise<S> | S;
   /** Throwing sends the packet to the dead letters with the error as its reason. */
   apply(state: S, packet: Packet, context: FilterContext): Applied | Promise<Applied>;
+  /** Of a filter that makes few packets of many; then `apply` is for one packet alone. */
+  readonly gather?: Gather<C, S, unknown>;
   close?(state: S): Promise<void> | void;
 };
 

@@ -38,6 +38,7 @@ export {
   defineInput,
   defineOutput,
   type FilterPlugin,
+  type Gather,
   type InputPlugin,
   type OutputPlugin,
   type Plugin,

@@ -51,15 +51,7 @@ export function createRegistry(builtins: readonly Plugin[]): Registry {
  * (S15): who may write there may already say what runs.
  */
 async function loadFile(written: string, configFile: string): Promise<Plugin> {
-  const path = allowedPath(written, configFile);
-  provideSdk();
-  let module: Record<string, unknown>;
-  try {
-    module = await import(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new DbusError("PLUGIN_LOAD", `${written} cannot be loaded: ${why}`, { cause: error });
-  }
+  const module = await loadModule(written, configFile);
   const plugins = [...new Set(Object.values(module))].filter(isPlugin);
   if (plugins.length !== 1) {
     throw new DbusError(
@@ -68,8 +60,23 @@ async function loadFile(written: string, configFile: string): Promise<Plugin> {
     );
   }
   const plugin = plugins[0]!;
-  files.set(plugin, path);
+  files.set(plugin, allowedPath(written, configFile));
   return plugin;
+}
+
+/** What a user's file exports. Throws `PLUGIN_LOAD`. */
+export async function loadModule(
+  written: string,
+  configFile: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const path = allowedPath(written, configFile);
+  provideSdk();
+  try {
+    return await import(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DbusError("PLUGIN_LOAD", `${written} cannot be loaded: ${why}`, { cause: error });
+  }
 }
 
 /** Where the plugins of users' own files come from. */

@@ -111,10 +111,11 @@ export function input(
   });
 }
 
-const moods = ["pass", "drop", "fork", "late", "lazy", "bad"] as const;
+const moods = ["pass", "drop", "fork", "late", "lazy", "bad", "gather"] as const;
 
 export function filter(random: Random, some: readonly (typeof moods)[number][] = moods) {
   const mood = random.pick(some);
+  if (mood === "gather") return gatheringFilter(random);
   return defineFilter<unknown, null>({
     name: "RandomFilter",
     summary: mood,
@@ -133,6 +134,25 @@ export function filter(random: Random, some: readonly (typeof moods)[number][] =
       }
       if (mood === "bad" && n % 5 === 0) throw new Error("a bad packet");
       return passed;
+    },
+  });
+}
+
+/** Holds packets back and gives them all, in order, when it is asked to. */
+function gatheringFilter(random: Random) {
+  const flushMs = random.int(1, 40);
+  return defineFilter<unknown, { readonly ident: string }>({
+    name: "RandomFilter",
+    summary: "gather",
+    configSchema: anything,
+    open: ({ ident }) => ({ ident }),
+    apply: ({ ident }, packet) => ({ ...packet, ident }),
+    gather: {
+      flushMs: () => flushMs,
+      begin: (): Packet[] => [],
+      add: (gathered, packet) => void (gathered as Packet[]).push(packet),
+      end: (gathered, { position }, { ident }) =>
+        (gathered as Packet[]).map((packet) => ({ ...packet, ident, position })),
     },
   });
 }

@@ -10,6 +10,7 @@ import type {
   OutputContext,
   Settlement,
 } from "#src/plugin/context.ts";
+import { loadModule } from "#src/plugin/registry.ts";
 
 type CommonOptions = {
   readonly name?: string;
@@ -17,6 +18,7 @@ type CommonOptions = {
   readonly clock?: Clock;
   readonly log?: Log;
   readonly stateDir?: string;
+  readonly configFile?: string;
 };
 
 export type FakeInputOptions = CommonOptions & {
@@ -160,7 +162,8 @@ export type FakeFilter = { readonly context: FilterContext; abort(): void };
 export function fakeFilterContext(options: CommonOptions = {}): FakeFilter {
   const controller = new AbortController();
   const ident = options.ident ?? options.name ?? "fake";
-  const context = { ...common(options, controller.signal), ident };
+  const load = (path: string) => loadModule(path, options.configFile ?? "test.yaml");
+  const context = { ...common(options, controller.signal), ident, load };
   return { context, abort: () => controller.abort() };
 }
 

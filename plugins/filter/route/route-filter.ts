@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { DbusError, defineFilter, type Packet } from "#plugin";
 import { compileExpression, type Expression, expressionField } from "#src/format/expression.ts";
-import { under } from "#src/format/packet-parts.ts";
 import { compileTemplate, type Template } from "#src/format/ident-template.ts";
+import { under } from "#src/format/packet-parts.ts";
 
 /*
  * Sends packets on under idents of their own, by expressions. Idents may hold what is in the

@@ -1,0 +1,117 @@
+import { z } from "zod";
+import { type Clock, defineFilter, type Packet } from "#plugin";
+import { type ExactJson, exactNumber, exactObject, exactText } from "#src/format/exact-json.ts";
+import { compileExpression, type Expression, expressionField } from "#src/format/expression.ts";
+import { documentPacket, valueText } from "#src/format/packet-parts.ts";
+
+/*
+ * Counts packets by window and key. What it gives are parts: there may be several documents for one
+ * window and key, of which the sum is the count, so that it never has to know when a window is over
+ * and a late packet counts where it belongs. The packets are settled when the documents are: a crash
+ * loses no count, and may repeat some, like all that is delivered at least once.
+ */
+const configSchema = z.strictObject({
+  by: z
+    .record(z.string().min(1).max(256), expressionField("A CEL expression."))
+    .default({})
+    .describe("What is counted apart, as fields of the document and CEL expressions for them."),
+  windowMs: z
+    .int()
+    .min(1)
+    .max(86_400_000)
+    .default(60_000)
+    .describe("How long a window is; windows begin at multiples of it, in UTC."),
+  time: z
+    .enum(["event", "arrival"])
+    .default("event")
+    .describe("By when a packet was written at its source, where that is known, or came here."),
+  flushMs: z
+    .int()
+    .min(1)
+    .max(5_000)
+    .default(100)
+    .describe(
+      "A part is given after so long, or when half of what may be in flight was counted. The " +
+        "checkpoint waits for it.",
+    ),
+});
+
+type Config = z.infer<typeof configSchema>;
+type State = {
+  readonly config: Config;
+  readonly by: readonly (readonly [name: string, expression: Expression])[];
+  readonly clock: Clock;
+  readonly ident: string;
+};
+type Part = {
+  readonly window: number;
+  readonly values: readonly unknown[];
+  count: number;
+  bytes: number;
+};
+type Gathered = Map<string, Part>;
+
+export const countFilter = defineFilter<Config, State>({
+  name: "CountFilter",
+  summary: "Counts packets by window and key, and gives the counts as documents.",
+  configSchema,
+  open: ({ clock, ident }, config) => {
+    const by = Object.entries(config.by).map(
+      ([name, source]) => [name, compileExpression(source)] as const,
+    );
+    return { config, by, clock, ident };
+  },
+  apply(state, packet) {
+    const gathered: Gathered = new Map();
+    add(gathered, packet, state);
+    return [...documents(gathered, packet, state)];
+  },
+  gather: {
+    flushMs: ({ flushMs }) => flushMs,
+    begin: (): Gathered => new Map(),
+    add: (gathered, packet, state) => add(gathered as Gathered, packet, state),
+    end: (gathered, first, state) => documents(gathered as Gathered, first, state),
+  },
+});
+
+function add(gathered: Gathered, packet: Packet, { config, by, clock }: State): void {
+  const at = config.time === "event" ? (writtenAt(packet) ?? clock.wall()) : clock.wall();
+  const window = Math.floor(at / config.windowMs) * config.windowMs;
+  const values = by.map(([, expression]) => expression.evaluate(packet));
+  const key = `${window} ${values.map(valueText).join(" ")}`;
+  const part = gathered.get(key) ?? { window, values, count: 0, bytes: 0 };
+  part.count++;
+  part.bytes += packet.bytes;
+  gathered.set(key, part);
+}
+
+/** Unix milliseconds; undefined where the source does not say. */
+function writtenAt({ payload }: Packet): number | undefined {
+  if (payload.kind === "row") return payload.ts * 1_000;
+  return payload.kind === "bytes" ? payload.timestamp : undefined;
+}
+
+function* documents(gathered: Gathered, first: Packet, { by, ident }: State): Generator<Packet> {
+  for (const { window, values, count, bytes } of gathered.values()) {
+    const fields = by.map(([name], i) => [name, jsonOf(values[i])] as const);
+    const json = exactText(
+      exactObject([
+        ["window", new Date(window).toISOString()],
+        ...fields,
+        ["count", count],
+        ["bytes", bytes],
+      ]),
+    );
+    yield documentPacket(json, first, ident);
+  }
+}
+
+function jsonOf(value: unknown): ExactJson {
+  if (typeof value === "bigint") return exactNumber(value);
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  if (value === null || typeof value !== "object") return (value ?? null) as ExactJson;
+  return JSON.parse(
+    JSON.stringify(value, (_, one) => (typeof one === "bigint" ? Number(one) : one)),
+  );
+}
