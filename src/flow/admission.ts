@@ -90,7 +90,6 @@ export function createAdmission(options: AdmissionOptions): Admission {
     packets: readonly Packet[],
     track: Tracker | undefined,
   ): Promise<void> | undefined {
-    if (partitions.fenced) return Promise.reject(fencedError(partitions));
     const open = !closed() && queue.size === 0;
     const from = open ? admit(partition, packets, 0, track) : 0;
     if (from === packets.length && !full(partition)) return undefined;
@@ -108,7 +107,6 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   function pump(): void {
     asked = false;
-    if (partitions.fenced) refuse(() => fencedError(partitions));
     if (closed()) return;
     for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
       waiting.from = admit(waiting.partition, waiting.packets, waiting.from, waiting.tracker);
@@ -124,6 +122,20 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   function begin(signal: AbortSignal): RunAdmission {
     const singles = new Map<string, Packet[]>();
+    const fenced = () => fencedError(partitions);
+    /** What it reads is of the right under which it began: under the next one it is nobody's. */
+    let over = partitions.fenced;
+    partitions.onFenced("admission", () => {
+      over = true;
+      singles.clear();
+      refuse(fenced);
+    });
+
+    /** Why nothing of this run gets in any more. */
+    function ended(): DbusError | undefined {
+      if (signal.aborted) return stopped();
+      return over ? fenced() : undefined;
+    }
 
     function flushSingles(): Promise<void> | undefined {
       let wait: Promise<void> | undefined;
@@ -134,7 +146,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     }
 
     function batch(packets: Packet[], name: string): Promise<void> | undefined {
-      if (signal.aborted) return Promise.reject(stopped());
+      const why = ended();
+      if (why) return Promise.reject(why);
       if (singles.size > 0) void flushSingles()?.catch(() => {});
       if (packets.length === 0) return undefined;
       return submit(partitions.get(name), packets, undefined);
@@ -143,7 +156,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     return {
       batch,
       one(packet, name) {
-        if (signal.aborted) return Promise.reject(stopped());
+        const why = ended();
+        if (why) return Promise.reject(why);
         const waiting = singles.get(name);
         if (waiting && waiting.length < SINGLES_MAX) {
           waiting.push(packet);
@@ -158,18 +172,19 @@ export function createAdmission(options: AdmissionOptions): Admission {
         return queue.size > 0 ? submit(partitions.get(name), [], undefined) : undefined;
       },
       deliver(packets, name) {
-        if (signal.aborted) return Promise.reject(stopped());
+        const why = ended();
+        if (why) return Promise.reject(why);
         if (singles.size > 0) void flushSingles()?.catch(() => {});
         if (packets.length === 0) return Promise.resolve("delivered");
         return new Promise((resolve, reject) => {
           const done = (worst: Tracker["worst"]) => resolve(settlementOf(worst));
-          const lost = () => reject(fencedError(partitions));
+          const lost = () => reject(fenced());
           const tracker: Tracker = { remaining: packets.length, worst: DELIVERED, done, lost };
           submit(partitions.get(name), packets, tracker)?.catch(reject);
         });
       },
       idle(position, name) {
-        if (signal.aborted || queue.size > 0 || singles.size > 0) return;
+        if (ended() || queue.size > 0 || singles.size > 0) return;
         partitions.get(name).ledger.idle(position);
       },
     };

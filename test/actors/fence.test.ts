@@ -145,6 +145,36 @@ describe("a resource that is fenced", () => {
     expect(mailboxes).not.toMatch(/"depth":[1-9]/);
   });
 
+  test("does not keep others waiting for a packet of it that was under suspicion", async () => {
+    let calls = 0;
+    const filter = defineFilter<unknown, null>({
+      name: "Stuck",
+      summary: "never answers for one input",
+      configSchema: anything,
+      open: () => null,
+      apply(_, packet) {
+        calls++;
+        const passed = { ...packet, ident: "f" };
+        return textOf(packet).startsWith("in") ? new Promise(() => {}) : Promise.resolve(passed);
+      },
+    });
+    const out = probeOutput();
+    const bus = await start({
+      inputs: [inputEntry("in", steady(5)), inputEntry("other", steady(3), { paused: true })],
+      filters: [filterEntry("f", filter, ["in", "other"])],
+      outputs: [outputEntry("out", out.plugin, ["f"])],
+    });
+    await waitFor(() => calls === 1, { what: "an apply that never ends" });
+    bus.system.fail("engine/pipeline/filters/f", new Error("thrown in a timer"));
+    await waitFor(() => calls === 2, { what: "the same once more" });
+    expect(bus.admin.stat().filters[0]?.suspects).toBe(1);
+    await bus.admin.resume("other");
+    await waitFor(() => setOf(bus, "other").inFlight === 3, { what: "the other, that waits" });
+    setOf(bus).fence();
+    await waitFor(() => out.written.length === 3, { what: "the other's packets" });
+    expect(out.written).toEqual(["other1", "other2", "other3"]);
+  });
+
   test("leaves nothing in a mailbox that waits for a way that is not there", async () => {
     const out = probeOutput();
     const bus = await start({

@@ -102,6 +102,26 @@ describe("a fence", () => {
     });
   });
 
+  test("ends a run for good: what it still hands over is nobody's under the next right", async () => {
+    const { set, run, admission, edge } = setUp();
+    run.one(packetOf("in", 1), "0");
+    let fenced = true;
+    // As one that is given its right anew.
+    Object.defineProperty(set, "fenced", { get: () => fenced });
+    set.fence();
+    fenced = false;
+    await expect(run.batch(packets(1), "0") as Promise<void>).rejects.toMatchObject({
+      code: "STALE_EPOCH",
+    });
+    await expect(run.one(packetOf("in", 1), "0") as Promise<void>).rejects.toMatchObject({
+      code: "STALE_EPOCH",
+    });
+    await expect(run.deliver(packets(1), "0")).rejects.toMatchObject({ code: "STALE_EPOCH" });
+    await Promise.resolve();
+    expect(edge.unsettled().size).toBe(0);
+    expect(admission.hasCredit(1, 1)).toBe(true);
+  });
+
   test("keeps a position from being written under a right that is gone", async () => {
     const { set } = setUp();
     const { checkpoints } = memoryState();
@@ -121,6 +141,16 @@ describe("a fence", () => {
     set.fence();
     expect(edge.unsettled()).toEqual(new Map([[partition, 2]]));
     expect(other.inFlight).toBe(2);
+  });
+
+  test("is forgotten by the edges: one that comes back again and again does not fill the memory", () => {
+    const { set, edge, run, got, settled } = setUp();
+    run.batch(packets(3), "0");
+    const partition = set.get("0");
+    const before = edge.credit(partition);
+    set.fence();
+    settled(got[0] as Delivery, 0, 3);
+    expect(edge.credit(partition)).not.toBe(before);
   });
 
   test("has nothing of the partition left on an edge that is made anew under its name", () => {
