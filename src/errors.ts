@@ -91,6 +91,11 @@ const table = {
     summary: "no daemon answers at that address",
     remedy: "start dbusd, or name its address with --admin",
   },
+  WAIT_OVER: {
+    kind: "retry",
+    summary: "what was waited for is not so yet",
+    remedy: "what was asked for stands and goes on; look again, or wait longer with --wait",
+  },
   // MySQL and MariaDB: the network side.
   MYSQL_UNREACHABLE: {
     kind: "retry",

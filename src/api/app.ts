@@ -60,13 +60,15 @@ export function createApp(
       // Also where none is wanted: what is not read would come as the next request.
       const bytes = await bodyOf(context.req.raw, bodyMs);
       const query = context.req.query();
+      const holder = context.get("holder");
       const input = {
+        by: holder ? `${holder.name} (${holder.role})` : "somebody",
         params: checked(one.params, context.req.param(), "path"),
         query: checked(one.query, query, "query"),
         body: one.body ? checked(one.body, parseBody(context.req.raw, bytes), "body") : undefined,
       };
       const { status = 200, type, body } = await one.handle(port, input);
-      const by = context.get("holder")?.name;
+      const by = holder?.name;
       if (one.method !== "get") log.info(`admin: ${one.method} ${one.path}`, { status, by });
       const headers = { "content-type": type ?? "application/json" };
       return new Response(type ? String(body) : encodeJson(body), { status, headers });

@@ -4,6 +4,7 @@ import type { DeadLetter, DeadLetterQuery } from "../deadletter/store.ts";
 import type { Problem } from "../errors.ts";
 import type { Gap } from "../gap/store.ts";
 import type { LoopLag } from "../watchdog/watchdog.ts";
+import type { ClusterPort } from "./cluster-port.ts";
 
 /** What introspection says of one actor. */
 export type ActorStatus = {
@@ -198,4 +199,6 @@ export type AdminPort = {
     readonly outOfOrder: readonly number[];
   }>;
   gaps(): readonly Gap[];
+  /** Where this process shares its work with others, or is a cluster of one. */
+  readonly cluster?: ClusterPort | undefined;
 };

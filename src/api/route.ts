@@ -5,7 +5,13 @@ import type { Role } from "./role.ts";
 export type Method = "get" | "put" | "post" | "delete";
 
 /** What a handler gets: everything already checked by the route's schemas. */
-export type Input<P, Q, B> = { readonly params: P; readonly query: Q; readonly body: B };
+export type Input<P, Q, B> = {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  /** Who asks: the name of a token and its role, or nobody in particular. */
+  readonly by: string;
+};
 
 export type Reply = {
   readonly status?: number;

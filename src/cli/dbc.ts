@@ -10,6 +10,19 @@ import { STANDARD_ERROR, STANDARD_OUTPUT, writeWhole } from "./stdio.ts";
 import { errorText, type Streams } from "./text.ts";
 import type { Values, Verb } from "./verb.ts";
 import { checkpointVerb } from "./verbs/checkpoint.ts";
+import {
+  clustersVerb,
+  decisionVerb,
+  participantsVerb,
+  resourcesVerb,
+} from "./verbs/cluster-look.ts";
+import {
+  drainVerbs,
+  forgetVerb,
+  migrateVerb,
+  rebalanceVerb,
+  weightVerb,
+} from "./verbs/cluster-orders.ts";
 import { configVerb } from "./verbs/config.ts";
 import { deadLettersVerb } from "./verbs/dead-letters.ts";
 import { gapsVerb } from "./verbs/gaps.ts";
@@ -34,6 +47,15 @@ export const verbs: readonly Verb[] = [
   configVerb,
   reloadVerb,
   typesVerb,
+  clustersVerb,
+  participantsVerb,
+  resourcesVerb,
+  decisionVerb,
+  rebalanceVerb,
+  migrateVerb,
+  ...drainVerbs,
+  weightVerb,
+  forgetVerb,
 ];
 
 export type DbcIo = Streams & {
@@ -58,7 +80,7 @@ The variable DBUS_TOKEN holds a token, where the daemon wants one.
 `;
 
 export function helpText(): string {
-  const lines = verbs.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  const lines = verbs.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
   return `dbc looks at a running dbusd and steers it.
 
 usage: dbc VERB [ARGUMENTS]

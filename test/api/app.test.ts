@@ -4,7 +4,7 @@ import { problemSchema } from "#src/api/schemas.ts";
 import { createTokens } from "#src/api/tokens.ts";
 import { DbusError, errorTable } from "#src/errors.ts";
 import { silentLog } from "#src/log.ts";
-import { fakePort } from "./fake-port.ts";
+import { clusterBodies, fakePort } from "./fake-port.ts";
 
 const token = "t0ken-of-16-chars";
 const json = { "content-type": "application/json" };
@@ -40,6 +40,7 @@ const concrete = (path: string) =>
 const bodies: Record<string, unknown> = {
   "put /api/v1/checkpoints/{input}/{resource}/{partition}": { position: { file: "b", pos: 4 } },
   "post /api/v1/deadletters/redrive": { ids: [5, 6] },
+  ...clusterBodies,
 };
 
 const table = routeTable().map((one) => [one.method, one.path, one] as const);

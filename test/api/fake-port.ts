@@ -1,5 +1,6 @@
 import type { ActorStatus, AdminPort, Stat } from "#src/api/port.ts";
 import { DbusError } from "#src/errors.ts";
+import { fakeCluster } from "./fake-cluster.ts";
 
 export const fakeStat: Stat = {
   version: "0.1.0",
@@ -115,6 +116,14 @@ const letter = {
   redrivenAt: null,
 };
 
+/** What the routes of the cluster take. */
+export const clusterBodies: Readonly<Record<string, unknown>> = {
+  "post /api/v1/cluster/migrate": { resource: "shop", to: "p1" },
+  "post /api/v1/cluster/drain": { participant: "p1" },
+  "post /api/v1/cluster/weight": { participant: "p1", weight: 2 },
+  "post /api/v1/cluster/forget": { participant: "p1" },
+};
+
 /** Answers with fixed things and writes down what it was told to do. */
 export function fakePort(): AdminPort & { readonly calls: unknown[] } {
   const calls: unknown[] = [];
@@ -215,6 +224,7 @@ export function fakePort(): AdminPort & { readonly calls: unknown[] } {
       calls.push(["redrive", ids]);
       return { delivered: ids.length, failed: 0, outOfOrder: ids.filter((id) => id === 6) };
     },
+    cluster: fakeCluster(calls),
     gaps: () => [
       {
         id: 1,

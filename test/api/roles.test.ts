@@ -9,7 +9,7 @@ import { silentLog } from "#src/log.ts";
 import { createManualClock } from "../support/manual-clock.ts";
 import { recordedLog } from "../support/recorded-log.ts";
 import { tempDir } from "../support/temp-dir.ts";
-import { fakePort } from "./fake-port.ts";
+import { clusterBodies, fakePort } from "./fake-port.ts";
 
 const tokenOf = (name: string) => `${name}-token-0123456789`;
 const dir = tempDir("tokens");
@@ -24,6 +24,7 @@ function appOf(tokens: readonly AdminToken[], token?: string) {
 const bodies: Record<string, unknown> = {
   "put /api/v1/checkpoints/{input}/{resource}/{partition}": { position: 1 },
   "post /api/v1/deadletters/redrive": { ids: [5] },
+  ...clusterBodies,
 };
 
 const concrete = (path: string) =>

@@ -1,4 +1,5 @@
 import type { Route } from "../route.ts";
+import { clusterRoutes } from "./cluster.ts";
 import { controlRoutes } from "./control.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { healthRoutes } from "./health.ts";
@@ -10,4 +11,5 @@ export const routes: readonly Route[] = [
   ...statusRoutes,
   ...controlRoutes,
   ...deadLetterRoutes,
+  ...clusterRoutes,
 ];

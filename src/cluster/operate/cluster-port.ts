@@ -1,0 +1,70 @@
+import type { ClusterPort, ClusterSummary } from "#src/api/cluster-port.ts";
+import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import type { Clock } from "#src/clock.ts";
+import { DbusError } from "#src/errors.ts";
+import { readDecision } from "../decision.ts";
+import { readHistory } from "../history.ts";
+import { leaseOf } from "../lease.ts";
+import { type LookSettings, lookAt, planOf } from "./look.ts";
+import { forget, migrate, order, requestRebalance } from "./order.ts";
+import type { ClusterView } from "./view.ts";
+
+export type ClusterPortDeps = {
+  readonly name: string;
+  /** ZooKeeper's servers; null over a coordinator within this process. */
+  readonly connect: string | null;
+  readonly self: string;
+  /** The session of the membership at hand; null while there is none. */
+  readonly session: () => ZkSession | null;
+  readonly settings: LookSettings;
+  readonly clock: Clock;
+};
+
+/** Answers for the admin API, from ZooKeeper itself: any participant can be asked. */
+export function createClusterPort(deps: ClusterPortDeps): ClusterPort {
+  const { settings, clock } = deps;
+  const session = (): ZkSession => {
+    const found = deps.session();
+    if (found === null) throw new DbusError("CLUSTER_NONE", "there is no membership at the moment");
+    if (found.state === "connected") return found;
+    throw new DbusError("ZOOKEEPER_UNREACHABLE", `the session is ${found.state}`);
+  };
+  const who = (by: string) => ({ by, at: clock.wall() });
+  return {
+    async summary() {
+      const isThere = deps.session()?.state === "connected";
+      return summaryOf(deps, isThere ? await lookAt(session(), settings) : null);
+    },
+    view: async () => lookAt(session(), settings),
+    decision: async () => readDecision(session()),
+    history: async (limit) => readHistory(session(), limit),
+    plan: async () => planOf(session(), settings),
+    rebalance: async (by) => requestRebalance(session(), who(by)),
+    migrate: async (resource, to, by) => migrate(session(), { resource, to }, who(by)),
+    drain: async (id, drain, by) => order(session(), id, { drain }, who(by)),
+    weight: async (id, weight, by) => order(session(), id, { weight }, who(by)),
+    forget: async (id) => forget(session(), id),
+  };
+}
+
+function summaryOf(deps: ClusterPortDeps, view: ClusterView | null): ClusterSummary {
+  const { name, connect, self, clock } = deps;
+  const session = deps.session();
+  const isEndless = session !== null && !Number.isFinite(session.timeoutMs);
+  const count = (wanted: (view: ClusterView) => number) => (view ? wanted(view) : null);
+  return {
+    ...{ name, connect, self },
+    session: {
+      state: session?.state ?? "none",
+      timeoutMs: session && !isEndless ? session.timeoutMs : null,
+      leaseLeftMs: session && !isEndless ? Math.round(leaseOf(session, clock).leftMs) : null,
+    },
+    leader: view?.leader?.id ?? null,
+    epoch: view?.epoch ?? null,
+    gen: view?.gen ?? null,
+    participants: count((all) => all.participants.filter(({ state }) => state !== "gone").length),
+    resources: count((all) => all.resources.length),
+    unread: count((all) => all.resources.filter(({ state }) => state !== "running").length),
+    quarantined: count((all) => all.resources.filter((one) => one.failure?.quarantined).length),
+  };
+}
