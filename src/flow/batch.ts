@@ -83,10 +83,15 @@ export function createBatchQueue(): BatchQueue {
           count++;
           to++;
         }
+        if (to === rest.to) {
+          // All that is left of it, so it is the range itself.
+          ranges.push(rest);
+          queue.shift();
+          continue;
+        }
         if (to > from) ranges.push({ delivery, from, to });
         rest.from = to;
-        if (to < rest.to) break;
-        queue.shift();
+        break;
       }
       packets -= count;
       bytes -= size;

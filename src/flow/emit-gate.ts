@@ -65,10 +65,13 @@ export function createEmitGate(unasked: () => boolean): EmitGate {
   return {
     get packets() {
       let packets = 0;
+      // Asked several times for each batch, and nearly always without anything held.
+      if (lanes.size === 0) return packets;
       for (const { queue } of lanes.values()) packets += queue.packets;
       return packets;
     },
     get ready() {
+      if (lanes.size === 0) return false;
       for (const { partition } of lanes.values()) {
         if (partition.right.fenced || free(partition.right)) return true;
       }
