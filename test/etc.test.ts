@@ -82,7 +82,7 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
 };
 
 /** Those that need servers run in test/integration/samples.test.ts. */
-const withServers = ["canal.yaml", "canal_many.yaml"];
+const withServers = ["canal.yaml", "canal_es.yaml", "canal_many.yaml"];
 
 describe("etc", () => {
   test("every sample is run by a test", () => {

@@ -1,12 +1,13 @@
 import { expect } from "bun:test";
 import { useServices } from "../services/index.ts";
+import { esPeer } from "../support/es-peer.ts";
 import { waitFor } from "../support/index.ts";
 import { readTopic } from "../support/kafka-read.ts";
 import { clientAt, freshDatabase } from "../support/mysql-client.ts";
 import { type SampleDaemon, startSample } from "../support/sample-daemon.ts";
 
 /** The samples of etc/ that need servers, on databases of their own. */
-const services = await useServices("mysql", "mariadb", "kafka");
+const services = await useServices("mysql", "mariadb", "kafka", "elasticsearch");
 
 /** The account of the test servers; a sample asks the environment for its own. */
 const account = (kind: "MYSQL" | "MARIADB", { host, port }: { host: string; port: number }) => ({
@@ -94,5 +95,48 @@ services.test(
       );
     expect((await idsIn(`cdc.${shop.db}.orders`)).sort()).toEqual([1, 2]);
     expect(await idsIn(`cdc.${billing.db}.bills`)).toEqual([3]);
+  },
+);
+
+services.test(
+  "canal_es.yaml keeps an index as its table is: what is updated, deleted and moved",
+  async ({ mysql, elasticsearch }) => {
+    const { client, db } = await freshDatabase(mysql, "es");
+    const peer = esPeer(elasticsearch.url);
+    const index = `${db}-orders`;
+    await client.query(
+      `CREATE TABLE ${db}.orders (id INT PRIMARY KEY, item VARCHAR(20), price DECIMAL(8,2))`,
+    );
+    const sample = await startSample("etc/canal_es.yaml", {
+      env: { ...account("MYSQL", mysql), ES_NODE: elasticsearch.url },
+      edit: (text) => text.replaceAll("shop", db),
+    });
+    const arrived = (packets: number) =>
+      waitFor(() => sample.output("search").packets >= packets, {
+        what: `${packets} packets; ${sample.log.entries.at(-1)?.message}`,
+        timeoutMs: 30_000,
+      });
+    try {
+      await client.query(
+        `INSERT INTO ${db}.orders VALUES (1, 'anvil', 9.50), (2, 'file', 3), (3, '', 0)`,
+      );
+      await client.query(`UPDATE ${db}.orders SET item = 'hammer' WHERE id = 1`);
+      await client.query(`UPDATE ${db}.orders SET id = 4 WHERE id = 2`);
+      await client.query(`DELETE FROM ${db}.orders WHERE id = 3`);
+      await arrived(6);
+      expect(await peer.documents(index)).toEqual(
+        new Map([
+          ["1", { id: 1, item: "hammer", price: "9.50" }],
+          ["4", { id: 4, item: "file", price: "3.00" }],
+        ]),
+      );
+      const mapping = JSON.stringify(await peer.ok("GET", `/${index}/_mapping`));
+      expect(mapping).toContain('"price":{"type":"double"}');
+    } finally {
+      expect(await sample.end()).toBe(0);
+      await client.query(`DROP DATABASE ${db}`);
+      await client.close();
+      await peer.request("DELETE", `/${index}`);
+    }
   },
 );

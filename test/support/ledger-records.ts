@@ -53,7 +53,14 @@ export function sightingsOf(value: Uint8Array | null): Sighting[] {
   return [seen(record.op, last)];
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** A row of `item` as one JSON object, out of `parseExact`: its seal, and whether it fits. */
+export function sealOf(fields: Fields): { readonly sum: string; readonly intact: boolean } {
+  const image = new Map(Object.entries(fields).map(([column, field]) => [column, textOf(field)]));
+  const sum = `${image.get("sum")}`;
+  return { sum, intact: sum === sumOf(itemOf(image)) };
+}
 
 function readRecord(value: Fields): RowRecord {
   return "source" in value ? readEnvelope(value) : readRowEvent(value);

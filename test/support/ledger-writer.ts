@@ -112,6 +112,17 @@ export async function committedChanges(address: LedgerAddress, name = usual): Pr
   }
 }
 
+/** The transactions that MySQL has committed, and how many changes each has. */
+export async function committedTxns(address: LedgerAddress, name = usual) {
+  const db = await connect(address);
+  try {
+    const [txns] = await db.query<mysql.RowDataPacket[]>(`SELECT id, changes FROM ${name}.txn`);
+    return new Map(txns.map(({ id, changes }) => [String(id), String(changes)]));
+  } finally {
+    await db.end();
+  }
+}
+
 async function loadModel(db: mysql.Connection, name: string, writer: number): Promise<LedgerModel> {
   const where = `WHERE writer = ${writer}`;
   const texts = itemColumns.map((column) =>
@@ -196,13 +207,18 @@ function valuesOf(db: mysql.Connection, item: Item): string[] {
 }
 
 /** The seal of a row that was read back, for tests of the writer itself. */
-export async function tableSums(address: LedgerAddress): Promise<Map<string, [string, string]>> {
+export async function tableSums(
+  address: LedgerAddress,
+  name = usual,
+): Promise<Map<string, [string, string]>> {
   const db = await connect(address);
   try {
     const sums = new Map<string, [string, string]>();
-    const [rows] = await db.query<mysql.RowDataPacket[]>("SELECT id, writer, sum FROM ledger.item");
+    const [rows] = await db.query<mysql.RowDataPacket[]>(
+      `SELECT id, writer, sum FROM ${name}.item`,
+    );
     const writers = new Set(rows.map((row) => Number(row.writer)));
-    const models = await Promise.all([...writers].map((writer) => loadModel(db, usual, writer)));
+    const models = await Promise.all([...writers].map((writer) => loadModel(db, name, writer)));
     const items = new Map(models.flatMap((model) => [...model.rows]));
     for (const { id, sum } of rows) {
       const item = items.get(String(id));
