@@ -1,37 +1,18 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
 import type { CheckpointStore } from "#src/checkpoint/store.ts";
-import type { Clock } from "#src/clock.ts";
-import type { InputEntry } from "#src/config/config.ts";
-import { deadLetter } from "#src/deadletter/letter.ts";
-import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { type Admission, createAdmission } from "#src/flow/admission.ts";
 import type { Edge } from "#src/flow/edge.ts";
-import type { InputStats } from "#src/flow/node-stats.ts";
-import type { PartitionSet } from "#src/flow/partition-set.ts";
 import type { Json } from "#src/flow/position.ts";
-import type { GapStore } from "#src/gap/store.ts";
-import type { Log } from "#src/log.ts";
 import type { InputContext } from "#src/plugin/context.ts";
 import { closeInTime, openInTime, withDeadline } from "#src/plugin/deadline.ts";
-import type { Resource } from "#src/plugin/define.ts";
+import { type InputContextDeps, inputContext } from "./input-context.ts";
 import type { InputMessage } from "./protocol.ts";
-import { resumePosition } from "./resume-position.ts";
 
-export type InputDeps = {
-  readonly entry: InputEntry;
-  readonly resource: Resource;
+export type InputDeps = InputContextDeps & {
   /** The edge to the router; its sender is this actor. */
   readonly edge: Edge;
-  /** The ledgers of this resource, which outlive the runs of the plugin. */
-  readonly partitions: PartitionSet;
   readonly checkpoints: CheckpointStore;
-  readonly gaps: GapStore;
-  readonly deadLetters: DeadLetterStore;
-  readonly stats: InputStats;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly stateDir: string;
   readonly stopDeadlineMs: number;
   /** Told when the source has come to its end. */
   readonly onFinished: () => void;
@@ -46,6 +27,8 @@ type State = InputDeps & {
   runs: number;
   /** Attempts to begin a run: only the newest may. */
   boots: number;
+  /** Whether it runs, or is about to: false while the resource is not ours. */
+  active: boolean;
   stopping: boolean;
 };
 
@@ -59,10 +42,12 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
     const { entry, partitions, edge, stats } = deps;
     const onRoom = () => self.signal({ kind: "room" });
     const admission = createAdmission({ partitions, edge, stats, onRoom });
-    const state: State = { ...deps, admission, run: undefined, runs: 0, boots: 0, stopping: false };
+    const none = { run: undefined, runs: 0, boots: 0, active: false, stopping: false };
+    const state: State = { ...deps, ...none, admission };
     admission.setPaused(partitions.paused ?? entry.paused);
     stats.note = null;
-    boot(state, self);
+    if (deps.tenure.owned) boot(state, self);
+    else stats.state = "standby";
     return state;
   },
   receive(state, message, self) {
@@ -78,6 +63,15 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
         return undefined;
       case "booted":
         if (message.boot === state.boots) startRun(state, self);
+        return undefined;
+      case "owned":
+        if (state.tenure.owned && !state.active) boot(state, self);
+        return undefined;
+      case "release":
+        void release(state, message.deadlineMs).then(message.reply.resolve, message.reply.reject);
+        return undefined;
+      case "disowned":
+        if (!state.tenure.owned) state.partitions.former = rest(state);
         return undefined;
       case "ended":
         ended(state, message.run, message.error, self);
@@ -132,6 +126,7 @@ function forgetLag({ stats }: State): void {
 function boot(state: State, self: Self<InputMessage>): void {
   const { stats, partitions, checkpoints } = state;
   stats.state = "starting";
+  state.active = true;
   const boot = ++state.boots;
   self.pipe(
     (async () => {
@@ -152,7 +147,7 @@ function startRun(state: State, self: Self<InputMessage>): void {
   const run: Run = { number: ++state.runs, abort: new AbortController(), ended: Promise.resolve() };
   state.run = run;
   state.stats.state = state.admission.paused ? "paused" : "running";
-  const context = contextOf(state, run);
+  const context = inputContext(state, state.admission, run.abort.signal);
   const work = runPlugin(state, context);
   run.ended = work.then(
     () => {},
@@ -186,7 +181,9 @@ function ended(
 ): void {
   if (run !== state.runs || state.stopping) return;
   if (error) {
-    self.fail(error);
+    const isTaken = error.kind === "fatal" && state.tenure.onFailed?.(error);
+    if (isTaken) void rest(state);
+    else self.fail(error);
     return;
   }
   if (state.run?.abort.signal.aborted) return;
@@ -215,6 +212,24 @@ async function endRun(state: State): Promise<void> {
   }
 }
 
+/** Reads nothing more until it is owned again; resolves when the run has ended. */
+async function rest(state: State): Promise<void> {
+  state.active = false;
+  state.runs++;
+  state.boots++;
+  state.stats.state = "standby";
+  state.stats.note = null;
+  forgetLag(state);
+  await endRun(state);
+}
+
+async function release(state: State, deadlineMs: number): Promise<void> {
+  const ended = rest(state);
+  state.partitions.former = ended;
+  await state.partitions.drained(deadlineMs);
+  await ended;
+}
+
 function setPaused(state: State, paused: boolean): void {
   const { stats } = state;
   state.partitions.paused = paused;
@@ -231,6 +246,7 @@ async function reposition(
   self: Self<InputMessage>,
 ): Promise<void> {
   const { entry, partitions, checkpoints, stopDeadlineMs } = state;
+  if (!state.active) throw notOurs(entry.name);
   state.runs++;
   state.boots++;
   await endRun(state);
@@ -242,56 +258,11 @@ async function reposition(
     }
     await partitions.reposition(checkpoints, partition, position);
   } finally {
-    boot(state, self);
+    if (state.active) boot(state, self);
   }
 }
 
-function contextOf(state: State, run: Run): InputContext {
-  const { entry, resource, partitions, admission, stats, clock, log, stateDir } = state;
-  const { signal } = run.abort;
-  const admit = admission.begin(signal);
-  return {
-    name: entry.name,
-    ident: entry.ident,
-    resource,
-    clock,
-    log,
-    stateDir,
-    signal,
-    resume: (partition = "0") => resumePosition(entry, partitions, partition),
-    emitBatch: (packets, options) => admit.batch(packets, options?.partition ?? "0"),
-    emit: (packet, options) => admit.one(packet, options?.partition ?? "0"),
-    deliver: (packets, options) => admit.deliver(packets, options?.partition ?? "0"),
-    hasCredit: admission.hasCredit,
-    idle: (position, options) => admit.idle(position, options?.partition ?? "0"),
-    async gap({ from, to, reason }) {
-      const { input, resource: id } = partitions.key;
-      state.gaps.put({
-        input,
-        resource: id,
-        partition: "0",
-        from: JSON.stringify(from),
-        to: JSON.stringify(to),
-        reason,
-      });
-      log.error("a piece of the source was skipped; it is written down as a gap", {
-        from,
-        to,
-        reason,
-      });
-    },
-    deadLetter(packet, error, options) {
-      const partition = partitions.get(options?.partition ?? "0");
-      state.deadLetters.put([deadLetter(entry.name, partition, packet, error)]);
-      log.warn("what cannot be read was passed over; the dead letters say where it is", { error });
-    },
-    reportLag({ seconds, bytes }) {
-      stats.lagSeconds = seconds ?? null;
-      stats.lagBytes = bytes ?? null;
-    },
-    reportState(note) {
-      if (note !== null && stats.note === null) stats.interruptions++;
-      stats.note = note;
-    },
-  };
+function notOurs(input: string): DbusError {
+  const remedy = "dbc resources says which participant reads it";
+  return new DbusError("ACTOR_UNAVAILABLE", `${input} is not read by this process`, { remedy });
 }

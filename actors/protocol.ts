@@ -23,6 +23,12 @@ export type InputMessage =
   | { readonly kind: "room" }
   /** The checkpoints were read and nothing of an earlier run is in flight: open and run. */
   | { readonly kind: "booted"; readonly boot: number }
+  /** The resource is ours from now on: read it. */
+  | { readonly kind: "owned" }
+  /** Come to an end, let what is in flight arrive until the deadline, and rest. */
+  | { readonly kind: "release"; readonly deadlineMs: number; readonly reply: Reply<void> }
+  /** The resource is another's already: end at once, and rest. */
+  | { readonly kind: "disowned" }
   /** The plugin's `run` came to its end, or failed on its way. */
   | { readonly kind: "ended"; readonly run: number; readonly error: DbusError | undefined }
   | { readonly kind: "pause"; readonly reply: Reply<void> }
@@ -60,6 +66,8 @@ export type OutputMessage =
   | { readonly kind: "crashed"; readonly error: unknown }
   /** Time to write what there is, or to try again. */
   | { readonly kind: "flush" }
+  /** Partitions may emit again that might not before. */
+  | { readonly kind: "emission" }
   | { readonly kind: "written"; readonly verdicts: readonly Verdict[] | undefined }
   | { readonly kind: "refused"; readonly error: unknown };
 

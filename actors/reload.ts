@@ -173,6 +173,7 @@ async function restart(
   ];
   const sources = change("input", before.inputs, wiring.inputs, inputWorker);
   bindWiring(wiring, system());
+  deps.onRewired();
   await Promise.all(sinks);
   releaseInputs();
   await sources;

@@ -3,6 +3,7 @@ import { defaultBackoff } from "#src/actor/backoff.ts";
 import type { Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
 import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
+import type { ClusterNode } from "#src/cluster/node.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
 import type { Careful } from "#src/crash/after-stall.ts";
 import { createSuspects, type Suspects } from "#src/crash/suspects.ts";
@@ -13,6 +14,7 @@ import { loadModule } from "#src/plugin/registry.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
 import { checkpointActor } from "./checkpoint-actor.ts";
+import { type ClusterHandle, clusterActor } from "./cluster-actor.ts";
 import { engineActor } from "./engine-actor.ts";
 import { filterActor } from "./filter-actor.ts";
 import { inputActor } from "./input-actor.ts";
@@ -32,10 +34,15 @@ export type TreeDeps = {
   /** A node that notes each packet that it is given. */
   readonly careful?: Careful | undefined;
   readonly admin: AdminPort;
+  /** The cluster of this process, and how it is joined: alone, or with others. */
+  readonly cluster: ClusterHandle;
+  readonly join: () => Promise<ClusterNode> | ClusterNode;
   /** Ends the backoff of an actor. */
   readonly wake: (path: string) => boolean;
   /** Reads the configuration again and does what it asks for. */
   readonly reload: (request: ReloadRequest) => Promise<ReloadReport>;
+  /** Other inputs than before may be there now. */
+  readonly onRewired: () => void;
   /** Told the URL of the admin API once it listens. */
   readonly onListening: (url: string) => void;
   readonly onInputFinished: () => void;
@@ -49,6 +56,7 @@ export type TreeDeps = {
  *
  *   engine (rest_for_one)
  *   ├── checkpoint     commits watermarks; everything that moves them stands after it
+ *   ├── cluster        says which resources are ours; it leaves once the inputs have come to an end
  *   ├── pipeline (rest_for_one)
  *   │   ├── outputs (one_for_one)
  *   │   ├── filters (one_for_one)
@@ -89,7 +97,7 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
     strategy: "rest_for_one",
     why: "without checkpoints nothing may run; without the API everything else goes on",
     children: [
-      ...[checkpoint(deps), pipeline, stuckHeads(deps)],
+      ...[checkpoint(deps), cluster(deps), pipeline, stuckHeads(deps)],
       ...[redrive(deps), commands(deps), api(deps)],
     ],
   });
@@ -166,13 +174,14 @@ function router({ wiring }: TreeDeps): WorkerSpec {
 }
 
 export function inputWorker(node: InputNode, deps: TreeDeps): WorkerSpec {
-  const { entry, resource, edge, partitions, stats } = node;
+  const { entry, resource, edge, partitions, stats, tenure } = node;
   const { state, clock, config, onInputFinished } = deps;
   const own = {
     entry,
     resource,
     edge,
     partitions,
+    tenure,
     stats,
     clock,
     checkpoints: state.checkpoints,
@@ -198,6 +207,11 @@ function checkpoint({ wiring, state, config, log, onUncommitted }: TreeDeps): Wo
     onUncommitted,
   };
   return worker("checkpoint", behaviour(checkpointActor, own));
+}
+
+function cluster({ cluster: handle, join, config: { bus } }: TreeDeps): WorkerSpec {
+  const leaveMs = bus.stopDeadlineMs;
+  return worker("cluster", behaviour(clusterActor, { handle, join, leaveMs }), leaveMs + 2_000);
 }
 
 function stuckHeads({ wiring, config, log }: TreeDeps): WorkerSpec {

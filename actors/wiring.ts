@@ -19,6 +19,7 @@ import type { Log } from "#src/log.ts";
 import type { Resource } from "#src/plugin/define.ts";
 import { type FilterNode, type InputNode, type OutputNode, resourcesOf } from "./nodes.ts";
 import type { InputMessage, RedriveMessage, RouterMessage } from "./protocol.ts";
+import { createTenure } from "./tenure.ts";
 
 export type { FilterNode, InputNode, OutputNode } from "./nodes.ts";
 
@@ -131,7 +132,8 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     const ends = { from, to: "router", sender: ref, receiver: router.ref };
     const edge = createEdge({ ...ends, limit: bus.window, incarnation });
     const partitions = partitionSet(entry.name, resource.id);
-    return { entry, resource, path, ref, edge, partitions, stats: createInputStats() };
+    const tenure = createTenure(entry.plugin.everywhere === true);
+    return { entry, resource, path, ref, edge, partitions, stats: createInputStats(), tenure };
   }
 
   function filterNode(entry: FilterEntry): FilterNode {

@@ -509,6 +509,16 @@ const table = {
     summary: "what the cluster is like now does not allow it",
     remedy: "see dbc participants and dbc resources, and mend what is named",
   },
+  CLUSTER_INPUT_UNKNOWN: {
+    kind: "fatal",
+    summary: "this participant's configuration has no such input",
+    remedy: "give all participants of the cluster the same configuration",
+  },
+  CLUSTER_NOT_OPENED: {
+    kind: "retry",
+    summary: "a resource could not be read within the time for opening it",
+    remedy: "see the reason; another participant tries it, and this one again later",
+  },
   // Kafka.
   KAFKA_UNREACHABLE: {
     kind: "retry",

@@ -1,5 +1,8 @@
 import { createAdmin } from "#actors/admin.ts";
 import { createBlame } from "#actors/blame.ts";
+import type { ClusterHandle } from "#actors/cluster-actor.ts";
+import { createClusterHost } from "#actors/cluster-host.ts";
+import { sharedResources } from "#actors/nodes.ts";
 import { createReloader } from "#actors/reload.ts";
 import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, wire } from "#actors/wiring.ts";
@@ -8,6 +11,7 @@ import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort, ReloadReport } from "./api/port.ts";
 import { exitCodes } from "./cli/exit-code.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { joinAlone } from "./cluster/join-alone.ts";
 import type { Config } from "./config/config.ts";
 import { insecureParts } from "./config/insecure.ts";
 import type { Loaded } from "./config/load.ts";
@@ -57,6 +61,14 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const careful = afterStall({ dir: config.state.dir, crashes, clock, log });
   const watchdog = config.bus.watchdog ? watch(config, clock, log) : undefined;
   const wiring = wire({ config, epoch: state.epoch, clock, log });
+  const cluster: ClusterHandle = { node: undefined };
+  const node = () => cluster.node;
+  const host = createClusterHost({ wiring, clock, checkpoints: undefined, openMs: 0, node });
+  const join = () => {
+    const resources = sharedResources(wiring.config);
+    const drainMs = config.bus.stopDeadlineMs;
+    return joinAlone({ host, resources, clock, random: Math.random, log, drainMs });
+  };
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;
   function stopWhenFinished(): void {
@@ -90,6 +102,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     random: Math.random,
     careful,
     admin,
+    cluster,
+    join,
+    onRewired() {
+      host.refresh();
+      cluster.node?.setResources(sharedResources(wiring.config));
+    },
     wake: (path) => system.wake(path),
     reload: reloader.reload,
     onListening(url) {

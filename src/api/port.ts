@@ -44,7 +44,16 @@ export type InputStatus = {
   readonly resource: string;
   readonly label: string;
   readonly plugin: string;
-  readonly state: "starting" | "running" | "paused" | "backoff" | "finished" | "failed" | "stopped";
+  readonly state:
+    | "starting"
+    | "running"
+    | "paused"
+    | "backoff"
+    | "finished"
+    | "failed"
+    | "stopped"
+    /** Another participant of the cluster reads it, or none yet. */
+    | "standby";
   /** What the plugin says of itself, e.g. `reconnecting: …`. */
   readonly note: string | null;
   /** How often the source was lost while it was read, since the start of the process. */

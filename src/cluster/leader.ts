@@ -1,14 +1,9 @@
-import type { ZkOperation, ZkSession } from "#src/clients/zookeeper/port.ts";
+import type { ZkOperation, ZkResult, ZkSession } from "#src/clients/zookeeper/port.ts";
 import type { Clock } from "#src/clock.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
-import { assignResources } from "./assignment/assign.ts";
-import {
-  type AssignmentAnswer,
-  type AssignmentPolicy,
-  defaultPolicy,
-  type Wanted,
-} from "./assignment/problem.ts";
+import { type Answer, decideAll } from "./answer.ts";
+import type { AssignmentPolicy } from "./assignment/problem.ts";
 import { type Census, takeCensus } from "./census.ts";
 import type { Leadership } from "./election.ts";
 import { forgetOldest, remember } from "./history.ts";
@@ -16,8 +11,9 @@ import type { Identity } from "./identity.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "./observe.ts";
 import { assignPath, claimPath, paths } from "./paths.ts";
 import { createReconciler } from "./reconciler.ts";
-import { type AssignRecord, type DecisionRecord, encode } from "./records.ts";
-import { answered, ordered } from "./requests.ts";
+import { type AssignRecord, type DecisionRecord, encode, type ResourceRecord } from "./records.ts";
+import { registerResources } from "./register-resources.ts";
+import { answered } from "./requests.ts";
 
 export type LeaderSettings = {
   /** What changes together is decided together. */
@@ -42,6 +38,11 @@ export type LeaderDeps = {
   readonly ring: (pid: string, rpc: string, gen: number) => void;
   /** False while a promise to others binds us to decide nothing. */
   readonly mayDecide: () => boolean;
+  /** What the configuration wants to be read, as it is now. */
+  readonly resources: () => readonly ResourceRecord[];
+  /** Calls back when that is another; answers how to end it. */
+  readonly onResources: (changed: () => void) => () => void;
+  readonly newId: () => string;
 };
 
 /**
@@ -75,16 +76,24 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   });
   signal.addEventListener("abort", () => resolve(), { once: true });
   log.info("leads the cluster", { epoch: leadership.epoch });
+  const off = deps.onResources(news);
   deciding.poke();
-  return promise.finally(() => deciding.stop());
+  return promise.finally(() => {
+    off();
+    deciding.stop();
+  });
 
   /** Asked before each write: a promise may have been given while the one before was on its way. */
-  async function write(operations: readonly ZkOperation[]): Promise<void> {
+  async function write(operations: readonly ZkOperation[]): Promise<readonly ZkResult[]> {
     if (!deps.mayDecide()) throw new DbusError("ACTOR_UNAVAILABLE", "bound by a promise");
-    await leadership.write(operations);
+    return await leadership.write(operations);
   }
 
   async function decide(census: Census): Promise<void> {
+    if ((await registerResources(census, deps.resources(), write, deps.newId)) > 0) {
+      deciding.poke();
+      return;
+    }
     const states = new Map(
       census.resources.map((one) => [one.rid, stateOf(one, census.participants, census.decision)]),
     );
@@ -98,17 +107,18 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
       if (states.get(one.rid) === "stray") await removeStray(one);
     }
     // Whoever asks for a decision now wants no more of former wishes, and no waiting.
+    const rests = restingOf(census);
     const { request } = census;
     const asked = request ? { ...census, wishes: new Map() } : census;
-    const rests = resting(census);
-    const answer = answerFor(asked, states, request ? new Set() : rests, settings);
+    const resting = request ? new Set<string>() : rests;
+    const answer = decideAll(asked, states, deps.resources(), settings, resting);
     if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {
       await announce(census, answer);
     } else if (request) await write(answered(census));
   }
 
   /** Failed resources whose wait has not run out on our clock, which began when we saw the failure. */
-  function resting({ resources }: Census): ReadonlySet<string> {
+  function restingOf({ resources }: Census): ReadonlySet<string> {
     const rest = new Set<string>();
     for (const { rid, status } of resources) {
       if (status?.state !== "failed") {
@@ -165,7 +175,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   }
 
   /** Writes the decision and the assignments of it, then tells those whom it is for. */
-  async function announce(census: Census, answer: AssignmentAnswer): Promise<void> {
+  async function announce(census: Census, answer: Answer): Promise<void> {
     const { participants, decision, decisionVersion } = census;
     const gen = (decision?.gen ?? 0) + 1;
     const record: DecisionRecord = {
@@ -227,12 +237,12 @@ function prevOf({ record, version }: Observed["assign"]): AssignRecord["prev"] {
   return record.owner === null ? record.prev : { pid: record.owner, fence: version };
 }
 
-function whyOf({ assign, revoke, orphans }: AssignmentAnswer): string {
+function whyOf({ assign, revoke, orphans }: Answer): string {
   return `${assign.size} assigned, ${revoke.size} revoked, ${orphans.size} without an owner`;
 }
 
 /** The same revocations as the last decision, and nothing to assign: it is under way already. */
-function isSame(answer: AssignmentAnswer, decision: DecisionRecord | null): boolean {
+function isSame(answer: Answer, decision: DecisionRecord | null): boolean {
   if (answer.assign.size > 0 || decision === null) return false;
   const before = Object.entries(decision.revoke);
   const same = ([rid, { from, to }]: (typeof before)[number]) => {
@@ -240,37 +250,4 @@ function isSame(answer: AssignmentAnswer, decision: DecisionRecord | null): bool
     return now?.from === from && now.to === to;
   };
   return before.filter(same).length === answer.revoke.size;
-}
-
-/** Who is to have what, by what is there. */
-export function answerFor(
-  census: Pick<Census, "participants" | "resources" | "decision" | "wishes" | "orders">,
-  states: ReadonlyMap<string, ResourceState>,
-  resting: ReadonlySet<string>,
-  settings: Pick<LeaderSettings, "quarantineAfter" | "policy">,
-): AssignmentAnswer {
-  const { participants, resources, decision, wishes } = census;
-  const owners = new Map<string, string>();
-  const wanted = resources.map(({ rid, record, assign, status }): Wanted => {
-    const state = states.get(rid) ?? "orphan";
-    if (isHeld(state) && assign.record.owner !== null) owners.set(rid, assign.record.owner);
-    const failing = status?.state === "failed";
-    const failedOn = failing ? status.failedOn : [];
-    const isOut = failing && failedOn.length >= settings.quarantineAfter;
-    // Where nobody else is left, who failed tries again after its wait.
-    const waits = resting.has(rid) && (isOut || failedOn.length >= participants.size);
-    return {
-      ...{ id: rid, cost: record.cost, group: record.group ?? undefined, tags: record.tags },
-      ...{ tenant: record.tenant ?? undefined, failedOn },
-      ready: state !== "stray" && !waits,
-      lastOwner: assign.record.owner ?? assign.record.prev?.pid,
-      wish: wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : decision?.revoke[rid]?.to),
-    };
-  });
-  return assignResources({
-    participants: [...participants].map(([id, record]) => ordered(id, record, census.orders)),
-    resources: wanted,
-    owners,
-    policy: { ...defaultPolicy(resources.length), ...settings.policy },
-  });
 }

@@ -1,19 +1,17 @@
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { type Clock, sleep } from "#src/clock.ts";
-import { type DbusError, toDbusError } from "#src/errors.ts";
+import { DbusError, toDbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
 import { createPromises, keepAgreeing, type LostAnswer } from "./agreement.ts";
-import { takeCensus } from "./census.ts";
 import { type Leadership, standForElection } from "./election.ts";
-import type { FencedWrite } from "./fenced-writes.ts";
 import type { EpochMemory, Identity } from "./identity.ts";
 import { type LeaderSettings, lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
 import { createParticipant, type Participant, type ParticipantSettings } from "./participant.ts";
 import { paths } from "./paths.ts";
 import { encode, type ParticipantRecord, type ResourceRecord } from "./records.ts";
-import { createIfMissing, prepareRoot, registerResources } from "./register-resources.ts";
+import { createIfMissing, prepareRoot } from "./register-resources.ts";
 import type { ResourceHost } from "./resource-host.ts";
 
 /** What to do while ZooKeeper is gone for longer than the lease. */
@@ -52,6 +50,17 @@ export type ClusterNode = {
   readonly mayEmit: boolean;
   readonly owned: readonly string[];
   readonly epoch: number | null;
+  /** The session of the membership at hand, to look at the cluster; null while there is none. */
+  readonly session: ZkSession | null;
+  /** Other resources than before are wanted. */
+  setResources(resources: readonly ResourceRecord[]): void;
+  /**
+   * Commits where a resource has come to. Throws ACTOR_UNAVAILABLE while there is no membership, and
+   * what the session throws; a resource that was given to another is fenced, and nothing thrown.
+   */
+  commit(rid: string): Promise<void>;
+  /** A resource that was open cannot be read here any more: others are to try. */
+  renounce(rid: string, error: DbusError): void;
   /** Somebody rings: there may be a decision. */
   doorbell(): void;
   /** Another asks whether we have lost ZooKeeper. */
@@ -83,6 +92,12 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   let membership: Membership | undefined;
   /** Until when everybody has agreed that nobody has ZooKeeper, on our clock. */
   let agreedUntil = Number.NEGATIVE_INFINITY;
+  let { resources } = deps;
+  const resourceListeners = new Set<() => void>();
+  const onResources = (changed: () => void) => {
+    resourceListeners.add(changed);
+    return () => void resourceListeners.delete(changed);
+  };
 
   void run().then(ended.resolve, (thrown) => ended.resolve(toDbusError(thrown)));
 
@@ -151,11 +166,11 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       lead: async (leadership: Leadership, signal: AbortSignal) => {
         own.epoch = leadership.epoch;
         try {
-          if (!(await registered(session, leadership.write))) return;
-          const { ring } = deps;
+          const { ring, newId } = deps;
           const mayDecide = () => !promises.bound;
+          const wanted = { resources: () => resources, onResources, newId };
           await lead(
-            { session, self, clock, random, log, settings, ring, mayDecide },
+            { session, self, clock, random, log, settings, ring, mayDecide, ...wanted },
             leadership,
             signal,
           );
@@ -182,26 +197,10 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     }
   }
 
-  /** Gives every resource its node; false when the right to do so was lost meanwhile. */
-  async function registered(session: ZkSession, write: FencedWrite): Promise<boolean> {
-    try {
-      await register(session, write);
-      return true;
-    } catch (thrown) {
-      if (toDbusError(thrown).code !== "STALE_EPOCH") throw thrown;
-      return false;
-    }
-  }
-
-  async function register(session: ZkSession, write: FencedWrite): Promise<void> {
-    await again(clock, async () => {
-      const census = await takeCensus(session, () => {});
-      await registerResources(census, deps.resources, write, deps.newId);
-    });
-  }
-
   /** Looks at the lease while there is a session, and pauses what may not go on when it ends. */
   function watchLease(session: ZkSession, signal: AbortSignal): void {
+    // A coordinator within this process cannot be lost.
+    if (!Number.isFinite(session.timeoutMs)) return;
     const lease = leaseOf(session, clock);
     let paused = false;
     const tick = () => {
@@ -249,10 +248,11 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   }
 
   async function leave(own: Membership): Promise<void> {
-    await own.participant.drain();
-    while (!own.participant.idle && own.session.state === "connected") {
-      await sleep(clock, 20);
-    }
+    const lost = Promise.withResolvers<void>();
+    const off = own.session.onState((state) => {
+      if (state !== "connected") lost.resolve();
+    });
+    await Promise.race([own.participant.leave(), lost.promise]).finally(off);
   }
 
   return {
@@ -265,6 +265,18 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     get epoch() {
       return membership?.epoch ?? null;
     },
+    get session() {
+      return membership?.session ?? null;
+    },
+    setResources(next) {
+      resources = next;
+      for (const changed of [...resourceListeners]) changed();
+    },
+    async commit(rid) {
+      if (!membership) throw new DbusError("ACTOR_UNAVAILABLE", "not a member of the cluster now");
+      await membership.participant.commit(rid);
+    },
+    renounce: (rid, error) => membership?.participant.renounce(rid, error),
     doorbell: () => membership?.participant.poke(),
     lost() {
       const known = [deps.pid, ...(membership?.others().keys() ?? [])];

@@ -41,6 +41,8 @@ export type OwnedResource = {
   commit(): Promise<void>;
   /** Closes it in good order, commits for the last time, and gives the claim back. */
   release(): Promise<void>;
+  /** Says why it cannot be read here any more, and gives the claim back. */
+  renounce(error: DbusError): Promise<void>;
 };
 
 export function createOwnedResource(deps: OwnedDeps): OwnedResource {
@@ -123,12 +125,15 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
   }
 
   async function commitOnce(): Promise<void> {
-    const newest = host.positions(rid);
+    const newest = Object.entries(host.positions(rid));
     const before = checkpoint?.record ?? null;
-    const moved = Object.entries(newest).some(([name, at]) => before?.positions[name] !== at);
-    if (!moved) return;
+    const stands = (name: string) => before?.positions[name] ?? null;
+    if (newest.every(([name, at]) => stands(name) === at)) return;
+    const all = new Map<string, string | null>(Object.entries(before?.positions ?? {}));
+    for (const [name, at] of newest) all.set(name, at);
+    const known = [...all].flatMap(([name, at]) => (at === null ? [] : [[name, at] as const]));
     const record: CheckpointRecord = {
-      positions: { ...before?.positions, ...newest },
+      positions: Object.fromEntries(known),
       ...{ fence, seq: (before?.seq ?? 0) + 1, at: clock.wall() },
     };
     await writeCheckpoint(record);
@@ -184,6 +189,10 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
       await host.close(rid, deps.drainMs);
       await committing?.catch(() => {});
       await again(clock, () => twice(commitOnce));
+      await again(clock, dropClaim);
+    },
+    async renounce(error) {
+      await again(clock, () => sayFailed(error));
       await again(clock, dropClaim);
     },
   };

@@ -41,7 +41,10 @@ export type ParticipantDeps = {
 export type ParticipantSettings = {
   /** How long a resource may deliver what is in flight when it is closed. */
   readonly drainMs: number;
-  readonly commitEveryMs: number;
+  /** Null where the bus says when, by `commit`. */
+  readonly commitEveryMs: number | null;
+  /** What comes together is looked at together. */
+  readonly lookAfterMs: number;
   /** Looks at everything so often, for what no watch has told. */
   readonly reconcileEveryMs: number;
 };
@@ -52,10 +55,12 @@ export type Participant = {
   join(): Promise<void>;
   /** There may be news: a doorbell. */
   poke(): void;
-  /** Takes nothing new; the leader takes from it what it has. */
-  drain(): Promise<void>;
-  /** Whether it owns nothing. */
-  readonly idle: boolean;
+  /** Takes nothing new and gives back what it has; resolves when it has nothing any more. */
+  leave(): Promise<void>;
+  /** Commits where the resource has come to. Does nothing for one that is not running here. */
+  commit(rid: string): Promise<void>;
+  /** A resource that was open cannot be read here any more: others are to try. */
+  renounce(rid: string, error: DbusError): void;
   readonly owned: readonly string[];
   /** Ends all of it within this turn: the session, or the right to believe in it, is gone. */
   fence(): void;
@@ -76,6 +81,8 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   const holdings = new Map<string, Holding>();
   let live = true;
   let paused = false;
+  let leaving = false;
+  const emptied = Promise.withResolvers<void>();
   let lastFull = Number.NEGATIVE_INFINITY;
   let decision: DecisionRecord | null = null;
   // One function, so that a watch that is asked for again is not another one.
@@ -85,12 +92,13 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     return live && !isZk(error, "expired", "closed", "auth_failed");
   };
   const looking = createReconciler({
-    ...{ clock, random, onError, run: look, debounceMs: 10 },
+    ...{ clock, random, onError, run: look, debounceMs: settings.lookAfterMs },
     everyMs: settings.reconcileEveryMs,
   });
+  const commitEveryMs = settings.commitEveryMs ?? Number.POSITIVE_INFINITY;
   const committing = createReconciler({
-    ...{ clock, random, onError, run: commitAll, debounceMs: settings.commitEveryMs },
-    everyMs: settings.commitEveryMs,
+    ...{ clock, random, onError, run: commitAll, debounceMs: commitEveryMs },
+    everyMs: commitEveryMs,
   });
 
   /** Compares what is decided for us with what we have, and begins what is missing. */
@@ -142,7 +150,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
       else if (isRevoked(rid, found.record) && holding.phase === "running") begin(rid, close);
       return;
     }
-    if (!found || !ours || isRevoked(rid, found.record)) return;
+    if (leaving || !found || !ours || isRevoked(rid, found.record)) return;
     // Said to have failed, it is as good as given away: the next try is a new assignment.
     if (await hasFailed(rid, found.version)) return;
     if (deps.mayClaim()) await claim(rid, found.version);
@@ -184,17 +192,19 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   async function open(rid: string, holding: Holding): Promise<void> {
     const opened = await holding.resource.open();
     if (holdings.get(rid) !== holding) return;
-    if (!opened) holdings.delete(rid);
-    else {
-      holding.phase = "running";
-      if (paused) host.pause(rid);
+    if (!opened) {
+      remove(rid);
+      return;
     }
+    holding.phase = "running";
+    if (paused) host.pause(rid);
+    if (leaving) begin(rid, close);
   }
 
   async function close(rid: string, holding: Holding): Promise<void> {
     holding.phase = "closing";
     await holding.resource.release();
-    if (holdings.get(rid) === holding) holdings.delete(rid);
+    if (holdings.get(rid) === holding) remove(rid);
   }
 
   /** A step that failed has left the resource in no state to go on from: it begins anew, or not. */
@@ -206,23 +216,35 @@ export function createParticipant(deps: ParticipantDeps): Participant {
 
   function drop(rid: string, why: string): void {
     log.warn("a resource is no longer ours; it ends at once", { resource: rid, why });
-    holdings.delete(rid);
+    remove(rid);
     host.fence(rid);
   }
 
   async function commitAll(): Promise<void> {
     const running = [...holdings].filter(([, { phase }]) => phase === "running");
-    await Promise.all(
-      running.map(async ([rid, holding]) => {
-        try {
-          await holding.resource.commit();
-        } catch (thrown) {
-          const error = toDbusError(thrown);
-          if (error.kind !== "fence") throw error;
-          if (holdings.get(rid) === holding) drop(rid, error.message);
-        }
-      }),
-    );
+    await Promise.all(running.map(([rid, holding]) => commit(rid, holding)));
+  }
+
+  async function commit(rid: string, holding: Holding): Promise<void> {
+    try {
+      await holding.resource.commit();
+    } catch (thrown) {
+      const error = toDbusError(thrown);
+      if (error.kind !== "fence") throw error;
+      if (holdings.get(rid) === holding) drop(rid, error.message);
+    }
+  }
+
+  async function leave(): Promise<void> {
+    leaving = true;
+    await again(clock, () => register(session, self, deps.profile, "draining"));
+    for (const [rid, { phase }] of holdings) if (phase === "running") begin(rid, close);
+    if (holdings.size > 0) await emptied.promise;
+  }
+
+  function remove(rid: string): void {
+    holdings.delete(rid);
+    if (leaving && holdings.size === 0) emptied.resolve();
   }
 
   return {
@@ -234,9 +256,19 @@ export function createParticipant(deps: ParticipantDeps): Participant {
       committing.poke();
     },
     poke: () => looking.poke(),
-    drain: () => again(clock, () => register(session, self, deps.profile, "draining")),
-    get idle() {
-      return holdings.size === 0;
+    leave,
+    async commit(rid) {
+      const holding = holdings.get(rid);
+      if (holding?.phase === "running") await commit(rid, holding);
+    },
+    renounce(rid, error) {
+      if (holdings.get(rid)?.phase !== "running") return;
+      begin(rid, async (_, holding) => {
+        holding.phase = "closing";
+        host.fence(rid);
+        await holding.resource.renounce(error);
+        if (holdings.get(rid) === holding) remove(rid);
+      });
     },
     get owned() {
       return [...holdings.keys()];

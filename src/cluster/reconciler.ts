@@ -41,7 +41,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     if (stopped || at >= dueAt) return;
     timer?.cancel();
     dueAt = at;
-    timer = clock.after(ms, () => void run());
+    // In this turn, where nothing is to be waited for: a process that runs alone waits for nobody.
+    if (ms <= 0) queueMicrotask(() => void run());
+    else timer = clock.after(ms, () => void run());
   }
 
   async function run(): Promise<void> {

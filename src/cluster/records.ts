@@ -91,8 +91,8 @@ export const decisionSchema = z.strictObject({
   gen: count,
   epoch: count,
   by: z.string(),
-  /** Resources that `from` closes; they go to `to` afterwards. */
-  revoke: z.record(z.string(), z.strictObject({ from: pid, to: pid })),
+  /** Resources that `from` closes; they go to `to` afterwards, or to nobody: not wanted any more. */
+  revoke: z.record(z.string(), z.strictObject({ from: pid, to: pid.nullable() })),
   assign: z.record(z.string(), pid),
   why: z.string(),
 });

@@ -17,9 +17,8 @@ export async function registerResources(
   write: FencedWrite,
   newId: () => string,
 ): Promise<number> {
-  const keyOf = ({ input, resource }: ResourceRecord) => JSON.stringify([input, resource]);
-  const known = new Set(census.resources.map(({ record }) => keyOf(record)));
-  const missing = wanted.filter((record) => !known.has(keyOf(record)));
+  const known = new Set(census.resources.map(({ record }) => resourceKey(record)));
+  const missing = wanted.filter((record) => !known.has(resourceKey(record)));
   for (let at = 0; at < missing.length; at += pairsMax) {
     const operations = missing.slice(at, at + pairsMax).flatMap((record): ZkOperation[] => {
       const rid = `${slug(record)}-${newId()}`;
@@ -31,6 +30,14 @@ export async function registerResources(
     await write(operations);
   }
   return missing.length;
+}
+
+/** What the configuration knows a resource by. */
+export function resourceKey({
+  input,
+  resource,
+}: Pick<ResourceRecord, "input" | "resource">): string {
+  return JSON.stringify([input, resource]);
 }
 
 const pairsMax = 50;

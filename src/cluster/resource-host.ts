@@ -24,6 +24,6 @@ export type ResourceHost = {
   /** Emits nothing until `resume`; what is under way may end. Both work within this turn. */
   pause(rid: string): void;
   resume(rid: string): void;
-  /** The newest settled positions, by partition. */
-  positions(rid: string): Readonly<Record<string, string>>;
+  /** The newest settled positions, by partition; null forgets one. */
+  positions(rid: string): Readonly<Record<string, string | null>>;
 };

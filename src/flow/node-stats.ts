@@ -3,7 +3,16 @@
  * everybody may read it.
  */
 export type InputStats = {
-  state: "starting" | "running" | "paused" | "backoff" | "finished" | "failed" | "stopped";
+  state:
+    | "starting"
+    | "running"
+    | "paused"
+    | "backoff"
+    | "finished"
+    | "failed"
+    | "stopped"
+    /** Another participant of the cluster reads it, or none yet. */
+    | "standby";
   note: string | null;
   /** How often the source was lost while it was read. */
   interruptions: number;

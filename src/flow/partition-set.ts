@@ -23,6 +23,11 @@ export type PartitionSet = EmitRight & {
    * watermark; a write that is under way may end, and its verdicts count for nothing.
    */
   fence(): void;
+  /**
+   * The resource is ours, again or for the first time: nothing of an earlier time counts any more,
+   * and what is still on its way from then stays fenced. `fence` is the version of the assignment.
+   */
+  renew(owned: { readonly fence: number; readonly mayEmit: () => boolean }): void;
   /** Resolves when the plugin's run before this one has ended, or was given up. Never rejects. */
   former: Promise<void>;
   readonly inFlight: number;
@@ -61,8 +66,6 @@ export type PartitionSetOptions = {
   readonly resource: string;
   readonly window: { readonly packets: number; readonly bytes: number };
   readonly epoch: number;
-  /** The version of the assignment under which the resource is read, where there is one. */
-  readonly fence?: number | undefined;
   /** A number that no other partition of the process has. */
   readonly nextLane: () => number;
   readonly now: () => number;
@@ -77,9 +80,8 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
   /** The oldest packet in flight by partition, and since when it has been that. */
   const oldest = new Map<string, { readonly seq: number; readonly since: number }>();
   const waiters = new Set<() => void>();
-  /** Whoever holds packets of this resource, by the name of the place. */
-  const holders = new Map<string, () => void>();
-  let fenced = false;
+  let right = createRight(() => set.mayEmit());
+  let fence: number | undefined;
 
   function onLedgerRoom() {
     set.onRoom();
@@ -120,19 +122,23 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     paused: undefined,
     held: false,
     get fenced() {
-      return fenced;
+      return right.fenced;
     },
     mayEmit: () => true,
-    onFenced(name, discard) {
-      holders.set(name, discard);
-    },
+    onFenced: (name, discard) => right.onFenced(name, discard),
     fence() {
-      if (fenced) return;
-      fenced = true;
+      if (right.fenced) return;
+      right.fence();
       for (const { ledger } of partitions.values()) ledger.fence();
-      for (const discard of holders.values()) discard();
-      holders.clear();
+      right.discard();
       set.onRoom();
+    },
+    renew(owned) {
+      set.fence();
+      for (const known of [partitions, stored, written, oldest]) known.clear();
+      set.mayEmit = owned.mayEmit;
+      fence = owned.fence;
+      right = createRight(() => set.mayEmit());
     },
     former: Promise.resolve(),
     onRoom() {},
@@ -150,9 +156,9 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       const found = partitions.get(name);
       if (found) return found;
       const ledger = createAckLedger({ window, onRoom: onLedgerRoom });
-      if (fenced) ledger.fence();
+      if (right.fenced) ledger.fence();
       const own = { lane: options.nextLane(), input, resource, name };
-      const partition: Partition = { ...own, ledger, right: set, fence: options.fence };
+      const partition: Partition = { ...own, ledger, right, fence };
       partitions.set(name, partition);
       return partition;
     },
@@ -171,7 +177,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     dirty() {
       // Asked regularly, so the time is right to that much when nobody looks at it.
       observe();
-      if (fenced) return [];
+      if (right.fenced) return [];
       const found = [];
       for (const { name, ledger } of partitions.values()) {
         const position = ledger.watermark();
@@ -184,7 +190,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       written.set(name, position);
     },
     async reposition(store, name, position) {
-      if (fenced) throw fencedError(set);
+      if (right.fenced) throw fencedError(set);
       const key = { input, resource, partition: name };
       if (position === null) await store.remove(key);
       else await store.commit([{ ...key, position: JSON.stringify(position), epoch }]);
@@ -206,6 +212,29 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     },
   };
   return set;
+}
+
+type Right = EmitRight & { fence(): void; discard(): void };
+
+/** The right to one time of ownership: once it is gone it never comes back. */
+function createRight(mayEmit: () => boolean): Right {
+  /** Whoever holds packets of this resource, by the name of the place. */
+  const holders = new Map<string, () => void>();
+  let fenced = false;
+  return {
+    mayEmit,
+    get fenced() {
+      return fenced;
+    },
+    onFenced: (name, discard) => void holders.set(name, discard),
+    fence() {
+      fenced = true;
+    },
+    discard() {
+      for (const discard of holders.values()) discard();
+      holders.clear();
+    },
+  };
 }
 
 /** What whoever still wants to put packets in, or waits for them, is told. */

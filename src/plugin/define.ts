@@ -34,6 +34,10 @@ export type InputDefinition<C, S> = {
   readonly idents?: (config: C, ident: string) => readonly string[];
   /** One of these for each `open`; the default is one resource named after the entry. */
   readonly resources?: (config: C) => readonly Resource[];
+  /**
+   * Each participant of a cluster reads its own, like what listens on a port: it is nobody's to give.
+   */
+  readonly everywhere?: boolean;
   /** What this config gives up of safety: warned of at each start, and shown in the status. */
   readonly insecure?: (config: C) => readonly string[];
   /** Checks a position that was stored, or typed by a person. */

@@ -75,6 +75,7 @@ test("every actor can be looked at: where it is, how it is, what waits and what 
   expect([...actors.keys()]).toEqual([
     "engine",
     "engine/checkpoint",
+    "engine/cluster",
     "engine/pipeline",
     "engine/pipeline/outputs",
     "engine/pipeline/outputs/out",

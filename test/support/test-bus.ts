@@ -1,4 +1,7 @@
 import { createAdmin } from "#actors/admin.ts";
+import type { ClusterHandle } from "#actors/cluster-actor.ts";
+import { createClusterHost } from "#actors/cluster-host.ts";
+import { sharedResources } from "#actors/nodes.ts";
 import { createReloader } from "#actors/reload.ts";
 import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, type Wiring, wire } from "#actors/wiring.ts";
@@ -6,6 +9,7 @@ import type { Scheduler } from "#src/actor/scheduler.ts";
 import { createSystem, type System } from "#src/actor/system.ts";
 import type { AdminPort, ReloadReport } from "#src/api/port.ts";
 import { type Clock, systemClock } from "#src/clock.ts";
+import { joinAlone } from "#src/cluster/join-alone.ts";
 import type {
   BusConfig,
   Config,
@@ -109,6 +113,9 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     shown: {},
   };
   const wiring = wire({ config, epoch: state.epoch, clock, log });
+  const cluster: ClusterHandle = { node: undefined };
+  const node = () => cluster.node;
+  const host = createClusterHost({ wiring, clock, checkpoints: undefined, openMs: 0, node });
   const failures: TestBus["failures"] = [];
   let next = config;
   const reloader = createReloader(config, {
@@ -134,6 +141,15 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     log,
     random,
     admin,
+    cluster,
+    join: () => {
+      const resources = sharedResources(wiring.config);
+      return joinAlone({ host, resources, clock, random, log, drainMs: config.bus.stopDeadlineMs });
+    },
+    onRewired() {
+      host.refresh();
+      cluster.node?.setResources(sharedResources(wiring.config));
+    },
     wake: (path) => system.wake(path),
     reload: reloader.reload,
     onListening() {},

@@ -49,6 +49,7 @@ export const binlogFileInput = defineInput<Config, FileRun>({
   name: "BinlogFileInput",
   summary: "Rows inserted, updated and deleted, out of binlog files on disk",
   configSchema,
+  everywhere: true,
   positionSchema: mysqlPositionSchema,
   memory: ({ eventBytesMax }) => ({ buffers: 8 << 20, packetBytesMax: eventBytesMax }),
   open: (context, config) =>

@@ -24,6 +24,7 @@ export const httpInput = defineInput<HttpConfig, HttpConfig>({
   name: "HttpInput",
   summary: "Takes JSON by HTTP POST and answers 202 once the outputs have it.",
   configSchema: httpConfig,
+  everywhere: true,
   // Bodies that arrive are charged as if they were in the window; text and documents are made of each.
   memory: ({ bodyBytesMax }, window) => ({ buffers: 3 * Math.max(window.bytes, bodyBytesMax) }),
   insecure: (config) => {

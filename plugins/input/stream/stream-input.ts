@@ -19,6 +19,7 @@ export const streamInput = defineInput<StreamInputConfig, StreamInputConfig>({
   name: "StreamInput",
   summary: "Reads lines or JSON from a file, a pipe, standard input, TCP or a command.",
   configSchema: streamInputConfig,
+  everywhere: true,
   idents: ({ invalidIdent }, ident) => (invalidIdent ? [ident, invalidIdent] : [ident]),
   positionSchema: streamPosition,
   // A line that has not come to its end, the chunk at hand, and the lines of that one.

@@ -59,7 +59,17 @@ export const statusRoutes = [
   }),
 ];
 
-const worstFirst = ["failed", "backoff", "stopped", "stopping", "starting", "paused", "finished"];
+const worstFirst = [
+  "failed",
+  "backoff",
+  "stopped",
+  "stopping",
+  "starting",
+  "paused",
+  "finished",
+  "running",
+  "standby",
+];
 
 function runningPlugins(port: AdminPort): readonly z.infer<typeof pluginSchema>[] {
   const { inputs, filters, outputs } = port.stat();

@@ -63,7 +63,7 @@ export type WorldOptions = {
 };
 
 const settings: NodeSettings = {
-  ...{ drainMs: 300, commitEveryMs: 400, reconcileEveryMs: 2_500 },
+  ...{ drainMs: 300, commitEveryMs: 400, reconcileEveryMs: 2_500, lookAfterMs: 10 },
   ...{ debounceMs: 50, claimTimeoutMs: 8_000, closeTimeoutMs: 8_000, quarantineAfter: 3 },
   ...{ onCoordinatorLost: "auto", promiseMs: 2_000 },
 };

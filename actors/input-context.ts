@@ -1,0 +1,99 @@
+import type { Clock } from "#src/clock.ts";
+import type { InputEntry } from "#src/config/config.ts";
+import { deadLetter } from "#src/deadletter/letter.ts";
+import type { DeadLetterStore } from "#src/deadletter/store.ts";
+import type { Admission } from "#src/flow/admission.ts";
+import type { InputStats } from "#src/flow/node-stats.ts";
+import type { PartitionSet } from "#src/flow/partition-set.ts";
+import type { GapStore } from "#src/gap/store.ts";
+import type { Log } from "#src/log.ts";
+import type { InputContext } from "#src/plugin/context.ts";
+import type { Resource } from "#src/plugin/define.ts";
+import { resumePosition } from "./resume-position.ts";
+import type { Tenure } from "./tenure.ts";
+
+export type InputContextDeps = {
+  readonly entry: InputEntry;
+  readonly resource: Resource;
+  /** The ledgers of this resource, which outlive the runs of the plugin. */
+  readonly partitions: PartitionSet;
+  readonly tenure: Tenure;
+  readonly gaps: GapStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly stats: InputStats;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stateDir: string;
+};
+
+/** What the plugin is given for one run; nothing of it works once `signal` has aborted. */
+export function inputContext(
+  deps: InputContextDeps,
+  admission: Admission,
+  signal: AbortSignal,
+): InputContext {
+  const { entry, resource, partitions, stats, clock, log, stateDir, tenure } = deps;
+  const admit = admission.begin(signal);
+  /** Whoever waits for a sign that the resource can be read at all is told of the first one. */
+  function alive(): void {
+    tenure.onAlive?.();
+    tenure.onAlive = undefined;
+  }
+  return {
+    name: entry.name,
+    ident: entry.ident,
+    resource,
+    clock,
+    log,
+    stateDir,
+    signal,
+    resume: (partition = "0") => resumePosition(entry, partitions, partition),
+    emitBatch(packets, options) {
+      if (tenure.onAlive) alive();
+      return admit.batch(packets, options?.partition ?? "0");
+    },
+    emit(packet, options) {
+      if (tenure.onAlive) alive();
+      return admit.one(packet, options?.partition ?? "0");
+    },
+    deliver(packets, options) {
+      if (tenure.onAlive) alive();
+      return admit.deliver(packets, options?.partition ?? "0");
+    },
+    hasCredit: admission.hasCredit,
+    idle(position, options) {
+      if (tenure.onAlive) alive();
+      admit.idle(position, options?.partition ?? "0");
+    },
+    async gap({ from, to, reason }) {
+      const { input, resource: id } = partitions.key;
+      deps.gaps.put({
+        input,
+        resource: id,
+        partition: "0",
+        from: JSON.stringify(from),
+        to: JSON.stringify(to),
+        reason,
+      });
+      log.error("a piece of the source was skipped; it is written down as a gap", {
+        from,
+        to,
+        reason,
+      });
+    },
+    deadLetter(packet, error, options) {
+      const partition = partitions.get(options?.partition ?? "0");
+      deps.deadLetters.put([deadLetter(entry.name, partition, packet, error)]);
+      log.warn("what cannot be read was passed over; the dead letters say where it is", { error });
+    },
+    reportLag({ seconds, bytes }) {
+      if (tenure.onAlive && stats.note === null) alive();
+      stats.lagSeconds = seconds ?? null;
+      stats.lagBytes = bytes ?? null;
+    },
+    reportState(note) {
+      if (note !== null && stats.note === null) stats.interruptions++;
+      stats.note = note;
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { assignResources } from "./assignment/assign.ts";
+import { type AssignmentAnswer, defaultPolicy, type Wanted } from "./assignment/problem.ts";
+import type { Census } from "./census.ts";
+import type { LeaderSettings } from "./leader.ts";
+import { isHeld, type Observed, type ResourceState } from "./observe.ts";
+import type { ResourceRecord } from "./records.ts";
+import { resourceKey } from "./register-resources.ts";
+import { ordered } from "./requests.ts";
+
+/** Whom a resource is taken from, and where it goes; null when it is not wanted any more. */
+type Taken = { readonly from: string; readonly to: string | null };
+export type Answer = Omit<AssignmentAnswer, "revoke"> & {
+  readonly revoke: ReadonlyMap<string, Taken>;
+};
+
+/**
+ * What the configuration does not name any more is taken from its owner and given to nobody. Its
+ * nodes stay, and its checkpoint with them: should it come back, reading goes on there.
+ */
+export function decideAll(
+  census: Census,
+  states: ReadonlyMap<string, ResourceState>,
+  wanted: readonly ResourceRecord[],
+  settings: LeaderSettings,
+  resting: ReadonlySet<string>,
+): Answer {
+  const names = new Set(wanted.map(resourceKey));
+  const isWanted = ({ record }: Observed) => names.has(resourceKey(record));
+  const resources = census.resources.filter(isWanted);
+  const answer = answerFor({ ...census, resources }, states, resting, settings);
+  const retired = census.resources.flatMap((one): [string, Taken][] => {
+    const { owner } = one.assign.record;
+    const state = states.get(one.rid);
+    if (isWanted(one) || owner === null || state === undefined || !isHeld(state)) return [];
+    return [[one.rid, { from: owner, to: null }]];
+  });
+  return { ...answer, revoke: new Map<string, Taken>([...answer.revoke, ...retired]) };
+}
+
+/** Who is to have what, by what is there. */
+export function answerFor(
+  census: Pick<Census, "participants" | "resources" | "decision" | "wishes" | "orders">,
+  states: ReadonlyMap<string, ResourceState>,
+  resting: ReadonlySet<string>,
+  settings: Pick<LeaderSettings, "quarantineAfter" | "policy">,
+): AssignmentAnswer {
+  const { participants, resources, decision, wishes } = census;
+  const owners = new Map<string, string>();
+  const wanted = resources.map(({ rid, record, assign, status }): Wanted => {
+    const state = states.get(rid) ?? "orphan";
+    const revokedTo = decision?.revoke[rid]?.to ?? undefined;
+    if (isHeld(state) && assign.record.owner !== null) owners.set(rid, assign.record.owner);
+    const failing = status?.state === "failed";
+    const failedOn = failing ? status.failedOn : [];
+    const isOut = failing && failedOn.length >= settings.quarantineAfter;
+    // Where nobody else is left, who failed tries again after its wait.
+    const waits = resting.has(rid) && (isOut || failedOn.length >= participants.size);
+    return {
+      ...{ id: rid, cost: record.cost, group: record.group ?? undefined, tags: record.tags },
+      ...{ tenant: record.tenant ?? undefined, failedOn },
+      ready: state !== "stray" && !waits,
+      lastOwner: assign.record.owner ?? assign.record.prev?.pid,
+      wish: wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : revokedTo),
+    };
+  });
+  return assignResources({
+    participants: [...participants].map(([id, record]) => ordered(id, record, census.orders)),
+    resources: wanted,
+    owners,
+    policy: { ...defaultPolicy(resources.length), ...settings.policy },
+  });
+}
