@@ -19,6 +19,7 @@ import type { Json } from "#src/flow/position.ts";
 import { edgeName, type Stuck, stuckHeads } from "#src/flow/stuck-head.ts";
 import type { State } from "#src/state/state.ts";
 import type { LoopLag } from "#src/watchdog/watchdog.ts";
+import type { ClusterHandle } from "./cluster-actor.ts";
 import type { EngineMessage } from "./engine-actor.ts";
 import { ask, type RedriveMessage, type Redriven } from "./protocol.ts";
 import type { Wiring } from "./wiring.ts";
@@ -29,6 +30,7 @@ export type AdminDeps = {
   readonly clock: Clock;
   readonly version: string;
   readonly loopLag?: () => LoopLag;
+  readonly cluster: ClusterHandle;
   readonly configStatus: () => ConfigStatus;
   /** The system is built after the tree that holds the API, so it is asked for. */
   readonly system: () => System;
@@ -165,7 +167,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     loopLag: deps.loopLag?.() ?? null,
     rssBytes: process.memoryUsage.rss(),
     memoryBoundBytes: memoryBound(wiring.config).bytes,
-    ready: tree.state === "running" && open && reading,
+    ready: tree.state === "running" && open && reading && deps.cluster.node?.joined === true,
     insecure: insecureParts(wiring.config),
     config: configStatus(),
     inputs,

@@ -47,7 +47,8 @@ export function sharedResources({ inputs }: Pick<Config, "inputs">): readonly Re
     .filter(({ plugin }) => !plugin.everywhere)
     .flatMap((entry) =>
       resourcesOf(entry).map(({ id }) => {
-        const share = { cost: 1, group: null, tags: [], tenant: null };
+        const { cost, group = null, tags, tenant = null } = entry;
+        const share = { cost, group, tags: [...tags], tenant };
         return { input: entry.name, resource: id, ...share };
       }),
     );

@@ -66,8 +66,6 @@ export type OutputMessage =
   | { readonly kind: "crashed"; readonly error: unknown }
   /** Time to write what there is, or to try again. */
   | { readonly kind: "flush" }
-  /** Partitions may emit again that might not before. */
-  | { readonly kind: "emission" }
   | { readonly kind: "written"; readonly verdicts: readonly Verdict[] | undefined }
   | { readonly kind: "refused"; readonly error: unknown };
 

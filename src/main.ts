@@ -1,8 +1,6 @@
 import { createAdmin } from "#actors/admin.ts";
 import { createBlame } from "#actors/blame.ts";
-import type { ClusterHandle } from "#actors/cluster-actor.ts";
-import { createClusterHost } from "#actors/cluster-host.ts";
-import { sharedResources } from "#actors/nodes.ts";
+import { createMembership } from "#actors/membership.ts";
 import { createReloader } from "#actors/reload.ts";
 import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, wire } from "#actors/wiring.ts";
@@ -11,7 +9,6 @@ import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort, ReloadReport } from "./api/port.ts";
 import { exitCodes } from "./cli/exit-code.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { joinAlone } from "./cluster/join-alone.ts";
 import type { Config } from "./config/config.ts";
 import { insecureParts } from "./config/insecure.ts";
 import type { Loaded } from "./config/load.ts";
@@ -55,20 +52,14 @@ export type DaemonOptions = {
  */
 export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
   const { log, clock = systemClock } = options;
-  const state = options.state ?? (await openState({ dir: config.state.dir }));
+  const kept = options.state ?? (await openState({ dir: config.state.dir }));
   for (const what of insecureParts(config)) log.warn(`insecure: ${what}`);
-  const { crashes } = state;
+  const { crashes } = kept;
   const careful = afterStall({ dir: config.state.dir, crashes, clock, log });
   const watchdog = config.bus.watchdog ? watch(config, clock, log) : undefined;
-  const wiring = wire({ config, epoch: state.epoch, clock, log });
-  const cluster: ClusterHandle = { node: undefined };
-  const node = () => cluster.node;
-  const host = createClusterHost({ wiring, clock, checkpoints: undefined, openMs: 0, node });
-  const join = () => {
-    const resources = sharedResources(wiring.config);
-    const drainMs = config.bus.stopDeadlineMs;
-    return joinAlone({ host, resources, clock, random: Math.random, log, drainMs });
-  };
+  const wiring = wire({ config, epoch: kept.epoch, clock, log });
+  const cluster = createMembership({ config, wiring, checkpoints: kept.checkpoints, clock, log });
+  const state = { ...kept, checkpoints: cluster.checkpoints };
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;
   function stopWhenFinished(): void {
@@ -90,6 +81,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     clock,
     version: packageJson.version,
     configStatus: reloader.status,
+    cluster: cluster.handle,
     ...(watchdog ? { loopLag: watchdog.lag } : {}),
     system: () => system,
   });
@@ -102,12 +94,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     random: Math.random,
     careful,
     admin,
-    cluster,
-    join,
-    onRewired() {
-      host.refresh();
-      cluster.node?.setResources(sharedResources(wiring.config));
-    },
+    cluster: cluster.handle,
+    join: cluster.join,
+    onRewired: cluster.rewired,
     wake: (path) => system.wake(path),
     reload: reloader.reload,
     onListening(url) {
@@ -131,6 +120,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   function stop(reason: string, exitCode = 0): Promise<void> {
     stopping ??= (async () => {
       log.info(`stopping: ${reason}`);
+      await cluster.leave();
       await system.stop();
       watchdog?.stop();
       careful?.atHand.close();

@@ -29,6 +29,8 @@ export type NodeDeps = {
   readonly rpc: string | null;
   readonly profile: Omit<ParticipantRecord, "inc" | "rpc" | "state">;
   readonly openSession: () => ZkSession;
+  /** What has to be there before a session is of use. */
+  readonly beforeJoin?: () => Promise<void>;
   readonly host: ResourceHost;
   /** What the configuration wants to be read. */
   readonly resources: readonly ResourceRecord[];
@@ -48,7 +50,11 @@ export type NodeDeps = {
 export type ClusterNode = {
   /** Whether what this process owns may be emitted now: checked before anything goes out. */
   readonly mayEmit: boolean;
+  readonly pid: string;
+  /** Whether it is a participant now. */
+  readonly joined: boolean;
   readonly owned: readonly string[];
+  /** The epoch that it leads; null while another does. */
   readonly epoch: number | null;
   /** The session of the membership at hand, to look at the cluster; null while there is none. */
   readonly session: ZkSession | null;
@@ -76,6 +82,7 @@ type Membership = {
   readonly participant: Participant;
   readonly others: () => ReadonlyMap<string, string | null>;
   readonly abort: AbortController;
+  joined: boolean;
   epoch: number | null;
 };
 
@@ -145,6 +152,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   }
 
   async function live(session: ZkSession, abort: AbortController): Promise<void> {
+    await deps.beforeJoin?.();
     await again(clock, () => prepareRoot(session, folders));
     const noEpoch = encode({ epoch: 0 });
     await again(clock, () => createIfMissing(session, paths.leaderEpoch, noEpoch));
@@ -157,9 +165,10 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
         others = known;
       },
     });
-    membership = { session, participant, others: () => others, abort, epoch: null };
+    membership = { session, participant, others: () => others, abort, joined: false, epoch: null };
     const own = membership;
     await joined(session, participant);
+    own.joined = true;
     watchLease(session, abort.signal);
     const candidate = {
       ...{ session, self, clock, random, memory },
@@ -258,6 +267,10 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   return {
     get mayEmit() {
       return mayEmit();
+    },
+    pid: deps.pid,
+    get joined() {
+      return membership?.joined === true && membership.session.state === "connected";
     },
     get owned() {
       return membership?.participant.owned ?? [];

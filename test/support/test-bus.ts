@@ -1,7 +1,5 @@
 import { createAdmin } from "#actors/admin.ts";
-import type { ClusterHandle } from "#actors/cluster-actor.ts";
-import { createClusterHost } from "#actors/cluster-host.ts";
-import { sharedResources } from "#actors/nodes.ts";
+import { createMembership } from "#actors/membership.ts";
 import { createReloader } from "#actors/reload.ts";
 import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
 import { bindWiring, type Wiring, wire } from "#actors/wiring.ts";
@@ -9,7 +7,6 @@ import type { Scheduler } from "#src/actor/scheduler.ts";
 import { createSystem, type System } from "#src/actor/system.ts";
 import type { AdminPort, ReloadReport } from "#src/api/port.ts";
 import { type Clock, systemClock } from "#src/clock.ts";
-import { joinAlone } from "#src/cluster/join-alone.ts";
 import type {
   BusConfig,
   Config,
@@ -113,9 +110,8 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     shown: {},
   };
   const wiring = wire({ config, epoch: state.epoch, clock, log });
-  const cluster: ClusterHandle = { node: undefined };
-  const node = () => cluster.node;
-  const host = createClusterHost({ wiring, clock, checkpoints: undefined, openMs: 0, node });
+  const { checkpoints } = state;
+  const cluster = createMembership({ config, wiring, checkpoints, clock, random, log });
   const failures: TestBus["failures"] = [];
   let next = config;
   const reloader = createReloader(config, {
@@ -131,6 +127,7 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     clock,
     version: "test",
     configStatus: reloader.status,
+    cluster: cluster.handle,
     system: () => system,
   });
   const deps: TreeDeps = {
@@ -141,15 +138,9 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     log,
     random,
     admin,
-    cluster,
-    join: () => {
-      const resources = sharedResources(wiring.config);
-      return joinAlone({ host, resources, clock, random, log, drainMs: config.bus.stopDeadlineMs });
-    },
-    onRewired() {
-      host.refresh();
-      cluster.node?.setResources(sharedResources(wiring.config));
-    },
+    cluster: cluster.handle,
+    join: cluster.join,
+    onRewired: cluster.rewired,
     wake: (path) => system.wake(path),
     reload: reloader.reload,
     onListening() {},

@@ -1,0 +1,83 @@
+import {
+  type ClusterCheckpoints,
+  createClusterCheckpoints,
+} from "#src/checkpoint/cluster-store.ts";
+import type { CheckpointOwner, CheckpointStore } from "#src/checkpoint/store.ts";
+import type { Clock } from "#src/clock.ts";
+import { joinAlone } from "#src/cluster/join-alone.ts";
+import { joinCluster } from "#src/cluster/join-cluster.ts";
+import type { ClusterNode } from "#src/cluster/node.ts";
+import type { Config } from "#src/config/config.ts";
+import { DbusError } from "#src/errors.ts";
+import type { Log } from "#src/log.ts";
+import packageJson from "../package.json" with { type: "json" };
+import type { ClusterHandle } from "./cluster-actor.ts";
+import { createClusterHost } from "./cluster-host.ts";
+import { sharedResources } from "./nodes.ts";
+import type { Wiring } from "./wiring.ts";
+
+export type MembershipOptions = {
+  readonly config: Config;
+  readonly wiring: Wiring;
+  /** Those of this process by itself. */
+  readonly checkpoints: CheckpointStore;
+  readonly clock: Clock;
+  readonly random?: () => number;
+  readonly log: Log;
+};
+
+/** How this bus takes part in its cluster: that of the configuration, or one of it alone. */
+export type BusMembership = {
+  readonly handle: ClusterHandle;
+  /** Where checkpoints are kept. */
+  readonly checkpoints: CheckpointStore;
+  join(): ClusterNode;
+  /** The graph is another: other resources may be wanted, and other nodes read those that are ours. */
+  rewired(): void;
+  /** Gives back what is owned while everything still runs, so that others have it the sooner. */
+  leave(): Promise<void>;
+};
+
+/** How long a resource may take until something is read from it. */
+const openMs = 15_000;
+
+export function createMembership(options: MembershipOptions): BusMembership {
+  const { config, wiring, clock, log, random = Math.random } = options;
+  const handle: ClusterHandle = { node: undefined };
+  const node = () => handle.node;
+  const shared = config.cluster ? sharedCheckpoints(options, handle) : undefined;
+  const host = createClusterHost({ wiring, clock, checkpoints: shared, openMs, node });
+  const given = () => ({ host, resources: sharedResources(wiring.config), clock, random, log });
+  const { cluster, bus, state } = config;
+  return {
+    handle,
+    checkpoints: shared ?? options.checkpoints,
+    join() {
+      if (!cluster) return joinAlone({ ...given(), drainMs: bus.stopDeadlineMs });
+      return joinCluster({ ...given(), cluster, stateDir: state.dir, build: packageJson.version });
+    },
+    rewired() {
+      host.refresh();
+      handle.node?.setResources(sharedResources(wiring.config));
+    },
+    async leave() {
+      if (cluster) await handle.node?.stop(cluster.drainMs);
+    },
+  };
+}
+
+function sharedCheckpoints(
+  { wiring, checkpoints: local, clock }: MembershipOptions,
+  handle: ClusterHandle,
+): ClusterCheckpoints {
+  const isShared = ({ input }: CheckpointOwner) => {
+    const entry = wiring.config.inputs.find(({ name }) => name === input);
+    return entry !== undefined && entry.plugin.everywhere !== true;
+  };
+  const commit = async (rid: string) => {
+    const { node } = handle;
+    if (!node) throw new DbusError("ACTOR_UNAVAILABLE", "not a member of the cluster now");
+    await node.commit(rid);
+  };
+  return createClusterCheckpoints({ local, clock, isShared, commit });
+}

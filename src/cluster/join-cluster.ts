@@ -1,0 +1,96 @@
+import { randomUUID } from "node:crypto";
+import { parseZkAddress, type ZkAddress } from "#src/clients/zookeeper/address.ts";
+import { creatorOnly, openZookeeper } from "#src/clients/zookeeper/open-zookeeper.ts";
+import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import type { Clock } from "#src/clock.ts";
+import type { ClusterConfig } from "#src/config/config.ts";
+import type { Log } from "#src/log.ts";
+import { again } from "./again.ts";
+import { keptMaxEpoch } from "./max-epoch.ts";
+import { type ClusterNode, type NodeSettings, startClusterNode } from "./node.ts";
+import { persistedId } from "./participant-id.ts";
+import type { ResourceRecord } from "./records.ts";
+import { createIfMissing } from "./register-resources.ts";
+import type { ResourceHost } from "./resource-host.ts";
+
+export type JoinClusterOptions = {
+  readonly cluster: ClusterConfig;
+  readonly stateDir: string;
+  readonly host: ResourceHost;
+  readonly resources: readonly ResourceRecord[];
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  /** The version of this dbus, for people. */
+  readonly build: string;
+};
+
+/** Protocol versions that this dbus speaks. */
+export const protocol = [1, 1] as const;
+
+/** Sorted by time, so that what was made later stands later. */
+const newId = (): string =>
+  `${Date.now().toString(36).padStart(9, "0")}${randomUUID().slice(0, 13)}`;
+
+/**
+ * Joins a cluster of several processes. It comes back at once: whether ZooKeeper is there is seen
+ * by and by. Throws STATE_CORRUPT and STATE_UNWRITABLE when it does not know who it is.
+ */
+export function joinCluster(options: JoinClusterOptions): ClusterNode {
+  const { cluster, stateDir, clock, random } = options;
+  const log = options.log.with({ cluster: cluster.name });
+  const pid = cluster.id ?? persistedId(stateDir, newId);
+  const warn = (error: unknown) => log.warn("the newest epoch is only kept in memory", { error });
+  const root = parseZkAddress(cluster.connect);
+  const address = { hosts: root.hosts, chroot: `${root.chroot}/${cluster.name}` };
+  const open = (at: ZkAddress): ZkSession =>
+    openZookeeper({ ...connection(cluster), address: at, clock, random });
+  return startClusterNode({
+    ...{ pid, rpc: null, clock, random, log, newId },
+    ...{ host: options.host, resources: options.resources },
+    openSession: () => open(address),
+    beforeJoin: () => makeRoot(open({ hosts: root.hosts, chroot: "" }), address.chroot, clock),
+    profile: {
+      ...{ weight: cluster.weight, tags: cluster.tags, tenants: cluster.tenants },
+      ...{ proto: [...protocol], build: options.build, configVersion: 0 },
+    },
+    memory: keptMaxEpoch(stateDir, warn),
+    settings: settingsOf(cluster),
+    ring() {},
+    askLost: () => Promise.reject(new Error("no way to ask")),
+  });
+}
+
+function connection({ sessionTimeoutMs, auth, tls }: ClusterConfig) {
+  return {
+    sessionTimeoutMs,
+    tls: tls === false ? undefined : tls === true ? {} : tls,
+    ...(auth === undefined ? {} : { digest: auth, acl: creatorOnly }),
+  };
+}
+
+function settingsOf(cluster: ClusterConfig): NodeSettings {
+  const { drainMs, onCoordinatorLost, sessionTimeoutMs, rebalance } = cluster;
+  const { movesMax, gainMin, debounceMs } = rebalance;
+  return {
+    ...{ drainMs, debounceMs, onCoordinatorLost },
+    ...{ commitEveryMs: null, lookAfterMs: 10, reconcileEveryMs: 30_000 },
+    claimTimeoutMs: Math.max(10_000, 2 * sessionTimeoutMs),
+    closeTimeoutMs: drainMs + 5_000,
+    ...{ quarantineAfter: 3, promiseMs: 3_000 },
+    policy: { gainMin, ...(movesMax === undefined ? {} : { movesMax }) },
+  };
+}
+
+/** The nodes above those of the cluster, whoever comes first. */
+async function makeRoot(session: ZkSession, path: string, clock: Clock): Promise<void> {
+  try {
+    const names = path.split("/").slice(1);
+    for (let depth = 1; depth <= names.length; depth++) {
+      const above = `/${names.slice(0, depth).join("/")}`;
+      await again(clock, () => createIfMissing(session, above, new Uint8Array(0)));
+    }
+  } finally {
+    await session.close(0);
+  }
+}
