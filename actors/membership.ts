@@ -31,7 +31,7 @@ export type BusMembership = {
   readonly handle: ClusterHandle;
   /** Where checkpoints are kept. */
   readonly checkpoints: CheckpointStore;
-  join(): ClusterNode;
+  join(): Promise<ClusterNode> | ClusterNode;
   /** The graph is another: other resources may be wanted, and other nodes read those that are ours. */
   rewired(): void;
   /** Gives back what is owned while everything still runs, so that others have it the sooner. */

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { parseZkAddress, type ZkAddress } from "#src/clients/zookeeper/address.ts";
 import { creatorOnly, openZookeeper } from "#src/clients/zookeeper/open-zookeeper.ts";
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
@@ -12,6 +13,8 @@ import { persistedId } from "./participant-id.ts";
 import type { ResourceRecord } from "./records.ts";
 import { createIfMissing } from "./register-resources.ts";
 import type { ResourceHost } from "./resource-host.ts";
+import { createRpcClient } from "./rpc/create-rpc-client.ts";
+import { startRpcServer } from "./rpc/start-rpc-server.ts";
 
 export type JoinClusterOptions = {
   readonly cluster: ClusterConfig;
@@ -33,10 +36,11 @@ const newId = (): string =>
   `${Date.now().toString(36).padStart(9, "0")}${randomUUID().slice(0, 13)}`;
 
 /**
- * Joins a cluster of several processes. It comes back at once: whether ZooKeeper is there is seen
- * by and by. Throws STATE_CORRUPT and STATE_UNWRITABLE when it does not know who it is.
+ * Joins a cluster of several processes. It does not wait for ZooKeeper: whether that is there is
+ * seen by and by. Throws STATE_CORRUPT and STATE_UNWRITABLE when it does not know who it is, and
+ * CLUSTER_RPC_UNSAFE and CLUSTER_RPC_LISTEN when the others could not call it.
  */
-export function joinCluster(options: JoinClusterOptions): ClusterNode {
+export async function joinCluster(options: JoinClusterOptions): Promise<ClusterNode> {
   const { cluster, stateDir, clock, random } = options;
   const log = options.log.with({ cluster: cluster.name });
   const pid = cluster.id ?? persistedId(stateDir, newId);
@@ -45,8 +49,22 @@ export function joinCluster(options: JoinClusterOptions): ClusterNode {
   const address = { hosts: root.hosts, chroot: `${root.chroot}/${cluster.name}` };
   const open = (at: ZkAddress): ZkSession =>
     openZookeeper({ ...connection(cluster), address: at, clock, random });
-  return startClusterNode({
-    ...{ pid, rpc: null, clock, random, log, newId },
+  const { name: clusterId, key } = cluster;
+  let node: ClusterNode | undefined;
+  const handlers = {
+    doorbell: () => node?.doorbell(),
+    lost: () => node?.lost() ?? { lost: false, known: [] },
+  };
+  const listen = hostAndPort(cluster.rpc.listen);
+  const server = await startRpcServer({
+    ...{ listen, tls: cluster.rpc.tls, key, clusterId, pid, handlers, log, clock },
+  });
+  const { tls, ca, advertise = reachable(server.address) } = cluster.rpc;
+  const client = createRpcClient({
+    ...{ key, clusterId, pid, clock, log, tls: tls === undefined ? undefined : { ca } },
+  });
+  node = startClusterNode({
+    ...{ pid, rpc: advertise, clock, random, log, newId },
     ...{ host: options.host, resources: options.resources },
     openSession: () => open(address),
     beforeJoin: () => makeRoot(open({ hosts: root.hosts, chroot: "" }), address.chroot, clock),
@@ -56,9 +74,21 @@ export function joinCluster(options: JoinClusterOptions): ClusterNode {
     },
     memory: keptMaxEpoch(stateDir, warn),
     settings: settingsOf(cluster),
-    ring() {},
-    askLost: () => Promise.reject(new Error("no way to ask")),
+    ring: client.ring,
+    askLost: client.askLost,
   });
+  void node.ended.then(() => server.stop());
+  return node;
+}
+
+function hostAndPort(text: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(":");
+  return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
+}
+
+/** Where others reach what listens on every address of this machine: by its name. */
+function reachable(address: string): string {
+  return address.replace(/^(0\.0\.0\.0|\[::\])(?=:\d+$)/, hostname());
 }
 
 function connection({ sessionTimeoutMs, auth, tls }: ClusterConfig) {

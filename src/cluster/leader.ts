@@ -35,7 +35,7 @@ export type LeaderDeps = {
   readonly log: Log;
   readonly settings: LeaderSettings;
   /** Tells a participant that there is a decision for it; it may be lost. */
-  readonly ring: (pid: string, rpc: string, gen: number) => void;
+  readonly ring: (pid: string, rpc: string, gen: number, epoch: number) => void;
   /** False while a promise to others binds us to decide nothing. */
   readonly mayDecide: () => boolean;
   /** What the configuration wants to be read, as it is now. */
@@ -219,7 +219,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     for (const { from } of answer.revoke.values()) concerned.add(from);
     for (const pid of concerned) {
       const rpc = participants.get(pid)?.rpc;
-      if (rpc != null) deps.ring(pid, rpc, gen);
+      if (rpc != null) deps.ring(pid, rpc, gen, leadership.epoch);
     }
   }
 }

@@ -41,7 +41,7 @@ export type NodeDeps = {
   readonly newId: () => string;
   readonly log: Log;
   readonly settings: NodeSettings;
-  readonly ring: (pid: string, rpc: string, gen: number) => void;
+  readonly ring: (pid: string, rpc: string, gen: number, epoch: number) => void;
   /** Asks another participant whether it has lost ZooKeeper; rejects without an answer in time. */
   readonly askLost: (pid: string, rpc: string) => Promise<LostAnswer>;
 };
