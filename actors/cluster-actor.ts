@@ -1,5 +1,5 @@
 import { defineActor } from "#src/actor/actor.ts";
-import type { ClusterNode } from "#src/cluster/node.ts";
+import type { ClusterNode } from "#src/cluster/node-port.ts";
 import type { DbusError } from "#src/errors.ts";
 
 export type ClusterMessage = { readonly kind: "ended"; readonly error: DbusError };

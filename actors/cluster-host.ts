@@ -1,6 +1,6 @@
 import type { ClusterCheckpoints } from "#src/checkpoint/cluster-store.ts";
 import { type Clock, sleep } from "#src/clock.ts";
-import type { ClusterNode } from "#src/cluster/node.ts";
+import type { ClusterNode } from "#src/cluster/node-port.ts";
 import type { ResourceRecord } from "#src/cluster/records.ts";
 import type { Owned, ResourceHost } from "#src/cluster/resource-host.ts";
 import { DbusError } from "#src/errors.ts";

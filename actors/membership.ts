@@ -6,7 +6,7 @@ import type { CheckpointOwner, CheckpointStore } from "#src/checkpoint/store.ts"
 import type { Clock } from "#src/clock.ts";
 import { joinAlone } from "#src/cluster/join-alone.ts";
 import { joinCluster } from "#src/cluster/join-cluster.ts";
-import type { ClusterNode } from "#src/cluster/node.ts";
+import type { ClusterNode } from "#src/cluster/node-port.ts";
 import type { Config } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";

@@ -3,7 +3,7 @@ import { defaultBackoff } from "#src/actor/backoff.ts";
 import type { Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
 import type { AdminPort, ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { Clock } from "#src/clock.ts";
-import type { ClusterNode } from "#src/cluster/node.ts";
+import type { ClusterNode } from "#src/cluster/node-port.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
 import type { Careful } from "#src/crash/after-stall.ts";
 import { createSuspects, type Suspects } from "#src/crash/suspects.ts";

@@ -2,7 +2,8 @@ import type { Clock } from "#src/clock.ts";
 import type { Log } from "#src/log.ts";
 import { createEmbeddedCoordinator } from "./embedded/embedded-coordinator.ts";
 import { memoryOfEpoch } from "./identity.ts";
-import { type ClusterNode, type NodeSettings, startClusterNode } from "./node.ts";
+import { startClusterNode } from "./node.ts";
+import type { ClusterNode, NodeSettings } from "./node-port.ts";
 import type { ResourceRecord } from "./records.ts";
 import type { ResourceHost } from "./resource-host.ts";
 

@@ -1,81 +1,17 @@
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
-import { type Clock, sleep } from "#src/clock.ts";
+import { sleep } from "#src/clock.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
-import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
-import { createPromises, keepAgreeing, type LostAnswer } from "./agreement.ts";
+import { createPromises, keepAgreeing } from "./agreement.ts";
 import { type Leadership, standForElection } from "./election.ts";
-import type { EpochMemory, Identity } from "./identity.ts";
-import { type LeaderSettings, lead } from "./leader.ts";
+import type { Identity } from "./identity.ts";
+import { lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
-import { createParticipant, type Participant, type ParticipantSettings } from "./participant.ts";
+import type { ClusterNode, NodeDeps } from "./node-port.ts";
+import { createParticipant, type Participant } from "./participant.ts";
 import { paths } from "./paths.ts";
-import { encode, type ParticipantRecord, type ResourceRecord } from "./records.ts";
+import { encode } from "./records.ts";
 import { createIfMissing, prepareRoot } from "./register-resources.ts";
-import type { ResourceHost } from "./resource-host.ts";
-
-/** What to do while ZooKeeper is gone for longer than the lease. */
-export type OnCoordinatorLost = "auto" | "pause" | "continue";
-
-export type NodeSettings = ParticipantSettings &
-  LeaderSettings & {
-    readonly onCoordinatorLost: OnCoordinatorLost;
-    /** For how long who has lost ZooKeeper promises others to take nothing. */
-    readonly promiseMs: number;
-  };
-
-export type NodeDeps = {
-  readonly pid: string;
-  readonly rpc: string | null;
-  readonly profile: Omit<ParticipantRecord, "inc" | "rpc" | "state">;
-  readonly openSession: () => ZkSession;
-  /** What has to be there before a session is of use. */
-  readonly beforeJoin?: () => Promise<void>;
-  readonly host: ResourceHost;
-  /** What the configuration wants to be read. */
-  readonly resources: readonly ResourceRecord[];
-  readonly memory: EpochMemory;
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** A text that no other has; sorted by time if it can be. */
-  readonly newId: () => string;
-  readonly log: Log;
-  readonly settings: NodeSettings;
-  readonly ring: (pid: string, rpc: string, gen: number, epoch: number) => void;
-  /** Asks another participant whether it has lost ZooKeeper; rejects without an answer in time. */
-  readonly askLost: (pid: string, rpc: string) => Promise<LostAnswer>;
-};
-
-/** One process of the cluster: a participant, and a candidate for its leader. */
-export type ClusterNode = {
-  /** Whether what this process owns may be emitted now: checked before anything goes out. */
-  readonly mayEmit: boolean;
-  readonly pid: string;
-  /** Whether it is a participant now. */
-  readonly joined: boolean;
-  readonly owned: readonly string[];
-  /** The epoch that it leads; null while another does. */
-  readonly epoch: number | null;
-  /** The session of the membership at hand, to look at the cluster; null while there is none. */
-  readonly session: ZkSession | null;
-  /** Other resources than before are wanted. */
-  setResources(resources: readonly ResourceRecord[]): void;
-  /**
-   * Commits where a resource has come to. Throws ACTOR_UNAVAILABLE while there is no membership, and
-   * what the session throws; a resource that was given to another is fenced, and nothing thrown.
-   */
-  commit(rid: string): Promise<void>;
-  /** A resource that was open cannot be read here any more: others are to try. */
-  renounce(rid: string, error: DbusError): void;
-  /** Somebody rings: there may be a decision. */
-  doorbell(): void;
-  /** Another asks whether we have lost ZooKeeper. */
-  lost(): LostAnswer;
-  /** Gives everything away and leaves; at the latest after the deadline. Never rejects. */
-  stop(deadlineMs: number): Promise<void>;
-  /** Resolves when it has ended, with what a person must mend; undefined after `stop`. */
-  readonly ended: Promise<DbusError | undefined>;
-};
 
 type Membership = {
   readonly session: ZkSession;

@@ -1,6 +1,6 @@
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
-import { type Census, takeCensus } from "../census.ts";
 import { answerFor } from "../answer.ts";
+import { type Census, takeCensus } from "../census.ts";
 import type { LeaderSettings } from "../leader.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "../observe.ts";
 import { optional } from "../owned-resource.ts";

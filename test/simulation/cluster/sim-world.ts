@@ -1,5 +1,6 @@
 import { type EpochMemory, memoryOfEpoch } from "#src/cluster/identity.ts";
-import { type ClusterNode, type NodeSettings, startClusterNode } from "#src/cluster/node.ts";
+import { startClusterNode } from "#src/cluster/node.ts";
+import type { ClusterNode, NodeSettings } from "#src/cluster/node-port.ts";
 import {
   assignSchema,
   checkpointSchema,
