@@ -29,7 +29,7 @@ const folder = join(import.meta.dir, "cluster");
 test.each(mutants.map((mutant) => [mutant.name] as const))(
   "is seen when it is put in: %s",
   async (name) => {
-    const argv = ["--preload", join(folder, "mutate.ts"), join(folder, "seeds.ts"), "1", "400"];
+    const argv = ["--preload", join(folder, "mutate.ts"), join(folder, "seeds.ts"), "1", "1500"];
     const child = Bun.spawn([process.execPath, ...argv], {
       env: { ...process.env, DBUS_MUTANT: name },
       stdout: "pipe",

@@ -15,7 +15,8 @@ export function partitionSetOf(input = "in", options: { readonly fence?: number 
       const timer = setTimeout(run, ms);
       return { cancel: () => clearTimeout(timer) };
     },
-    ...options,
   });
+  const { fence } = options;
+  if (fence !== undefined) set.renew({ fence, mayEmit: () => true });
   return set;
 }
