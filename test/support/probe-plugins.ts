@@ -37,6 +37,19 @@ export function inputOf(run: (context: InputContext) => Promise<void>): InputPlu
   });
 }
 
+export function outputOf(write: (packets: readonly Packet[]) => void): OutputPlugin {
+  return defineOutput<unknown, null>({
+    name: "ProbeOutput",
+    summary: "writes as a test tells it",
+    configSchema: anything,
+    open: () => null,
+    write(_, packets) {
+      write(packets);
+      return undefined;
+    },
+  });
+}
+
 export type ProbeOutput = {
   readonly plugin: OutputPlugin;
   /** The texts of what was written, in order. */
