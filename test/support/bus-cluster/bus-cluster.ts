@@ -1,0 +1,133 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import { type AssignRecord, assignSchema, resourceSchema } from "#src/cluster/records.ts";
+import { type DaemonProcess, startDaemonProcess } from "../daemon-process.ts";
+import { waitFor } from "../wait-for.ts";
+import { zkSession } from "../zookeeper-session.ts";
+
+/** Several dbusd that share one configuration through ZooKeeper. */
+export type BusCluster = {
+  readonly dir: string;
+  /** Participants that were started, by their ids, dead ones too. */
+  readonly daemons: ReadonlyMap<string, DaemonProcess>;
+  start(pid: string): Promise<DaemonProcess>;
+  /** Who owns each input now, and under which fence. */
+  owners(): Promise<ReadonlyMap<string, Ownership>>;
+  /** Resolves when each input is owned by one of these, and `claim` says that it runs. */
+  settled(by: readonly string[], timeoutMs?: number): Promise<ReadonlyMap<string, Ownership>>;
+  /** The node below the cluster's root, as text; null when it is not there. */
+  node(path: string): Promise<string | null>;
+  readonly session: ZkSession;
+  stop(): Promise<void>;
+};
+
+export type Ownership = {
+  readonly rid: string;
+  readonly owner: string | null;
+  readonly fence: number;
+};
+
+export type BusClusterOptions = {
+  readonly connect: string;
+  /** Its name; a root of its own. */
+  readonly name: string;
+  readonly dir: string;
+  readonly sessionTimeoutMs: number;
+  /** Without `cluster` and `admin`. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** More of the section `cluster`. */
+  readonly cluster?: Readonly<Record<string, unknown>>;
+  /** For every participant, with `DBUS_NODE` as its id. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What stands before the command line of that participant. */
+  readonly prefix?: (pid: string) => readonly string[];
+};
+
+export function busCluster(options: BusClusterOptions): BusCluster {
+  const { connect, name, dir, sessionTimeoutMs } = options;
+  const daemons = new Map<string, DaemonProcess>();
+  const session = zkSession(connect, { sessionTimeoutMs: 20_000 });
+  const at = (path: string) => `/dbus/${name}${path}`;
+
+  async function node(path: string): Promise<string | null> {
+    if ((await session.exists(at(path))) === null) return null;
+    return Buffer.from((await session.get(at(path))).data).toString("utf8");
+  }
+
+  async function owners(): Promise<ReadonlyMap<string, Ownership>> {
+    if ((await session.exists(at("/resources"))) === null) return new Map();
+    const { names } = await session.children(at("/resources"));
+    const all = await Promise.all(
+      names.map(async (rid) => {
+        const { input } = resourceSchema.parse(JSON.parse((await node(`/resources/${rid}`)) ?? ""));
+        const { data, stat } = await session.get(at(`/assign/${rid}`));
+        const { owner } = parse<AssignRecord>(data, assignSchema);
+        return [input, { rid, owner, fence: stat.version }] as const;
+      }),
+    );
+    return new Map(all);
+  }
+
+  async function runs(rid: string, owner: string): Promise<boolean> {
+    const text = await node(`/claim/${rid}`);
+    if (text === null) return false;
+    const claim = JSON.parse(text) as { pid: string; state: string };
+    return claim.pid === owner && claim.state === "running";
+  }
+
+  return {
+    ...{ dir, daemons, session, owners, node },
+    async start(pid) {
+      const own = join(dir, pid);
+      mkdirSync(own, { recursive: true });
+      const daemon = await startDaemonProcess({
+        dir: own,
+        prefix: options.prefix?.(pid) ?? [],
+        env: { ...options.env, DBUS_NODE: pid },
+        config: {
+          state: { dir: join(own, "state") },
+          ...options.config,
+          cluster: {
+            ...{ connect: `${connect}/dbus`, name, id: pid, sessionTimeoutMs },
+            rpc: { listen: "127.0.0.1:0" },
+            ...{ drainMs: 3_000, rebalance: { debounceMs: 100 } },
+            ...options.cluster,
+          },
+        },
+      });
+      daemons.set(pid, daemon);
+      return daemon;
+    },
+    async settled(by, timeoutMs = 30_000) {
+      const { inputs } = options.config as {
+        readonly inputs: readonly { readonly name: string }[];
+      };
+      return await waitFor(
+        async () => {
+          const now = await owners();
+          for (const input of inputs) {
+            const found = now.get(input.name);
+            if (!found?.owner || !by.includes(found.owner)) return undefined;
+            if (!(await runs(found.rid, found.owner))) return undefined;
+          }
+          return now;
+        },
+        { timeoutMs, intervalMs: 50, what: `every input to run on ${by.join(", ")}` },
+      );
+    },
+    async stop() {
+      await Promise.all(
+        [...daemons.values()].map(async (daemon) => {
+          daemon.kill("SIGKILL");
+          await daemon.exited;
+        }),
+      );
+      await session.close();
+    },
+  };
+}
+
+function parse<T>(data: Uint8Array, schema: { parse(value: unknown): T }): T {
+  return schema.parse(JSON.parse(Buffer.from(data).toString("utf8")));
+}
