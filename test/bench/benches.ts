@@ -3,6 +3,7 @@ import { decodeBench } from "./decode.ts";
 import { dryrun } from "./dryrun.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
+import { takeover } from "./takeover.ts";
 
 /** Every bench, in the order in which they are listed. */
-export const benches: readonly Bench[] = [dryrun, mysqlKafka, latency, decodeBench];
+export const benches: readonly Bench[] = [dryrun, mysqlKafka, latency, decodeBench, takeover];
