@@ -1,6 +1,7 @@
 import type { Ref } from "#src/actor/actor.ts";
 import type { NodeStatus } from "#src/actor/supervisor.ts";
 import type { System } from "#src/actor/system.ts";
+import type { ClusterPort } from "#src/api/cluster-port.ts";
 import type {
   ActorStatus,
   AdminPort,
@@ -31,6 +32,7 @@ export type AdminDeps = {
   readonly version: string;
   readonly loopLag?: () => LoopLag;
   readonly cluster: ClusterHandle;
+  readonly clusterPort: ClusterPort;
   readonly configStatus: () => ConfigStatus;
   /** The system is built after the tree that holds the API, so it is asked for. */
   readonly system: () => System;
@@ -44,6 +46,7 @@ export function createAdmin(deps: AdminDeps): AdminPort {
   const startedMono = deps.clock.now();
   const status = () => withCredit(deps.system().status(), creditByPath(wiring));
   return {
+    cluster: deps.clusterPort,
     stat: () => statOf(deps, status(), startedAt, deps.clock.now() - startedMono),
     topology: () => topologyOf(wiring),
     supervisor: status,

@@ -1,12 +1,14 @@
+import type { ClusterPort } from "#src/api/cluster-port.ts";
 import {
   type ClusterCheckpoints,
   createClusterCheckpoints,
 } from "#src/checkpoint/cluster-store.ts";
 import type { CheckpointOwner, CheckpointStore } from "#src/checkpoint/store.ts";
 import type { Clock } from "#src/clock.ts";
-import { joinAlone } from "#src/cluster/join-alone.ts";
-import { joinCluster } from "#src/cluster/join-cluster.ts";
+import { aloneSettings, joinAlone } from "#src/cluster/join-alone.ts";
+import { joinCluster, settingsOf } from "#src/cluster/join-cluster.ts";
 import type { ClusterNode } from "#src/cluster/node-port.ts";
+import { createClusterPort } from "#src/cluster/operate/cluster-port.ts";
 import type { Config } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
@@ -34,6 +36,8 @@ export type BusMembership = {
   join(): Promise<ClusterNode> | ClusterNode;
   /** The graph is another: other resources may be wanted, and other nodes read those that are ours. */
   rewired(): void;
+  /** What the admin API shows of it, and what operators may order. */
+  readonly port: ClusterPort;
   /** Gives back what is owned while everything still runs, so that others have it the sooner. */
   leave(): Promise<void>;
 };
@@ -60,6 +64,16 @@ export function createMembership(options: MembershipOptions): BusMembership {
       host.refresh();
       handle.node?.setResources(sharedResources(wiring.config));
     },
+    port: createClusterPort({
+      name: cluster?.name ?? "alone",
+      connect: cluster?.connect ?? null,
+      get self() {
+        return handle.node?.pid ?? cluster?.id ?? "";
+      },
+      session: () => handle.node?.session ?? null,
+      settings: cluster ? settingsOf(cluster) : aloneSettings,
+      clock,
+    }),
     async leave() {
       if (cluster) await handle.node?.stop(cluster.drainMs);
     },

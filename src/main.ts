@@ -82,6 +82,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     version: packageJson.version,
     configStatus: reloader.status,
     cluster: cluster.handle,
+    clusterPort: cluster.port,
     ...(watchdog ? { loopLag: watchdog.lag } : {}),
     system: () => system,
   });

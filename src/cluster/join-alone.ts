@@ -20,7 +20,7 @@ export type JoinAloneOptions = {
 const pid = "self";
 
 /** Nobody else is waited for, asked, or told. */
-const settings: Omit<NodeSettings, "drainMs"> = {
+export const aloneSettings: Omit<NodeSettings, "drainMs"> = {
   ...{ commitEveryMs: null, lookAfterMs: 0, reconcileEveryMs: Number.POSITIVE_INFINITY },
   ...{ debounceMs: 0, claimTimeoutMs: 60_000, closeTimeoutMs: 60_000, quarantineAfter: 1 },
   ...{ onCoordinatorLost: "continue", promiseMs: 0 },
@@ -40,7 +40,7 @@ export function joinAlone({ drainMs, log, ...given }: JoinAloneOptions): Cluster
     newId: () => String(++ids),
     // That it leads itself is no news.
     log: { ...log, info() {} },
-    settings: { ...settings, drainMs },
+    settings: { ...aloneSettings, drainMs },
     ring() {},
     askLost: () => Promise.reject(new Error("there is nobody to ask")),
   });

@@ -100,7 +100,8 @@ function connection({ sessionTimeoutMs, auth, tls }: ClusterConfig) {
   };
 }
 
-function settingsOf(cluster: ClusterConfig): NodeSettings {
+/** How a participant of this configuration decides and waits. */
+export function settingsOf(cluster: ClusterConfig): NodeSettings {
   const { drainMs, onCoordinatorLost, sessionTimeoutMs, rebalance } = cluster;
   const { movesMax, gainMin, debounceMs } = rebalance;
   return {

@@ -128,6 +128,7 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     version: "test",
     configStatus: reloader.status,
     cluster: cluster.handle,
+    clusterPort: cluster.port,
     system: () => system,
   });
   const deps: TreeDeps = {
