@@ -3,6 +3,7 @@ import type { DbusError } from "#src/errors.ts";
 import type { Attached, Delivery, Emission, Settled } from "#src/flow/delivery.ts";
 import type { Json } from "#src/flow/position.ts";
 import type { Verdict } from "#src/plugin/define.ts";
+import type { SpillLog, SpillRecord } from "#src/spill/spill-log.ts";
 
 /**
  * Every message of the system. Data travels as `deliver`, one partition's packets in order, and
@@ -68,6 +69,21 @@ export type OutputMessage =
   | { readonly kind: "flush" }
   | { readonly kind: "written"; readonly verdicts: readonly Verdict[] | undefined }
   | { readonly kind: "refused"; readonly error: unknown };
+
+/** Before an output that has a buffer on disk. */
+export type BufferMessage =
+  | Delivery
+  | Settled
+  | Attached
+  | Emission
+  | { readonly kind: "opened"; readonly log: SpillLog }
+  | { readonly kind: "crashed"; readonly error: unknown }
+  /** What was being written to the disk is durable, or nothing of it is. */
+  | { readonly kind: "appended"; readonly error: DbusError | undefined }
+  | { readonly kind: "read"; readonly record: SpillRecord | undefined }
+  | { readonly kind: "acked" }
+  /** Time to try the disk again. */
+  | { readonly kind: "again" };
 
 export type CheckpointMessage =
   | { readonly kind: "tick" }

@@ -11,7 +11,14 @@ import { problemText } from "#src/config/problem.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { type Gate, hold, release } from "./gates.ts";
 import { ask, type CheckpointMessage } from "./protocol.ts";
-import { filterWorker, inputWorker, outputWorker, type TreeDeps } from "./supervision-tree.ts";
+import {
+  bufferedOutputs,
+  bufferWorker,
+  filterWorker,
+  inputWorker,
+  outputWorker,
+  type TreeDeps,
+} from "./supervision-tree.ts";
 import { bindWiring, type FilterNode, type OutputNode, type Wiring } from "./wiring.ts";
 
 export type ReloaderOptions = {
@@ -109,6 +116,7 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
   const { wiring, clock } = options.tree();
   const system = options.system();
   requireRunning(system);
+  refuseLeft(wiring, config);
   const { edges: leaving, inputs: gone } = wiring.leaving(config);
   const goes = ({ partitions }: Gate) => gone.some((node) => node.partitions === partitions);
   const reroutes = ({ partitions }: Gate) => diff.rerouted.includes(partitions.key.input);
@@ -116,6 +124,7 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
   const deadlineMs = wiring.config.bus.stopDeadlineMs;
   const held = await hold({ wiring, clock, gates, leaving, deadlineMs });
   try {
+    refuseLeft(wiring, config);
     if (gone.length > 0) await commit(system);
     requireRunning(system);
     const before = { outputs: wiring.outputs, filters: wiring.filters, inputs: wiring.inputs };
@@ -124,6 +133,17 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
   } catch (error) {
     release(held);
     throw error;
+  }
+}
+
+/** A buffer that goes with packets in it would keep them for ever. */
+function refuseLeft({ outputs }: Wiring, config: Config): void {
+  for (const { entry, stats } of outputs) {
+    const packets = stats.buffer?.packets ?? 0;
+    const next = config.outputs.find(({ name }) => name === entry.name);
+    if (packets === 0 || next?.buffer.kind === "disk") continue;
+    const message = `the buffer of ${entry.name} on disk still holds ${packets} packets`;
+    throw new DbusError("SPILL_LEFT", message);
   }
 }
 
@@ -157,11 +177,12 @@ async function restart(
     old: readonly N[],
     now: readonly N[],
     worker: (node: N, deps: TreeDeps) => WorkerSpec,
+    group = `${kind}s`,
   ): Promise<void> {
     const was = (node: N) => old.some(({ path }) => path === node.path);
     const is = (node: N) => now.some(({ path }) => path === node.path);
     const anew = now.filter((node) => was(node) && restarts(kind, node.entry.name));
-    return system().change(`engine/pipeline/${kind}s`, {
+    return system().change(`engine/pipeline/${group}`, {
       remove: old.filter((node) => !is(node)).map(({ path }) => idOf(path)),
       replace: anew.map((node) => worker(node, deps)),
       add: now.filter((node) => !was(node)).map((node) => worker(node, deps)),
@@ -169,6 +190,7 @@ async function restart(
   }
   const sinks = [
     change("output", before.outputs, wiring.outputs, outputWorker),
+    change("output", bufferedOutputs(before), bufferedOutputs(wiring), bufferWorker, "buffers"),
     change("filter", before.filters, wiring.filters, filterWorker),
   ];
   const sources = change("input", before.inputs, wiring.inputs, inputWorker);

@@ -7,12 +7,14 @@ import type { ClusterNode } from "#src/cluster/node-port.ts";
 import type { BusConfig, Config, OutputEntry } from "#src/config/config.ts";
 import type { Careful } from "#src/crash/after-stall.ts";
 import { createSuspects, type Suspects } from "#src/crash/suspects.ts";
-import type { DbusError } from "#src/errors.ts";
+import { DbusError } from "#src/errors.ts";
 
 import type { Log } from "#src/log.ts";
 import { loadModule } from "#src/plugin/registry.ts";
+import type { SpillLoss } from "#src/spill/spill-log.ts";
 import type { State } from "#src/state/state.ts";
 import { apiActor } from "./api-actor.ts";
+import { bufferActor } from "./buffer-actor.ts";
 import { checkpointActor } from "./checkpoint-actor.ts";
 import { type ClusterHandle, clusterActor } from "./cluster-actor.ts";
 import { engineActor } from "./engine-actor.ts";
@@ -22,7 +24,7 @@ import { outputActor } from "./output-actor.ts";
 import { redriveActor } from "./redrive-actor.ts";
 import { routerActor } from "./router-actor.ts";
 import { stuckHeadActor } from "./stuck-head-actor.ts";
-import type { FilterNode, InputNode, OutputNode, Wiring } from "./wiring.ts";
+import type { BufferNode, FilterNode, InputNode, OutputNode, Wiring } from "./wiring.ts";
 
 export type TreeDeps = {
   readonly config: Config;
@@ -59,6 +61,7 @@ export type TreeDeps = {
  *   ├── cluster        says which resources are ours; it leaves once the inputs have come to an end
  *   ├── pipeline (rest_for_one)
  *   │   ├── outputs (one_for_one)
+ *   │   ├── buffers (one_for_one)   before the outputs that have one on disk
  *   │   ├── filters (one_for_one)
  *   │   ├── router
  *   │   └── inputs (one_for_one)
@@ -84,6 +87,10 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
         ...groups,
         children: wiring.outputs.map((n) => outputWorker(n, deps)),
       }),
+      supervisor("buffers", {
+        ...groups,
+        children: bufferedOutputs(wiring).map((n) => bufferWorker(n, deps)),
+      }),
       supervisor("filters", {
         ...groups,
         children: wiring.filters.map((n) => filterWorker(n, deps)),
@@ -101,6 +108,11 @@ export function supervisionTree(deps: TreeDeps): SupervisorSpec {
       ...[redrive(deps), commands(deps), api(deps)],
     ],
   });
+}
+
+/** The outputs that have a buffer on disk. */
+export function bufferedOutputs({ outputs }: Pick<Wiring, "outputs">): readonly OutputNode[] {
+  return outputs.filter(({ buffer }) => buffer !== undefined);
 }
 
 function supervisor(
@@ -142,6 +154,35 @@ export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
   const kept = { deadLetters, overtaking, suspects };
   const own = { entry, attached, ...kept, stats, clock, log, stateDir, random };
   return worker(entry.name, behaviour(outputActor, own));
+}
+
+export function bufferWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
+  const { entry, stats } = node;
+  const buffer = node.buffer as BufferNode;
+  const { wiring, state, config } = deps;
+  const log = deps.log.with({ output: entry.name });
+  const own = {
+    entry,
+    edge: buffer.edge,
+    spills: state.spills,
+    window: config.bus.edge,
+    nextLane: wiring.nextLane,
+    attached: (incarnation: number) => wiring.attached(buffer.ref, incarnation),
+    stats,
+    log,
+    lost: (loss: SpillLoss) => noteLoss(loss, entry.name, state, log),
+    onEmpty: deps.onInputFinished,
+  };
+  return worker(entry.name, behaviour(bufferActor, own));
+}
+
+/** Packets of a buffer that cannot be read any more: never silently. */
+function noteLoss({ from, to, reason }: SpillLoss, output: string, state: State, log: Log): void {
+  const count = to - from + 1;
+  const message = `${count} packets of the buffer of ${output} are lost: ${reason}`;
+  log.error("packets of a buffer are lost", { error: new DbusError("SPILL_DAMAGED", message) });
+  const place = { input: output, resource: "buffer", partition: "0" };
+  state.gaps.put({ ...place, from: String(from), to: String(to + 1), reason: message });
 }
 
 export function filterWorker(

@@ -1,9 +1,9 @@
-import { createLateRef, type LateRef } from "#src/actor/late-ref.ts";
+import { createLateRef } from "#src/actor/late-ref.ts";
 import type { System } from "#src/actor/system.ts";
 import type { Clock } from "#src/clock.ts";
-import { compileGraph, type Graph } from "#src/config/compile.ts";
+import { compileGraph } from "#src/config/compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
-import { createOvertaking, type Overtaking } from "#src/deadletter/overtaking.ts";
+import { createOvertaking } from "#src/deadletter/overtaking.ts";
 import { attach } from "#src/flow/delivery.ts";
 import { createEdge, type Edge } from "#src/flow/edge.ts";
 import {
@@ -12,51 +12,35 @@ import {
   createOutputStats,
   type UnroutedStats,
 } from "#src/flow/node-stats.ts";
-import { createOutlet, type Outlet } from "#src/flow/outlet.ts";
+import { createOutlet } from "#src/flow/outlet.ts";
 import type { Partition } from "#src/flow/partition.ts";
 import { createPartitionSet, type PartitionSet } from "#src/flow/partition-set.ts";
 import type { Log } from "#src/log.ts";
 import type { Resource } from "#src/plugin/define.ts";
-import { type FilterNode, type InputNode, type OutputNode, resourcesOf } from "./nodes.ts";
-import type { InputMessage, RedriveMessage, RouterMessage } from "./protocol.ts";
+import {
+  type AnyRef,
+  buffersOf,
+  type EdgeEnd,
+  type Edges,
+  edgesOf,
+  intakeOf,
+  isTo,
+  receiversOf,
+  redriveEnd,
+  type Sender,
+} from "./edge-ends.ts";
+import {
+  type BufferNode,
+  type FilterNode,
+  type InputNode,
+  type OutputNode,
+  resourcesOf,
+  type Wiring,
+} from "./nodes.ts";
+import type { BufferMessage, InputMessage, RedriveMessage, RouterMessage } from "./protocol.ts";
 import { createTenure } from "./tenure.ts";
 
-export type { FilterNode, InputNode, OutputNode } from "./nodes.ts";
-
-/**
- * Everything between the actors: refs, edges, ledgers, counters. It outlives every restart, and
- * `rewire` gives it the graph of another config while the actors run: whoever keeps the wiring
- * itself, and not what it got from it once, sees what is there now.
- */
-export type Wiring = {
-  readonly config: Config;
-  readonly inputs: readonly InputNode[];
-  readonly filters: readonly FilterNode[];
-  readonly outputs: readonly OutputNode[];
-  readonly router: { readonly ref: LateRef<RouterMessage>; readonly outlet: Outlet };
-  readonly redrive: {
-    readonly ref: LateRef<RedriveMessage>;
-    readonly edges: readonly Edge[];
-    readonly partitions: PartitionSet;
-  };
-  /** Which dead letters were overtaken by newer packets of their key. */
-  readonly overtaking: Overtaking;
-  /** Every edge of the graph, from the inputs on. */
-  readonly edges: readonly Edge[];
-  readonly unrouted: UnroutedStats;
-  readonly graph: Graph["edges"];
-  /** A receiver has started: tells all who send to it, and whoever will. */
-  attached(receiver: object, incarnation: number): void;
-  /** The edges and inputs that are not in the graph of that config. */
-  leaving(config: Config): Leaving;
-  /**
-   * Takes the graph of another config, in one turn. Nodes of the same kind and name stay, with all
-   * that is on their edges; `leaving` edges must be empty. Afterwards refs are to be bound.
-   */
-  rewire(config: Config): void;
-};
-
-export type Leaving = { readonly edges: readonly Edge[]; readonly inputs: readonly InputNode[] };
+export type { BufferNode, FilterNode, InputNode, Leaving, OutputNode, Wiring } from "./nodes.ts";
 
 export type WiringOptions = {
   readonly config: Config;
@@ -66,17 +50,6 @@ export type WiringOptions = {
 };
 
 type Nodes = Pick<Wiring, "config" | "inputs" | "filters" | "outputs" | "graph">;
-type AnyRef = LateRef<never>;
-type Edges = readonly Edge[];
-type Receiver = FilterNode | OutputNode;
-/** A node that sends to filters and outputs, and those that the graph gives it. */
-type Sender = {
-  readonly from: string;
-  readonly ref: AnyRef;
-  readonly outlet: Outlet;
-  readonly to: readonly Receiver[];
-};
-
 /** Idents without a match that are named in the status; the count goes on. */
 const UNROUTED_NAMED = 1000;
 
@@ -144,7 +117,29 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
 
   function outputNode(entry: OutputEntry): OutputNode {
     const path = `engine/pipeline/outputs/${entry.name}`;
-    return { entry, path, ref: createLateRef(path), stats: createOutputStats() };
+    return buffered({
+      entry,
+      path,
+      ref: createLateRef(path),
+      stats: createOutputStats(),
+      buffer: undefined,
+    });
+  }
+
+  /** The node with what stands before it: a buffer, when it has one on disk. */
+  function buffered(node: OutputNode): OutputNode {
+    const { entry, ref, buffer } = node;
+    if (entry.buffer.kind === "memory") return { ...node, buffer: undefined };
+    return buffer ? node : { ...node, buffer: bufferNode(entry.name, ref) };
+  }
+
+  function bufferNode(name: string, receiver: OutputNode["ref"]): BufferNode {
+    const path = `engine/pipeline/buffers/${name}`;
+    const ref = createLateRef<BufferMessage>(path);
+    const incarnation = incarnations.get(receiver) ?? 0;
+    const ends = { from: `${name} buffer`, to: name, sender: ref, receiver };
+    const edge = createEdge({ ...ends, limit: bus.edge, incarnation });
+    return { path, ref, edge };
   }
 
   function nodesOf(config: Config): Nodes {
@@ -163,7 +158,7 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     });
     const outputs = config.outputs.map((entry): OutputNode => {
       const same = now.outputs.find((node) => node.entry.name === entry.name);
-      return same ? { ...same, entry } : outputNode(entry);
+      return same ? buffered({ ...same, entry }) : outputNode(entry);
     });
     return { config, inputs, filters, outputs, graph };
   }
@@ -180,11 +175,12 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
   }
 
   /** The edge that there is already, else a new one. */
-  function edgeTo({ ref, entry: { name } }: Receiver, from: string, sender: AnyRef, edges: Edges) {
-    const known = edges.find(({ receiver }) => receiver === ref);
+  function edgeTo(to: EdgeEnd, from: string, sender: AnyRef, edges: Edges) {
+    const { ref, name, limit } = to;
+    const known = edges.find((edge) => isTo(edge, to));
     const incarnation = incarnations.get(ref) ?? 0;
     const ends = { from, to: name, sender, receiver: ref };
-    return known ?? createEdge({ ...ends, limit: bus.edge, incarnation });
+    return known ?? createEdge({ ...ends, limit, incarnation });
   }
 
   const wiring: Wiring = {
@@ -201,7 +197,8 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
       return now.outputs;
     },
     get edges() {
-      return [...now.inputs.map(({ edge }) => edge), ...sendersOf(now).flatMap(edgesOf)];
+      const inner = [...sendersOf(now), ...buffersOf(now)];
+      return [...now.inputs.map(({ edge }) => edge), ...inner.flatMap(edgesOf)];
     },
     get graph() {
       return now.graph;
@@ -210,6 +207,7 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     redrive,
     overtaking: createOvertaking(),
     unrouted,
+    nextLane: () => ++lanes,
     attached(receiver, incarnation) {
       incarnations.set(receiver, incarnation);
       if (receiver === router.ref) {
@@ -220,7 +218,8 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
         );
         return;
       }
-      const all = [...sendersOf(now), { ref: redrive.ref as AnyRef, outlet: redrive }];
+      const senders = [...sendersOf(now), ...buffersOf(now)];
+      const all = [...senders, { ref: redrive.ref as AnyRef, outlet: redrive }];
       for (const { ref, outlet } of all) {
         const edge = outlet.edges.find((one) => one.receiver === receiver);
         if (edge) attach([ref], edge.to, incarnation);
@@ -228,13 +227,22 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     },
     leaving(config) {
       const next = nodesOf(config);
-      const stays = (edges: Edges, to: readonly Receiver[]) =>
-        edges.filter(({ receiver }) => to.some(({ ref }) => ref === receiver));
+      const stays = (edges: Edges, to: readonly EdgeEnd[]) =>
+        edges.filter((edge) => to.some((end) => isTo(edge, end)));
       const staying = new Set([
-        ...sendersOf(next).flatMap(({ outlet, to }) => stays(outlet.edges, to)),
-        ...stays(redriveEdges, [...next.filters, ...next.outputs]),
+        ...sendersOf(next).flatMap(({ outlet, to }) =>
+          stays(
+            outlet.edges,
+            to.map((one) => intakeOf(one, bus)),
+          ),
+        ),
+        ...buffersOf(next).flatMap(edgesOf),
+        ...stays(
+          redriveEdges,
+          [...next.filters, ...next.outputs].map((one) => redriveEnd(one, bus)),
+        ),
       ]);
-      const all = [...sendersOf(now).flatMap(edgesOf), ...redriveEdges];
+      const all = [...[...sendersOf(now), ...buffersOf(now)].flatMap(edgesOf), ...redriveEdges];
       return {
         edges: all.filter((edge) => !staying.has(edge)),
         inputs: now.inputs.filter(({ ref }) => !next.inputs.some((node) => node.ref === ref)),
@@ -242,14 +250,18 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     },
     rewire(config) {
       now = nodesOf(config);
+      for (const { buffer, stats } of now.outputs) if (!buffer) stats.buffer = null;
       for (const { from, ref, outlet, to } of sendersOf(now)) {
         const { edges } = outlet;
         outlet.reroute(
-          to.map((node) => ({ match: node.entry.match, target: edgeTo(node, from, ref, edges) })),
+          to.map((node) => ({
+            match: node.entry.match,
+            target: edgeTo(intakeOf(node, bus), from, ref, edges),
+          })),
         );
       }
       redriveEdges = [...now.filters, ...now.outputs].map((node) =>
-        edgeTo(node, "redrive", redrive.ref as AnyRef, redriveEdges),
+        edgeTo(redriveEnd(node, bus), "redrive", redrive.ref as AnyRef, redriveEdges),
       );
     },
   };
@@ -257,20 +269,15 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
   return wiring;
 }
 
-const edgesOf = ({ outlet }: Sender): Edges => outlet.edges;
-
-function receiversOf({ filters, outputs, graph }: Nodes, from: readonly string[]): Receiver[] {
-  const senders = new Set(from);
-  const to = new Set(graph.filter((edge) => senders.has(edge.from)).map((edge) => edge.to));
-  return [...filters, ...outputs].filter(({ entry }) => to.has(entry.name));
-}
-
 /** Ties the refs to the actors of a system, before they start; again after `rewire`. */
 export function bindWiring(wiring: Wiring, system: System): void {
   const { inputs, filters, outputs, router, redrive } = wiring;
   for (const { path, ref } of inputs) ref.bind(system.ref(path));
   for (const { path, ref } of filters) ref.bind(system.ref(path));
-  for (const { path, ref } of outputs) ref.bind(system.ref(path));
+  for (const { path, ref, buffer } of outputs) {
+    ref.bind(system.ref(path));
+    buffer?.ref.bind(system.ref(buffer.path));
+  }
   router.ref.bind(system.ref(router.ref.path));
   redrive.ref.bind(system.ref(redrive.ref.path));
 }

@@ -13,7 +13,7 @@ import type { Config } from "./config/config.ts";
 import { insecureParts } from "./config/insecure.ts";
 import type { Loaded } from "./config/load.ts";
 import { afterStall, stallFile } from "./crash/after-stall.ts";
-import type { DbusError } from "./errors.ts";
+import { DbusError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { openState } from "./state/open-state.ts";
 import type { State } from "./state/state.ts";
@@ -48,11 +48,15 @@ export type DaemonOptions = {
 
 /**
  * Starts the bus that a configuration describes. Throws a `DbusError` when it cannot start at all:
- * `STATE_LOCKED`, `STATE_UNWRITABLE`, `STATE_CORRUPT`, `ADMIN_LISTEN`, `ADMIN_UNSAFE`.
+ * `SPILL_LEFT`, `STATE_LOCKED`, `STATE_UNWRITABLE`, `STATE_CORRUPT`, `ADMIN_LISTEN`, `ADMIN_UNSAFE`.
  */
 export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
   const { log, clock = systemClock } = options;
   const kept = options.state ?? (await openState({ dir: config.state.dir }));
+  await requireNothingLeft(config, kept).catch(async (error) => {
+    await kept.close();
+    throw error;
+  });
   for (const what of insecureParts(config)) log.warn(`insecure: ${what}`);
   const { crashes } = kept;
   const careful = afterStall({ dir: config.state.dir, crashes, clock, log });
@@ -63,7 +67,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;
   function stopWhenFinished(): void {
-    const finished = wiring.inputs.every(({ stats }) => stats.state === "finished");
+    const ended = wiring.inputs.every(({ stats }) => stats.state === "finished");
+    const finished = ended && wiring.outputs.every(({ stats }) => !stats.buffer?.packets);
     if (finished && config.bus.onFinished === "exit") void stop("every input has ended");
   }
   let uncommitted: DbusError | undefined;
@@ -149,6 +154,15 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     stop: (reason) => stop(reason),
     done: done.promise,
   };
+}
+
+/** Packets in a buffer that no output of the configuration has would stay there unseen. */
+async function requireNothingLeft({ outputs }: Config, { spills }: State): Promise<void> {
+  for (const { name, packets } of await spills.left()) {
+    if (outputs.some((one) => one.name === name && one.buffer.kind === "disk")) continue;
+    const message = `the buffer of ${name} on disk still holds ${packets} packets`;
+    throw new DbusError("SPILL_LEFT", message);
+  }
 }
 
 function watch({ bus, state, log: options }: Config, clock: Clock, log: Log): Watchdog {

@@ -214,6 +214,26 @@ function addStages({ filters, outputs }: Stat, add: Add): void {
     "Waiting to be written.",
     output((o) => o.queued),
   );
+  const buffered = outputs.filter(({ buffer }) => buffer !== null);
+  const inBuffer = (
+    pick: (buffer: NonNullable<Stat["outputs"][number]["buffer"]>) => number,
+  ): Sample[] =>
+    buffered.map(({ name, buffer }) => ({
+      labels: { output: name },
+      value: buffer ? pick(buffer) : 0,
+    }));
+  add(
+    "gauge",
+    "output_buffer_packets",
+    "Waiting in the buffer on disk.",
+    inBuffer((b) => b.packets),
+  );
+  add(
+    "gauge",
+    "output_buffer_bytes",
+    "What the buffer takes on disk.",
+    inBuffer((b) => b.bytes),
+  );
 }
 
 function addActors(root: ActorStatus, add: Add): void {

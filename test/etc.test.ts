@@ -54,6 +54,14 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
     // Once by shop.* and once by the fork's second copy.
     expect(ofOrders.length).toBe(2 * orders.length);
   },
+  "spill.yaml": async (sample) => {
+    await finished(sample, "orders");
+    // Everybody has everything but the slow one, whose packets are on the disk.
+    expect((await sample.lines("dashboard")).length).toBe(20_000);
+    expect(sample.output("warehouse").packets).toBeLessThan(20_000);
+    const { packets = 0 } = sample.output("warehouse").buffer ?? {};
+    expect(packets).toBeGreaterThan(0);
+  },
   "stream.yaml": async (sample) => {
     await finished(sample, "log");
     await finished(sample, "notes");

@@ -96,6 +96,12 @@ export type OutputStatus = {
   readonly retried: number;
   readonly failed: number;
   readonly queued: number;
+  /** What waits in its buffer on disk; null without one. */
+  readonly buffer: {
+    readonly packets: number;
+    readonly bytes: number;
+    readonly note: string | null;
+  } | null;
   readonly timeouts: number;
   readonly poisoned: number;
   readonly suspects: number;

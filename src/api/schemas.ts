@@ -97,6 +97,10 @@ const outputStatus = z
     retried: number,
     failed: number,
     queued: number,
+    buffer: z
+      .object({ packets: number, bytes: number, note: text.nullable() })
+      .nullable()
+      .describe("What waits in its buffer on disk; null without one."),
     ...crashCounters,
     lastError,
   })

@@ -48,6 +48,14 @@ export type OutputEntry = Entry<OutputPlugin> & {
   readonly retry: RetryPolicy;
   /** What becomes of a packet that the sink refuses for good. */
   readonly onFailed: "deadletter" | "block";
+  readonly buffer: BufferConfig;
+};
+
+/** Where packets wait that the output cannot take: unsettled in memory, or settled on disk. */
+export type BufferConfig = {
+  readonly kind: "memory" | "disk";
+  /** In memory for each input partition, 0 for `bus.edge.bytes`; on disk in all. */
+  readonly bytesMax: number;
 };
 
 export type BusConfig = {

@@ -10,6 +10,7 @@ import { type Path, type Problem, pathText } from "./problem.ts";
 import { redact } from "./redact.ts";
 import {
   batchDefaults,
+  bufferBytesMaxDefault,
   type EntryKind,
   entrySchemas,
   retryDefaults,
@@ -148,7 +149,10 @@ function outputEntry(plugin: OutputPlugin, base: OutputBase, parts: Parts): Outp
   const batch = { ...batchDefaults, ...defaults?.batch, ...defined(base.batch) };
   const retry = { ...retryDefaults, ...defaults?.retry, ...defined(base.retry) };
   const timeoutMs = base.timeoutMs ?? defaults?.timeoutMs ?? timeoutMsDefault;
-  return { name, plugin, match: [match].flat(), batch, retry, timeoutMs, onFailed, ...parts };
+  const { kind } = base.buffer;
+  const bytesMax = base.buffer.bytesMax ?? (kind === "disk" ? bufferBytesMaxDefault : 0);
+  const common = { batch, retry, timeoutMs, onFailed, buffer: { kind, bytesMax } };
+  return { name, plugin, match: [match].flat(), ...common, ...parts };
 }
 
 function identsOf(

@@ -62,7 +62,7 @@ export function memoryBound(config: Config): MemoryBound {
     add(`${name}: what it remembers`, heapFactor * (memoryOf(plugin, own, bus).buffers ?? 0));
   }
   let copies = 0;
-  for (const { name, plugin, config: own, batch } of config.outputs) {
+  for (const { name, plugin, config: own, batch, buffer } of config.outputs) {
     const memory = memoryOf(plugin, own, bus);
     copies += memory.copies ?? defaultCopies;
     const batchBytes = Math.min(batch.bytesMax, bus.edge.bytes);
@@ -71,6 +71,7 @@ export function memoryBound(config: Config): MemoryBound {
       (memory.copies ?? defaultCopies) * batchBytes * heapFactor,
     );
     add(`${name}: buffers of its own`, memory.buffers ?? 0);
+    if (buffer.kind === "disk") add(`${name}: on the way to its disk and back`, spill(bus));
   }
   add("dead letters: a page of them, or being sent again", 3 * PAGE_BYTES_MAX);
   // Decoded, and the event that it came in; and written by every output at once.
@@ -93,6 +94,11 @@ function memoryOf<C>(
 /** Packets that an edge or a window holds, as objects, with their garbage. */
 function inFlight({ packets, bytes }: Limit): number {
   return heapFactor * (valueFactor * bytes + packetBytes * packets) + 2 * ledgerBytes * packets;
+}
+
+/** What was read and is being sent, and what is encoded for the disk: 4 MiB, as text and as bytes. */
+function spill({ edge }: BusConfig): number {
+  return inFlight(edge) + heapFactor * 3 * 4 * mib;
 }
 
 /** Each partition of each input has credit of its own on every edge. */

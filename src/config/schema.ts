@@ -225,6 +225,27 @@ export const entrySchemas = {
       })
       .prefault({})
       .describe("How writing is tried again."),
+    buffer: z
+      .strictObject({
+        kind: z
+          .enum(["memory", "disk"])
+          .default("memory")
+          .describe(
+            "Where packets wait: in memory, and the checkpoint with them; or on disk, where they " +
+              "outlive a restart and hold up nobody else.",
+          ),
+        bytesMax: z
+          .int()
+          .min(64 * 1024)
+          .max(2 ** 50)
+          .optional()
+          .describe(
+            "How much may wait. Beyond it the inputs wait. On disk 1 GiB unless told; in memory " +
+              "bus.edge.bytes for each input partition.",
+          ),
+      })
+      .prefault({})
+      .describe("Where packets wait that the sink cannot take yet."),
     timeoutMs: timeoutMs("opening, closing or writing a batch").optional(),
     onFailed: z
       .enum(["deadletter", "block"])
@@ -234,6 +255,7 @@ export const entrySchemas = {
 } as const;
 
 export const batchDefaults = { countMax: 1024, bytesMax: mib, lingerMs: 0 } as const;
+export const bufferBytesMaxDefault = 2 ** 30;
 export const retryDefaults = { times: 3, delayMs: 350, delayMsMax: 30_000 } as const;
 
 export type EntryKind = keyof typeof entrySchemas;

@@ -51,7 +51,23 @@ export async function readWhole(
   problems.push(...unsafeAdmin(config.admin, reading, overrides));
   problems.push(...tokenFiles(config.admin, reading));
   problems.push(...unsafeCluster(config.cluster, reading));
+  problems.push(...sharedBuffers(config, read, reading));
   return { config, problems, edges: graph.edges };
+}
+
+/** What is on the disk of one participant would stay there when another one takes its input over. */
+function sharedBuffers(
+  { cluster }: Pick<Config, "cluster">,
+  read: readonly AnyEntry[],
+  reading: Reading,
+): Problem[] {
+  if (!cluster) return [];
+  return read.flatMap((one): Problem[] => {
+    if (one.kind !== "output" || one.entry.buffer.kind !== "disk") return [];
+    const message = `${one.entry.name} keeps packets on this disk, which no other participant has`;
+    const remedy = "take buffer: {kind: memory}, or run the input of that output without a cluster";
+    return [problemAt(reading, [...one.at, "buffer", "kind"], message, remedy)];
+  });
 }
 
 function override(section: Sections, overrides: Overrides, file: string): Sections {

@@ -30,7 +30,11 @@ export function decodePacket(text: string): Packet {
   throw new DbusError("STATE_CORRUPT", "what is stored is not a packet");
 }
 
-function jsonOf(position: unknown): unknown {
+/** Any value of a packet as one that JSON keeps, and back. `untaggedValue` throws `STATE_CORRUPT`. */
+export const taggedValue = (value: unknown): unknown => tagged(value);
+export const untaggedValue = (value: unknown): unknown => untagged(value);
+
+export function jsonOf(position: unknown): unknown {
   return JSON.parse(JSON.stringify(position) ?? "null");
 }
 

@@ -26,6 +26,7 @@ export type Receiver = {
  */
 export type Edge = EdgeRef & {
   readonly receiver: Receiver;
+  readonly limit: CreditLimit;
   /** Packets that may still be sent, least over its partitions. */
   creditLeft(): number;
   /** What the receiver has not settled, by partition; only partitions of which there is some. */
@@ -163,6 +164,7 @@ export function createEdge(options: EdgeOptions): Edge {
     to,
     sender,
     receiver,
+    limit,
     creditLeft() {
       let least = limit.packets;
       for (const lane of lanes.values()) least = Math.min(least, lane.credit.packets);

@@ -46,6 +46,8 @@ export type OutputStats = {
   retried: number;
   failed: number;
   queued: number;
+  /** What waits in its buffer on disk; null for an output without one. */
+  buffer: { packets: number; bytes: number; note: string | null } | null;
   /** As of a filter. */
   timeouts: number;
   poisoned: number;
@@ -84,6 +86,7 @@ export const createOutputStats = (): OutputStats => ({
   retried: 0,
   failed: 0,
   queued: 0,
+  buffer: null,
   timeouts: 0,
   poisoned: 0,
   suspects: 0,

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { createMemoryCrashStore } from "../crash/memory-store.ts";
 import { createMemoryDeadLetterStore } from "../deadletter/memory-store.ts";
 import { createMemoryGapStore } from "../gap/memory-store.ts";
+import { createMemorySpillStore } from "../spill/memory-log.ts";
 import type { State } from "./state.ts";
 
 /** A state that ends with the process: for tests and dry runs. */
@@ -13,6 +14,7 @@ export function memoryState(options: { epoch?: number; clock?: Clock } = {}): St
     deadLetters: createMemoryDeadLetterStore(clock),
     gaps: createMemoryGapStore(clock),
     crashes: createMemoryCrashStore(),
+    spills: createMemorySpillStore(),
     epoch,
     async close() {},
   };

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { createSqliteCrashStore } from "../crash/sqlite-store.ts";
 import { createSqliteDeadLetterStore } from "../deadletter/sqlite-store.ts";
 import { createSqliteGapStore } from "../gap/sqlite-store.ts";
+import { createFileSpillStore } from "../spill/file-store.ts";
 import { openDatabase } from "./database.ts";
 import { currentEpoch, nextEpoch, prepareSchema } from "./schema.ts";
 import type { State } from "./state.ts";
@@ -38,6 +39,7 @@ export async function openState(options: StateOptions): Promise<State> {
       deadLetters: createSqliteDeadLetterStore(database, clock),
       gaps: createSqliteGapStore(database, clock),
       crashes: createSqliteCrashStore(database),
+      spills: createFileSpillStore(dir),
       epoch,
       async close() {
         database.close();

@@ -2,6 +2,7 @@ import type { CheckpointStore } from "../checkpoint/store.ts";
 import type { CrashStore } from "../crash/store.ts";
 import type { DeadLetterStore } from "../deadletter/store.ts";
 import type { GapStore } from "../gap/store.ts";
+import type { SpillStore } from "../spill/spill-log.ts";
 
 /** Everything that outlives the process, behind its ports. */
 export type State = {
@@ -9,6 +10,8 @@ export type State = {
   readonly deadLetters: DeadLetterStore;
   readonly gaps: GapStore;
   readonly crashes: CrashStore;
+  /** The buffers of outputs on disk. */
+  readonly spills: SpillStore;
   /** The epoch of this start: one more than any before it in the same data folder. */
   readonly epoch: number;
   close(): Promise<void>;

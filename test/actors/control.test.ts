@@ -79,6 +79,7 @@ test("every actor can be looked at: where it is, how it is, what waits and what 
     "engine/pipeline",
     "engine/pipeline/outputs",
     "engine/pipeline/outputs/out",
+    "engine/pipeline/buffers",
     "engine/pipeline/filters",
     "engine/pipeline/router",
     "engine/pipeline/inputs",

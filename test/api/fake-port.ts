@@ -64,6 +64,7 @@ export const fakeStat: Stat = {
       bytes: 60_000,
       retried: 4,
       failed: 1,
+      buffer: null,
       queued: 100,
       timeouts: 0,
       poisoned: 0,

@@ -18,6 +18,17 @@ const faultsOf = ({ problems }: Loaded) =>
   problems.map(({ place, severity, message }) => `${place.path}: ${severity}: ${message}`);
 
 describe("the cluster section", () => {
+  test("goes with no buffer on this machine's disk, which no other participant has", async () => {
+    const output = "outputs: [{name: out, plugin: FakeOutput, match: in, buffer: {kind: disk}}]";
+    const text = `inputs: [{name: in, plugin: FakeInput}]\n${output}\n`;
+    const of = (more: string) =>
+      loadConfig("c.yaml", { registry: fakeRegistry, text: text + more, env: {} });
+    expect((await of("")).problems).toEqual([]);
+    expect(faultsOf(await of("cluster: {connect: 'zk1:2181'}\n"))).toEqual([
+      "outputs[0].buffer.kind: error: out keeps packets on this disk, which no other participant has",
+    ]);
+  });
+
   test("is not there unless it is written", async () => {
     expect((await load("")).config?.cluster).toBeUndefined();
     expect((await load("cluster:\n")).config?.cluster).toBeUndefined();

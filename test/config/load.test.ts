@@ -104,7 +104,7 @@ const wrong: readonly (readonly [string, string, string, string])[] = [
     "an unknown key with nothing near",
     output("zzzzzz: 1"),
     "8:5 outputs[0].zzzzzz",
-    "what is known here: name, plugin, match, batch, retry, timeoutMs, onFailed, topic, acks",
+    "what is known here: name, plugin, match, batch, retry, buffer, timeoutMs, onFailed, topic, acks",
   ],
   [
     "an unknown key below",

@@ -61,3 +61,16 @@ test("a filter may hold what each of its edges holds, for every input", async ()
   expect(one?.bytes).toBeGreaterThan(8 * mib);
   expect(two?.bytes).toBe((one?.bytes ?? 0) * 2);
 });
+
+test("a buffer on disk counts what is on its way there and back, and a filter what it remembers", async () => {
+  const disk = { ...out("o"), match: "in", buffer: { kind: "disk" } };
+  const { parts } = await boundOf({ outputs: [disk] });
+  const own = parts.find(({ what }) => what === "o: on the way to its disk and back");
+  expect(own?.bytes).toBeGreaterThan(24 * mib);
+  const filters = [{ name: "f", plugin: "DedupeFilter", match: "in", by: "key", countMax: 1000 }];
+  const outputs = [{ ...out("o"), match: "f" }];
+  const remembered = (await boundOf({ filters, outputs })).parts.find(({ what }) =>
+    what.startsWith("f: what it remembers"),
+  );
+  expect(remembered?.bytes).toBe(2 * 1000 * 200);
+});

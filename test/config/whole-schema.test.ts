@@ -23,6 +23,7 @@ test("an entry has the fields of its plugin beside the common ones, and no other
     "match",
     "batch",
     "retry",
+    "buffer",
     "timeoutMs",
     "onFailed",
     "topic",

@@ -3,13 +3,17 @@ import { createMemoryCheckpointStore } from "#src/checkpoint/memory-store.ts";
 import type { CheckpointStore, Commit } from "#src/checkpoint/store.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
+import { createMemorySpillStore, type MemorySpillStore } from "#src/spill/memory-log.ts";
+import { createBatchDecoder } from "#src/spill/spill-codec.ts";
+import type { SpillStore } from "#src/spill/spill-log.ts";
 import { memoryState } from "#src/state/memory-state.ts";
 import type { State } from "#src/state/state.ts";
 import { createManualClock, type ManualClock } from "../support/manual-clock.ts";
+import { textOf } from "../support/packets.ts";
 import { type Random, seededRandom, testSeed } from "../support/random.ts";
 import { createSeededScheduler } from "../support/seeded-scheduler.ts";
 import { startTestBus, type TestBus } from "../support/test-bus.ts";
-import { randomTopology, type Topology } from "./topology.ts";
+import { buffersEmpty, randomTopology, type Topology } from "./topology.ts";
 
 /*
  * Buses that crash whole: at any step of any actor, within a commit, before it is durable and after
@@ -45,13 +49,62 @@ function wobblyStore(inner: CheckpointStore, clock: ManualClock, random: Random)
   };
 }
 
+/** Buffers whose appends take a while and fail now and then; what is not durable at a kill is lost. */
+function wobblySpills(inner: MemorySpillStore, clock: ManualClock, random: Random) {
+  let dead = false;
+  const wait = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+  const store: SpillStore = {
+    ...inner,
+    async open(name, options) {
+      const log = await inner.open(name, options);
+      return {
+        ...log,
+        get packets() {
+          return log.packets;
+        },
+        get bytes() {
+          return log.bytes;
+        },
+        get acked() {
+          return log.acked;
+        },
+        async append(bodies) {
+          await wait(random.int(0, 20));
+          if (dead || random.chance(0.1)) {
+            throw new DbusError("SPILL_UNWRITABLE", "the disk refuses");
+          }
+          await log.append(bodies);
+          await wait(random.int(0, 20));
+        },
+        async ack(number) {
+          if (dead) return;
+          await log.ack(number);
+        },
+      };
+    },
+  };
+  return {
+    store,
+    kill() {
+      dead = true;
+    },
+  };
+}
+
+const decode = createBatchDecoder();
+
+/** The texts of what waits in the buffer of an output. */
+const buffered = (spills: MemorySpillStore, output: string) =>
+  spills.records(output).flatMap(({ body }) => decode(body).packets.map(textOf));
+
 /** The highest number of an input below which every number is in each output it must reach. */
-function contiguous(topology: Topology, input: string): number {
+function contiguous(topology: Topology, spills: MemorySpillStore, input: string): number {
   let least = Number.POSITIVE_INFINITY;
   for (const output of topology.outputs) {
     if (!feeds(topology, input, output)) continue;
     const there = new Set<number>();
-    for (const text of topology.written.get(output.name) ?? []) {
+    const written = topology.written.get(output.name) ?? [];
+    for (const text of [...written, ...buffered(spills, output.name)]) {
       const [from, number] = text.split(":");
       if (from === input) there.add(Number(number));
     }
@@ -67,6 +120,7 @@ async function settleMicrotasks(): Promise<void> {
 }
 
 const isFinished = ({ wiring }: TestBus) =>
+  buffersEmpty(wiring) &&
   wiring.inputs.every(
     ({ stats, partitions }) => stats.state === "finished" && partitions.inFlight === 0,
   );
@@ -76,6 +130,7 @@ async function simulate(seed: number): Promise<{ kills: number; twice: number }>
   const random = seededRandom(seed);
   const topology = onlyDirect(randomTopology(random));
   const base = createMemoryCheckpointStore();
+  const disk = createMemorySpillStore();
   const kept = new Map<string, number>();
   const kills = random.int(1, 4);
   let epoch = 0;
@@ -83,7 +138,9 @@ async function simulate(seed: number): Promise<{ kills: number; twice: number }>
     const clock = createManualClock();
     const scheduler = createSeededScheduler(random.next);
     const { store, durable, kill } = wobblyStore(base, clock, random);
-    const state: State = { ...memoryState(), checkpoints: store, epoch: ++epoch };
+    const spills = wobblySpills(disk, clock, random);
+    const own = { checkpoints: store, spills: spills.store, epoch: ++epoch };
+    const state: State = { ...memoryState(), ...own };
     const window = { packets: random.int(1, 40), bytes: random.int(400, 5_000) };
     // The last life waits out delays of minutes, in which a short interval is only many steps.
     const checkpointIntervalMs = life < kills ? random.pick([1, 20, 200]) : 5_000;
@@ -111,9 +168,10 @@ async function simulate(seed: number): Promise<{ kills: number; twice: number }>
     if (life === kills && !over) throw new Error("it does not come to its end");
     // SIGKILL: whatever was not durable by now is lost with the process.
     kill();
+    spills.kill();
     for (const { name } of topology.inputs) {
       const stored = Number((await base.get(keyOf(name)))?.position ?? 0);
-      if (stored > contiguous(topology, name)) {
+      if (stored > contiguous(topology, disk, name)) {
         throw new Error(`${name}: the checkpoint is ${stored}, in the sinks are all up to less`);
       }
       if (stored < (kept.get(name) ?? 0)) throw new Error(`${name}: the checkpoint went back`);

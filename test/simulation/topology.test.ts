@@ -4,7 +4,7 @@ import { createManualClock } from "../support/manual-clock.ts";
 import { type Random, seededRandom, testSeed } from "../support/random.ts";
 import { createSeededScheduler } from "../support/seeded-scheduler.ts";
 import { startTestBus, type TestBus } from "../support/test-bus.ts";
-import { randomTopology, type Topology } from "./topology.ts";
+import { buffersEmpty, randomTopology, type Topology } from "./topology.ts";
 
 const topologies = Number(process.env.DBUS_TOPOLOGIES ?? 10_000);
 /** A bus of slow sinks, little credit and many forks takes tens of thousands; one that hangs takes all. */
@@ -68,9 +68,10 @@ async function simulate(seed: number): Promise<void> {
 }
 
 function isFinished({ wiring }: TestBus): boolean {
-  return wiring.inputs.every(
+  const settled = wiring.inputs.every(
     ({ stats, partitions }) => stats.state === "finished" && partitions.inFlight === 0,
   );
+  return settled && buffersEmpty(wiring);
 }
 
 /** What a person needs to see of a bus that stands still. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Wiring } from "#actors/wiring.ts";
 import type { FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Packet } from "#src/flow/packet.ts";
@@ -58,12 +59,24 @@ export function randomTopology(random: Random): Topology {
     const match = someOf(idents, random);
     for (const ident of match) unheard.delete(ident);
     written.set(name, []);
-    outputs.push(outputEntry(name, output(written.get(name) as string[], random), match));
+    const plugin = output(written.get(name) as string[], random);
+    outputs.push(outputEntry(name, plugin, match, bufferOf(random)));
   }
   written.set("rest", []);
   const rest = output(written.get("rest") as string[], random);
   outputs.push(outputEntry("rest", rest, [...unheard, ...idents.slice(0, 1)]));
   return { inputs, filters, outputs, counts, written };
+}
+
+/** Some outputs have a buffer on disk, at times one that is full soon. */
+export function bufferOf(random: Random): Partial<OutputEntry> {
+  if (!random.chance(0.35)) return {};
+  return { buffer: { kind: "disk", bytesMax: random.pick([1_000, 8_000, 1 << 20]) } };
+}
+
+/** Whether nothing is left in a buffer on disk. */
+export function buffersEmpty({ outputs }: Pick<Wiring, "outputs">): boolean {
+  return outputs.every(({ stats }) => !stats.buffer?.packets);
 }
 
 export function someOf(idents: readonly string[], random: Random): string[] {

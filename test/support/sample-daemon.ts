@@ -41,8 +41,9 @@ export async function startText(
   text: string,
   file = "test.yaml",
   env: Readonly<Record<string, string>> = {},
+  dir?: string,
 ): Promise<SampleDaemon> {
-  const stateDir = await mkdtemp(join(tmpdir(), "dbus-sample-"));
+  const stateDir = dir ?? (await mkdtemp(join(tmpdir(), "dbus-sample-")));
   const admin = { host: "127.0.0.1", port: 0 };
   const config = await requireConfig(file, { registry, env, text, overrides: { stateDir, admin } });
   const log = recordedLog();

@@ -79,7 +79,8 @@ export function outputEntry(
   const batch = { countMax: 1024, bytesMax: 1 << 20, lingerMs: 0 };
   const retry = { times: 3, delayMs: 10, delayMsMax: 100 };
   const own = { name, plugin, config: {}, shown: {}, place, timeoutMs, match, batch, retry };
-  return { ...own, onFailed: "deadletter", ...more };
+  const buffer = { kind: "memory", bytesMax: 0 } as const;
+  return { ...own, onFailed: "deadletter", buffer, ...more };
 }
 
 export const defaultBus: BusConfig = {

@@ -138,6 +138,11 @@ function notesText(stat: Stat): string {
   for (const one of [...stat.inputs, ...stat.outputs]) {
     if (one.note) lines.push(`${one.name}: ${one.note}`);
   }
+  for (const { name, buffer } of stat.outputs) {
+    if (!buffer || (buffer.packets === 0 && buffer.note === null)) continue;
+    const size = `${counted(buffer.packets, "packet")} on disk, ${bytesText(buffer.bytes)}`;
+    lines.push(`${name}: ${size} in its buffer${buffer.note ? ` (${buffer.note})` : ""}`);
+  }
   for (const one of [...stat.inputs, ...stat.filters, ...stat.outputs]) {
     const { lastError } = one;
     if (lastError) lines.push(`${one.name}: last error ${lastError.code}: ${lastError.message}`);
