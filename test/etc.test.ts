@@ -1,12 +1,17 @@
-import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "#src/config/load.ts";
 import { waitFor } from "./support/index.ts";
 import { registry, type SampleDaemon, startSample } from "./support/sample-daemon.ts";
 
 const folder = join(import.meta.dir, "../etc");
-const samples = readdirSync(folder).filter((name) => name.endsWith(".yaml"));
+const scratch = mkdtempSync(join(tmpdir(), "dbus-etc-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const samples = readdirSync(folder).filter(
+  (name) => name.endsWith(".yaml") && !name.endsWith(".test.yaml"),
+);
 /** The repository's folder: paths in samples start there. */
 const inRepo = (name: string) => join("etc", name);
 
@@ -61,6 +66,40 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
     expect(sample.output("warehouse").packets).toBeLessThan(20_000);
     const { packets = 0 } = sample.output("warehouse").buffer ?? {};
     expect(packets).toBeGreaterThan(0);
+  },
+  "operators.yaml": async (sample) => {
+    await finished(sample, "shop");
+    const paid = (await sample.lines("paid-orders")) as { cols: string[]; rows: unknown[][] }[];
+    expect(paid.length).toBeGreaterThan(10);
+    expect(paid[0]?.cols).toEqual(["id", "customer", "status", "total", "placed_at"]);
+    const counts = (await sample.lines("per-minute")) as { count: number }[];
+    const sum = counts.reduce((all, { count }) => all + count, 0);
+    expect(sum).toBe(sample.input("shop").packets);
+    const some = sample.output("sample").packets;
+    expect(some).toBeGreaterThan(0);
+    expect(some).toBeLessThan(paid.length);
+    expect(sample.daemon.admin.stat().deadLetters).toBe(0);
+  },
+  "audit.yaml": async (sample) => {
+    await finished(sample, "shop");
+    type Line = {
+      window: string;
+      topic: string;
+      read: number;
+      written: number;
+      difference: number;
+    };
+    const last = async () => {
+      const lines = (await sample.lines("audit")) as Line[];
+      return [...new Map(lines.map((line) => [`${line.window} ${line.topic}`, line])).values()];
+    };
+    const read = sample.input("shop").packets;
+    const all = (lines: readonly Line[]) => lines.reduce((sum, { written }) => sum + written, 0);
+    await waitFor(async () => all(await last()) === read, { what: "what has arrived" });
+    const lines = await last();
+    expect(lines.filter(({ difference }) => difference !== 0)).toEqual([]);
+    expect(new Set(lines.map(({ topic }) => topic)).size).toBe(3);
+    expect(lines.length).toBeGreaterThan(20);
   },
   "stream.yaml": async (sample) => {
     await finished(sample, "log");
@@ -119,7 +158,9 @@ describe("etc", () => {
   for (const [name, run] of Object.entries(runs)) {
     test(`${name} runs on the real daemon and ends in order`, async () => {
       // Any free port, since the one of the sample may be taken on this machine.
-      const edit = (text: string) => text.replace("port: 9877", "port: 0");
+      const own = join(scratch, name);
+      const edit = (text: string) =>
+        text.replace("port: 9877", "port: 0").replaceAll("data/audit", own);
       const sample = await startSample(inRepo(name), { edit });
       try {
         await run(sample);

@@ -20,6 +20,9 @@ usage: dbusd                         an example: a recorded binlog of a small sh
                   A password can be given as the variable DBUS_FROM_PASSWORD or DBUS_TO_PASSWORD
                   instead: what is on a command line, others on this machine can see.
 
+      --test [FILE...]     runs the tests of pipelines in FILE, or in all *.test.yaml of this folder:
+                           packets that go in and those that come out, without inputs and outputs;
+                           --json prints the results for machines
       --check              only checks the configuration
       --print-config       only prints it, secrets redacted; with --from, as a file to go on with
       --schema             prints the JSON Schema of configurations, for editors
@@ -45,17 +48,22 @@ export type Options = {
   readonly file: string | undefined;
   readonly from: string | undefined;
   readonly to: string | undefined;
-  readonly action: "run" | "check" | "print-config" | "schema" | "version" | "help";
+  readonly action: "run" | "test" | "check" | "print-config" | "schema" | "version" | "help";
+  /** Of --test: the files, none for those of this folder. */
+  readonly tests: readonly string[];
+  readonly json: boolean;
   /** Reloads the file when it has changed. */
   readonly watch: boolean;
   readonly overrides: Overrides;
 };
 
-const actions = ["check", "print-config", "schema", "version", "help"] as const;
+const actions = ["test", "check", "print-config", "schema", "version", "help"] as const;
 
 const declared = {
   from: { type: "string" },
   to: { type: "string" },
+  test: { type: "boolean" },
+  json: { type: "boolean" },
   check: { type: "boolean" },
   "print-config": { type: "boolean" },
   schema: { type: "boolean" },
@@ -72,7 +80,9 @@ const declared = {
 /** Throws `USAGE`. */
 export function parseOptions(argv: readonly string[]): Options {
   const { values, positionals } = parsed(argv);
-  const [file, ...rest] = positionals;
+  if (values.json && !values.test) throw new DbusError("USAGE", "--json goes with --test");
+  const tests = values.test ? positionals : [];
+  const [file, ...rest] = values.test ? [] : positionals;
   if (rest.length > 0) throw new DbusError("USAGE", "it takes one configuration file");
   const { from, to } = values;
   if ((from === undefined) !== (to === undefined)) {
@@ -89,6 +99,8 @@ export function parseOptions(argv: readonly string[]): Options {
     from,
     to,
     watch: values.watch === true,
+    tests,
+    json: values.json === true,
     action: actions.find((one) => values[one] === true) ?? "run",
     overrides: {
       admin: values.admin === undefined ? undefined : addressOf(values.admin),

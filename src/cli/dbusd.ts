@@ -1,5 +1,6 @@
 // First of all, before anything is loaded that would be loaded twice.
 import "./small-heap.ts";
+import { readdirSync } from "node:fs";
 import { stringify } from "yaml";
 import { builtins } from "#plugins/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
@@ -7,9 +8,10 @@ import { type Loaded, type LoadOptions, loadConfig } from "../config/load.ts";
 import { memoryBound } from "../config/memory-bound.ts";
 import { hasErrors, problemsText } from "../config/problem.ts";
 import { wholeJsonSchema } from "../config/whole-schema.ts";
-import { toDbusError } from "../errors.ts";
+import { DbusError, toDbusError } from "../errors.ts";
 import { createLog } from "../log-writer.ts";
 import { startDaemon } from "../main.ts";
+import { type FileResult, resultsText, runTestFile } from "../pipeline-test/run-tests.ts";
 import { createRegistry } from "../plugin/registry.ts";
 import { bannerText, whereToLook } from "./banner.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
@@ -58,9 +60,43 @@ async function act(options: Options, io: DbusdIo): Promise<number> {
     case "schema":
       io.out(`${JSON.stringify(wholeJsonSchema(registry), null, 2)}\n`);
       return exitCodes.clean;
+    case "test":
+      return runTests(options, io);
     default:
       return withConfig(options, io);
   }
+}
+
+/** Every file is run, also behind one that cannot be used. */
+async function runTests({ tests, json }: Options, io: DbusdIo): Promise<number> {
+  const files = tests.length > 0 ? tests : testFilesOf(".");
+  const results: FileResult[] = [];
+  const unusable: { readonly file: string; readonly error: DbusError }[] = [];
+  for (const file of files) {
+    try {
+      results.push(await runTestFile(file, { registry, env: io.env }));
+    } catch (thrown) {
+      unusable.push({ file, error: toDbusError(thrown) });
+    }
+  }
+  if (json) io.out(`${JSON.stringify({ files: results, unusable }, null, 2)}\n`);
+  else {
+    for (const { error } of unusable) io.err(errorText("dbusd", error));
+    if (results.length > 0) io.out(resultsText(results));
+  }
+  const [first] = unusable;
+  if (first) return exitCodeOf(first.error);
+  const ok = results.every((one) => one.tests.every((test) => test.ok));
+  return ok ? exitCodes.clean : exitCodes.failed;
+}
+
+/** Throws `USAGE` when there are none. */
+function testFilesOf(folder: string): readonly string[] {
+  const names = readdirSync(folder).filter((name) => /\.test\.ya?ml$/.test(name));
+  if (names.length > 0) return names.sort();
+  throw new DbusError("USAGE", "there is no *.test.yaml in this folder", {
+    remedy: "name the files: dbusd --test etc/operators.test.yaml",
+  });
 }
 
 type Source = { readonly file: string; readonly load: LoadOptions };

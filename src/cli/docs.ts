@@ -8,7 +8,7 @@ const root = join(import.meta.dir, "..", "..");
 /** The sample configs, by name. */
 export function samples(): readonly Sample[] {
   return readdirSync(join(root, "etc"))
-    .filter((name) => name.endsWith(".yaml"))
+    .filter((name) => name.endsWith(".yaml") && !name.endsWith(".test.yaml"))
     .sort()
     .map((name) => ({
       path: `etc/${name}`,

@@ -11,7 +11,7 @@ import { fakeRegistry } from "./fake-plugins.ts";
 const etc = join(import.meta.dir, "..", "..", "etc");
 const registry = createRegistry(builtins);
 const samples = readdirSync(etc)
-  .filter((name) => name.endsWith(".yaml"))
+  .filter((name) => name.endsWith(".yaml") && !name.endsWith(".test.yaml"))
   .map((name) => readFileSync(join(etc, name), "utf8"));
 
 /** Either a config or an error, and every problem has a place in the text. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Clock, defineFilter, type Packet } from "#plugin";
+import { type Clock, DbusError, defineFilter, type Packet } from "#plugin";
 import { type ExactJson, exactNumber, exactObject, exactText } from "#src/format/exact-json.ts";
 import { compileExpression, type Expression, expressionField } from "#src/format/expression.ts";
 import { documentPacket, valueText } from "#src/format/packet-parts.ts";
@@ -25,6 +25,10 @@ const configSchema = z.strictObject({
     .enum(["event", "arrival"])
     .default("event")
     .describe("By when a packet was written at its source, where that is known, or came here."),
+  at: expressionField(
+    "A CEL expression for its time in place of that: a timestamp, or Unix seconds.",
+    ["google.protobuf.Timestamp", "int", "double"],
+  ).optional(),
   flushMs: z
     .int()
     .min(1)
@@ -40,6 +44,7 @@ type Config = z.infer<typeof configSchema>;
 type State = {
   readonly config: Config;
   readonly by: readonly (readonly [name: string, expression: Expression])[];
+  readonly at: Expression | undefined;
   readonly clock: Clock;
   readonly ident: string;
 };
@@ -59,7 +64,8 @@ export const countFilter = defineFilter<Config, State>({
     const by = Object.entries(config.by).map(
       ([name, source]) => [name, compileExpression(source)] as const,
     );
-    return { config, by, clock, ident };
+    const at = config.at === undefined ? undefined : compileExpression(config.at);
+    return { config, by, at, clock, ident };
   },
   apply(state, packet) {
     const gathered: Gathered = new Map();
@@ -74,8 +80,9 @@ export const countFilter = defineFilter<Config, State>({
   },
 });
 
-function add(gathered: Gathered, packet: Packet, { config, by, clock }: State): void {
-  const at = config.time === "event" ? (writtenAt(packet) ?? clock.wall()) : clock.wall();
+function add(gathered: Gathered, packet: Packet, state: State): void {
+  const { config, by } = state;
+  const at = timeOf(packet, state);
   const window = Math.floor(at / config.windowMs) * config.windowMs;
   const values = by.map(([, expression]) => expression.evaluate(packet));
   const key = `${window} ${values.map(valueText).join(" ")}`;
@@ -83,6 +90,15 @@ function add(gathered: Gathered, packet: Packet, { config, by, clock }: State): 
   part.count++;
   part.bytes += packet.bytes;
   gathered.set(key, part);
+}
+
+/** Unix milliseconds. */
+function timeOf(packet: Packet, { config, at, clock }: State): number {
+  if (!at) return config.time === "event" ? (writtenAt(packet) ?? clock.wall()) : clock.wall();
+  const value = at.evaluate(packet);
+  const ms = value instanceof Date ? value.getTime() : Number(value) * 1_000;
+  if (typeof value !== "string" && Number.isFinite(ms)) return ms;
+  throw new DbusError("EXPRESSION_FAILED", "the expression for the time gives none");
 }
 
 /** Unix milliseconds; undefined where the source does not say. */

@@ -60,6 +60,22 @@ test("a key of 64 bits keeps its digits, and texts are never taken for numbers",
   ]);
 });
 
+test("an expression may say when a packet was, and what says nothing fails the packet", async () => {
+  const documents = [documentOf('{"ts":61}'), documentOf('{"ts":119}'), documentOf('{"ts":120}')];
+  const counts = await gathered({ at: "row.ts" }, documents);
+  expect(counts.map(({ window, count }) => [window.slice(11, 16), count])).toEqual([
+    ["00:01", 2],
+    ["00:02", 1],
+  ]);
+  const odd = [documentOf('{"ts":"x"}'), documentOf('{"ts":null}'), documentOf("{}")];
+  expect(await runFilter(countFilter, { at: "row.ts" }, odd.slice(0, 1))).toEqual([
+    "EXPRESSION_FAILED",
+  ]);
+  expect(await runFilter(countFilter, { at: "row.ts" }, odd.slice(2))).toEqual([
+    "EXPRESSION_FAILED",
+  ]);
+});
+
 test("without keys it counts everything, and what has no time counts when it came", async () => {
   const config = { windowMs: 86_400_000 };
   const counts = await gathered(config, [textOf("a"), textOf("b"), recordOf("{}")]);
