@@ -1,8 +1,14 @@
 import { expect } from "bun:test";
 import { startZookeeperEnsemble, useStarted } from "../../services/index.ts";
 import { type BusCluster, busCluster } from "../../support/bus-cluster/bus-cluster.ts";
-import { mockConfig, mockLines, mockSum } from "../../support/bus-cluster/mock-ledger.ts";
-import { waitFor } from "../../support/index.ts";
+import {
+  epochOf,
+  leaderOf,
+  movesOn,
+  nothingIsLost,
+  sumOf,
+} from "../../support/bus-cluster/cluster-checks.ts";
+import { mockConfig } from "../../support/bus-cluster/mock-ledger.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
 /*
@@ -34,29 +40,7 @@ async function withCluster(
   }
 }
 
-const sumOf = ({ dir }: BusCluster, input: string) => mockSum(mockLines(dir, input));
 const names = Array.from({ length: inputs }, (_, n) => `in${n}`);
-
-/** Every input has moved on, by so many rows that a stale one would show. */
-async function movesOn(cluster: BusCluster, rows = 2 * rate): Promise<void> {
-  const before = new Map(names.map((name) => [name, sumOf(cluster, name).rows]));
-  await waitFor(
-    () => names.every((name) => sumOf(cluster, name).rows >= (before.get(name) ?? 0) + rows),
-    { timeoutMs: 30_000, intervalMs: 200, what: "every input to move on" },
-  );
-}
-
-/** Nothing is lost, each input had one owner at a time, and what came twice is within the bound. */
-async function nothingIsLost(cluster: BusCluster, deaths: number): Promise<void> {
-  const owners = await cluster.owners();
-  for (const name of names) {
-    const { beyondGap, duplicates, turns, disorder } = sumOf(cluster, name);
-    expect({ name, beyondGap, disorder }).toEqual({ name, beyondGap: 0, disorder: 0 });
-    expect(turns).toBeLessThanOrEqual(owners.get(name)?.fence ?? 0);
-    // A checkpoint each half second, and one that was on its way.
-    expect(duplicates).toBeLessThanOrEqual(deaths * rate * 3);
-  }
-}
 
 services.test(
   "twenty resources are shared by five; whoever is killed, a participant or the leader, is replaced, and nothing is lost",
@@ -64,18 +48,18 @@ services.test(
     await withCluster("kills", connect, async (cluster) => {
       const shares = [...(await cluster.owners()).values()].map(({ owner }) => owner);
       for (const pid of everybody) expect(shares.filter((one) => one === pid)).toHaveLength(4);
-      await movesOn(cluster);
-      const leader = JSON.parse((await cluster.node("/leader")) ?? "{}").pid as string;
+      await movesOn(cluster, 2 * rate);
+      const leader = await leaderOf(cluster);
       const [follower = ""] = everybody.filter((pid) => pid !== leader);
       cluster.daemons.get(follower)?.kill("SIGKILL");
       await cluster.settled(everybody.filter((pid) => pid !== follower));
-      await movesOn(cluster);
+      await movesOn(cluster, 2 * rate);
       cluster.daemons.get(leader)?.kill("SIGKILL");
       await cluster.settled(everybody.filter((pid) => pid !== follower && pid !== leader));
-      await movesOn(cluster);
-      await nothingIsLost(cluster, 2);
-      const epoch = JSON.parse((await cluster.node("/leader_epoch")) ?? "{}").epoch as number;
-      expect(epoch).toBe(2);
+      await movesOn(cluster, 2 * rate);
+      // A checkpoint each half second, and one that was on its way, for each of the dead.
+      await nothingIsLost(cluster, 2 * rate * 3);
+      expect(await epochOf(cluster)).toBe(2);
     });
   },
   120_000,
@@ -85,12 +69,12 @@ services.test(
   "one that is told to end gives back what it has first: no row twice, and exit code 0",
   async ({ connect }) => {
     await withCluster("leaves", connect, async (cluster) => {
-      await movesOn(cluster);
+      await movesOn(cluster, 2 * rate);
       const gone = cluster.daemons.get("p3");
       expect(await gone?.stop()).toBe(0);
       const left = everybody.filter((pid) => pid !== "p3");
       await cluster.settled(left);
-      await movesOn(cluster);
+      await movesOn(cluster, 2 * rate);
       for (const name of names) {
         const { beyondGap, duplicates, disorder } = sumOf(cluster, name);
         expect({ name, beyondGap, duplicates, disorder }).toEqual({

@@ -9,9 +9,11 @@ import { zkSession } from "../zookeeper-session.ts";
 /** Several dbusd that share one configuration through ZooKeeper. */
 export type BusCluster = {
   readonly dir: string;
+  readonly config: BusClusterOptions["config"];
   /** Participants that were started, by their ids, dead ones too. */
   readonly daemons: ReadonlyMap<string, DaemonProcess>;
-  start(pid: string): Promise<DaemonProcess>;
+  /** `config` is another than that of all, for this one alone. */
+  start(pid: string, config?: BusClusterOptions["config"]): Promise<DaemonProcess>;
   /** Who owns each input now, and under which fence. */
   owners(): Promise<ReadonlyMap<string, Ownership>>;
   /** Resolves when each input is owned by one of these, and `claim` says that it runs. */
@@ -35,7 +37,9 @@ export type BusClusterOptions = {
   readonly dir: string;
   readonly sessionTimeoutMs: number;
   /** Without `cluster` and `admin`. */
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: Readonly<Record<string, unknown>> & {
+    readonly inputs: readonly { readonly name: string }[];
+  };
   /** More of the section `cluster`. */
   readonly cluster?: Readonly<Record<string, unknown>>;
   /** For every participant, with `DBUS_NODE` as its id. */
@@ -43,6 +47,9 @@ export type BusClusterOptions = {
   /** What stands before the command line of that participant. */
   readonly prefix?: (pid: string) => readonly string[];
 };
+
+/** Without one nobody answers another: it is the same for all of them. */
+const clusterKey = "of all who share it";
 
 export function busCluster(options: BusClusterOptions): BusCluster {
   const { connect, name, dir, sessionTimeoutMs } = options;
@@ -77,8 +84,8 @@ export function busCluster(options: BusClusterOptions): BusCluster {
   }
 
   return {
-    ...{ dir, daemons, session, owners, node },
-    async start(pid) {
+    ...{ dir, daemons, session, owners, node, config: options.config },
+    async start(pid, config = options.config) {
       const own = join(dir, pid);
       mkdirSync(own, { recursive: true });
       const daemon = await startDaemonProcess({
@@ -87,11 +94,11 @@ export function busCluster(options: BusClusterOptions): BusCluster {
         env: { ...options.env, DBUS_NODE: pid },
         config: {
           state: { dir: join(own, "state") },
-          ...options.config,
+          ...config,
           cluster: {
             ...{ connect: `${connect}/dbus`, name, id: pid, sessionTimeoutMs },
             rpc: { listen: "127.0.0.1:0" },
-            ...{ drainMs: 3_000, rebalance: { debounceMs: 100 } },
+            ...{ key: clusterKey, drainMs: 3_000, rebalance: { debounceMs: 100 } },
             ...options.cluster,
           },
         },
@@ -100,9 +107,7 @@ export function busCluster(options: BusClusterOptions): BusCluster {
       return daemon;
     },
     async settled(by, timeoutMs = 30_000) {
-      const { inputs } = options.config as {
-        readonly inputs: readonly { readonly name: string }[];
-      };
+      const { inputs } = options.config;
       return await waitFor(
         async () => {
           const now = await owners();
