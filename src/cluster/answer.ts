@@ -53,12 +53,12 @@ export function answerFor(
     const failing = status?.state === "failed";
     const failedOn = failing ? status.failedOn : [];
     const isOut = failing && failedOn.length >= settings.quarantineAfter;
-    // Where nobody else is left, who failed tries again after its wait.
-    const waits = resting.has(rid) && (isOut || failedOn.length >= participants.size);
+    const waits = resting.has(rid);
     return {
       ...{ id: rid, cost: record.cost, group: record.group ?? undefined, tags: record.tags },
       ...{ tenant: record.tenant ?? undefined, failedOn },
-      ready: state !== "stray" && !waits,
+      // Where nobody else is left, who failed tries again after its wait.
+      ...{ waits, ready: state !== "stray" && !(waits && isOut) },
       lastOwner: assign.record.owner ?? assign.record.prev?.pid,
       wish: wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : revokedTo),
     };

@@ -21,7 +21,8 @@ const pid = "self";
 
 /** Nobody else is waited for, asked, or told. */
 export const aloneSettings: Omit<NodeSettings, "drainMs"> = {
-  ...{ commitEveryMs: null, lookAfterMs: 0, reconcileEveryMs: Number.POSITIVE_INFINITY },
+  ...{ commitEveryMs: null, lookAfterMs: 0, calmAfterMs: 0 },
+  reconcileEveryMs: Number.POSITIVE_INFINITY,
   ...{ debounceMs: 0, claimTimeoutMs: 60_000, closeTimeoutMs: 60_000, quarantineAfter: 1 },
   ...{ onCoordinatorLost: "continue", promiseMs: 0 },
 };

@@ -107,6 +107,7 @@ export function settingsOf(cluster: ClusterConfig): NodeSettings {
   return {
     ...{ drainMs, debounceMs, onCoordinatorLost },
     ...{ commitEveryMs: null, lookAfterMs: 10, reconcileEveryMs: 30_000 },
+    calmAfterMs: 60_000,
     claimTimeoutMs: Math.max(10_000, 2 * sessionTimeoutMs),
     closeTimeoutMs: drainMs + 5_000,
     ...{ quarantineAfter: 3, promiseMs: 3_000 },

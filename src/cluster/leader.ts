@@ -1,5 +1,5 @@
 import type { ZkOperation, ZkResult, ZkSession } from "#src/clients/zookeeper/port.ts";
-import type { Clock } from "#src/clock.ts";
+import type { Clock, Timer } from "#src/clock.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import { type Answer, decideAll } from "./answer.ts";
@@ -57,6 +57,8 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   const waiting = new Map<string, { readonly fence: number; readonly since: number }>();
   /** Since when each failure is known here. */
   const failures = new Map<string, { readonly fence: number; readonly since: number }>();
+  /** Looks again when the first of them has waited long enough: nothing else would tell. */
+  let rested: Timer | undefined;
   const news = (): void => deciding.poke();
   const deciding = createReconciler({
     ...{ clock, random, debounceMs: settings.debounceMs },
@@ -80,6 +82,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   deciding.poke();
   return promise.finally(() => {
     off();
+    rested?.cancel();
     deciding.stop();
   });
 
@@ -120,6 +123,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   /** Failed resources whose wait has not run out on our clock, which began when we saw the failure. */
   function restingOf({ resources }: Census): ReadonlySet<string> {
     const rest = new Set<string>();
+    let soonestMs = Number.POSITIVE_INFINITY;
     for (const { rid, status } of resources) {
       if (status?.state !== "failed") {
         failures.delete(rid);
@@ -129,8 +133,13 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
       const known = failures.get(rid);
       const since = known?.fence === fence ? known.since : clock.now();
       failures.set(rid, { fence, since });
-      if (clock.now() - since < waitMs) rest.add(rid);
+      const leftMs = since + waitMs - clock.now();
+      if (leftMs <= 0) continue;
+      rest.add(rid);
+      soonestMs = Math.min(soonestMs, leftMs);
     }
+    rested?.cancel();
+    rested = rest.size > 0 ? clock.after(soonestMs, news) : undefined;
     return rest;
   }
 

@@ -5,7 +5,7 @@ import type { Log } from "#src/log.ts";
 import type { LostAnswer } from "./agreement.ts";
 import type { EpochMemory } from "./identity.ts";
 import type { LeaderSettings } from "./leader.ts";
-import type { ParticipantSettings } from "./participant.ts";
+import type { ParticipantSettings } from "./participant-port.ts";
 import type { ParticipantRecord, ResourceRecord } from "./records.ts";
 import type { ResourceHost } from "./resource-host.ts";
 

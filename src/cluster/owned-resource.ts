@@ -24,6 +24,8 @@ export type OwnedDeps = {
   readonly clock: Clock;
   readonly owned: Owned;
   readonly drainMs: number;
+  /** One that has failed is well again when it has run for so long, and longer after worse. */
+  readonly calmAfterMs: number;
   /** Resolves when no promise to others keeps us from taking something new. */
   readonly unbound: () => Promise<void>;
 };
@@ -37,6 +39,10 @@ export type OwnedResource = {
   readonly owned: Owned;
   /** Claims it, reads its checkpoint and opens it. False: it could not be opened, and it is said. */
   open(): Promise<boolean>;
+  /** Once open: after how long `calm` is to be called; null when it had not failed before. */
+  readonly calmAfterMs: number | null;
+  /** Forgets former failures: it has run for long enough. */
+  calm(): Promise<void>;
   /** Commits where reading has come to, if that has moved. One commit at a time. */
   commit(): Promise<void>;
   /** Closes it in good order, commits for the last time, and gives the claim back. */
@@ -53,6 +59,7 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
     encode({ pid: self.pid, inc: self.inc, fence, state } satisfies ClaimRecord);
   let checkpoint: { readonly record: CheckpointRecord; readonly version: number } | null = null;
   let committing: Promise<void> | undefined;
+  let calmAfterMs: number | null = null;
 
   async function readCheckpoint(): Promise<void> {
     await session.sync(checkpointPath(rid));
@@ -106,6 +113,8 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
 
   async function sayFailed(error: DbusError): Promise<void> {
     await say((before) => {
+      // Said already, and the answer was lost: under one assignment it fails once.
+      if (before?.state === "failed" && before.fence === fence) return before;
       const attempts = (before?.state === "failed" ? before.attempts : 0) + 1;
       const failedOn = before?.state === "failed" ? before.failedOn : [];
       return {
@@ -116,12 +125,23 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
     });
   }
 
-  async function sayOk(): Promise<void> {
+  async function readFailure(): Promise<StatusRecord | null> {
     const path = statusPath(rid);
-    const before = await optional(session, path, (data) => decode(statusSchema, data, path));
-    if (before?.record.state !== "failed") return;
-    const calm = { code: null, reason: null, attempts: 0, waitMs: 0, failedOn: [], fence };
-    await say(() => ({ state: "ok", ...calm }));
+    const said = await optional(session, path, (data) => decode(statusSchema, data, path));
+    return said?.record.state === "failed" ? said.record : null;
+  }
+
+  /** An open door is no proof: what fails again soon must not look as if it had been well. */
+  async function learnCalm(): Promise<void> {
+    const failure = await readFailure();
+    calmAfterMs = failure && Math.max(deps.calmAfterMs, calmPerWait * failure.waitMs);
+  }
+
+  async function calm(): Promise<void> {
+    calmAfterMs = null;
+    if ((await readFailure()) === null) return;
+    const well = { code: null, reason: null, attempts: 0, waitMs: 0, failedOn: [], fence };
+    await say(() => ({ state: "ok", ...well }));
   }
 
   async function commitOnce(): Promise<void> {
@@ -161,6 +181,10 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
 
   return {
     owned,
+    get calmAfterMs() {
+      return calmAfterMs;
+    },
+    calm: () => again(clock, calm),
     async open() {
       await again(clock, makeClaim);
       await again(clock, readCheckpoint);
@@ -175,7 +199,7 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
         return false;
       }
       await again(clock, () => setClaim("running"));
-      await again(clock, sayOk);
+      await again(clock, learnCalm);
       return true;
     },
     async commit() {
@@ -197,6 +221,9 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
     },
   };
 }
+
+/** How much longer than the last wait something must run to have been mended. */
+const calmPerWait = 2;
 
 /** Where a password is wrong, more tries only block the account; else it may be well again soon. */
 function waitAfter(error: DbusError, attempts: number): number {

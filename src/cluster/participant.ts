@@ -1,13 +1,11 @@
-import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
-import { type Clock, sleep } from "#src/clock.ts";
+import { sleep } from "#src/clock.ts";
 import { type DbusError, toDbusError } from "#src/errors.ts";
-import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
 import { readDecision } from "./decision.ts";
-import type { EpochMemory, Identity } from "./identity.ts";
 import { introduce, othersThan, register } from "./membership.ts";
 import { createOwnedResource, type OwnedResource, optional } from "./owned-resource.ts";
+import type { Participant, ParticipantDeps } from "./participant-port.ts";
 import { assignPath, paths, resourcePath, statusPath } from "./paths.ts";
 import { createReconciler } from "./reconciler.ts";
 import {
@@ -15,65 +13,16 @@ import {
   assignSchema,
   type DecisionRecord,
   decode,
-  type ParticipantRecord,
   resourceSchema,
   statusSchema,
 } from "./records.ts";
-import type { ResourceHost } from "./resource-host.ts";
-
-export type ParticipantDeps = {
-  readonly session: ZkSession;
-  readonly self: Identity;
-  /** What the others are told of it. */
-  readonly profile: Omit<ParticipantRecord, "inc" | "rpc" | "state">;
-  readonly host: ResourceHost;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Log;
-  readonly memory: EpochMemory;
-  readonly settings: ParticipantSettings;
-  /** False while a promise to others binds us to take nothing new. */
-  readonly mayClaim: () => boolean;
-  /** Told who else is there, with their addresses, by every look at all of it. */
-  readonly learnOthers: (others: ReadonlyMap<string, string | null>) => void;
-};
-
-export type ParticipantSettings = {
-  /** How long a resource may deliver what is in flight when it is closed. */
-  readonly drainMs: number;
-  /** Null where the bus says when, by `commit`. */
-  readonly commitEveryMs: number | null;
-  /** What comes together is looked at together. */
-  readonly lookAfterMs: number;
-  /** Looks at everything so often, for what no watch has told. */
-  readonly reconcileEveryMs: number;
-};
-
-/** Does what the leader has decided for this process: opens, closes, commits. */
-export type Participant = {
-  /** Registers; from then on it takes resources. Throws CLUSTER_DUPLICATE_ID. */
-  join(): Promise<void>;
-  /** There may be news: a doorbell. */
-  poke(): void;
-  /** Takes nothing new and gives back what it has; resolves when it has nothing any more. */
-  leave(): Promise<void>;
-  /** Commits where the resource has come to. Does nothing for one that is not running here. */
-  commit(rid: string): Promise<void>;
-  /** A resource that was open cannot be read here any more: others are to try. */
-  renounce(rid: string, error: DbusError): void;
-  readonly owned: readonly string[];
-  /** Ends all of it within this turn: the session, or the right to believe in it, is gone. */
-  fence(): void;
-  pauseAll(): void;
-  resumeAll(): void;
-  /** Nothing more is done; resources are left as they are. */
-  stop(): void;
-};
 
 type Holding = {
   readonly resource: OwnedResource;
   readonly fence: number;
   phase: "opening" | "running" | "closing";
+  /** It failed when it was open, and we had not yet said that it runs. */
+  failure: DbusError | undefined;
 };
 
 export function createParticipant(deps: ParticipantDeps): Participant {
@@ -168,11 +117,11 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     const found = await optional(session, path, (data) => decode(resourceSchema, data, path));
     if (!found || !live || holdings.has(rid)) return;
     const owned = { rid, fence, record: found.record };
-    const { drainMs } = settings;
+    const { drainMs, calmAfterMs } = settings;
     const resource = createOwnedResource({
-      ...{ session, self, host, clock, owned, drainMs, unbound },
+      ...{ session, self, host, clock, owned, drainMs, calmAfterMs, unbound },
     });
-    holdings.set(rid, { resource, fence, phase: "opening" });
+    holdings.set(rid, { resource, fence, phase: "opening", failure: undefined });
     begin(rid, open);
   }
 
@@ -198,7 +147,30 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     }
     holding.phase = "running";
     if (paused) host.pause(rid);
-    if (leaving) begin(rid, close);
+    if (holding.failure) renounce(rid, holding.failure);
+    else if (leaving) begin(rid, close);
+    const { calmAfterMs } = holding.resource;
+    if (calmAfterMs !== null) clock.after(calmAfterMs, () => calm(rid, holding));
+  }
+
+  /** It only tells others: should that fail, the next failure counts as one more of a row. */
+  function calm(rid: string, holding: Holding): void {
+    if (!live || holdings.get(rid) !== holding || holding.phase !== "running") return;
+    holding.resource.calm().catch((thrown: unknown) => {
+      log.debug("that a resource is well was not said", { resource: rid, error: thrown });
+    });
+  }
+
+  function renounce(rid: string, error: DbusError): void {
+    const holding = holdings.get(rid);
+    if (holding?.phase === "opening") holding.failure ??= error;
+    if (holding?.phase !== "running") return;
+    begin(rid, async () => {
+      holding.phase = "closing";
+      host.fence(rid);
+      await holding.resource.renounce(error);
+      if (holdings.get(rid) === holding) remove(rid);
+    });
   }
 
   async function close(rid: string, holding: Holding): Promise<void> {
@@ -261,15 +233,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
       const holding = holdings.get(rid);
       if (holding?.phase === "running") await commit(rid, holding);
     },
-    renounce(rid, error) {
-      if (holdings.get(rid)?.phase !== "running") return;
-      begin(rid, async (_, holding) => {
-        holding.phase = "closing";
-        host.fence(rid);
-        await holding.resource.renounce(error);
-        if (holdings.get(rid) === holding) remove(rid);
-      });
-    },
+    renounce,
     get owned() {
       return [...holdings.keys()];
     },

@@ -90,6 +90,7 @@ export async function createTestCluster(
         askLost: () => Promise.reject(new Error("nobody to ask")),
         settings: {
           ...{ drainMs: 100, commitEveryMs: 20, reconcileEveryMs: 200, debounceMs: 10 },
+          calmAfterMs: 0,
           lookAfterMs: 5,
           ...{ claimTimeoutMs: 5_000, closeTimeoutMs: 5_000, quarantineAfter: 2 },
           ...{ onCoordinatorLost: "auto", promiseMs: 2_000, ...settings },

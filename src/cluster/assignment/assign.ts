@@ -1,6 +1,6 @@
 import { balance } from "./balance.ts";
 import { type Load, loadsOf, utilOf } from "./loads.ts";
-import type { AssignmentAnswer, AssignmentProblem, Move, OrphanReason } from "./problem.ts";
+import type { AssignmentAnswer, AssignmentProblem, Move, OrphanReason, Wanted } from "./problem.ts";
 import { hasFailedOn, refusal, type Unit, unitsOf } from "./units.ts";
 
 /**
@@ -32,20 +32,22 @@ export function assignResources(problem: AssignmentProblem): AssignmentAnswer {
   }
 
   for (const unit of free.toSorted(largestFirst)) {
-    const ready = unit.members.every((member) => member.ready);
+    const ready = unit.members.some((member) => member.ready);
     const load = ready ? placeFor(unit, loads, policy.stickiness) : undefined;
     if (load) take(load, unit);
-    for (const { id } of unit.members) {
-      if (load) assign.set(id, load.candidate.id);
-      else orphans.set(id, ready ? whyNobody(unit, loads) : "waiting");
+    for (const member of unit.members) {
+      // What of a group has to wait comes after it.
+      if (load && mayGoNow(member, load)) assign.set(member.id, load.candidate.id);
+      else orphans.set(member.id, ready && !load ? whyNobody(unit, loads) : "waiting");
     }
   }
   for (const { unit, load } of kept) {
     const to = load.candidate.id;
-    for (const { id, ready } of unit.members) {
+    for (const member of unit.members) {
+      const { id } = member;
       const owner = owners.get(id);
       // A group is gathered: a member with nobody comes to it, one with somebody else is on its way.
-      if (owner === undefined && ready) assign.set(id, to);
+      if (owner === undefined && mayGoNow(member, load)) assign.set(id, to);
       else if (owner === undefined) orphans.set(id, "waiting");
       else if (owner !== to) revoke.set(id, { from: owner, to });
     }
@@ -95,11 +97,18 @@ function take(load: Load, unit: Unit): void {
   load.role = "takes";
 }
 
-/** Where it is wished to be, if it may go there. */
+/** Where it is wished to be, if it may go there now. */
 function wishOf(unit: Unit, loads: readonly Load[]): Load | undefined {
   const wish = unit.members.find((member) => member.wish !== undefined)?.wish;
   const load = loads.find(({ candidate }) => candidate.id === wish);
-  return load && refusal(unit, load.candidate) === undefined ? load : undefined;
+  if (!load || refusal(unit, load.candidate) !== undefined) return undefined;
+  const stays = load.candidate.id === unit.owner;
+  return stays || unit.members.some((member) => mayGoNow(member, load)) ? load : undefined;
+}
+
+/** Where it failed not long ago it would fail again, however much it is wanted there. */
+function mayGoNow({ ready, waits, failedOn }: Wanted, { candidate: { id } }: Load): boolean {
+  return ready && !(waits && failedOn.includes(id));
 }
 
 function largestFirst(a: Unit, b: Unit): number {
@@ -113,7 +122,9 @@ function largestFirst(a: Unit, b: Unit): number {
 function placeFor(unit: Unit, loads: readonly Load[], stickiness: number): Load | undefined {
   const wished = wishOf(unit, loads);
   if (wished) return wished;
-  const allowed = loads.filter(({ candidate }) => refusal(unit, candidate) === undefined);
+  const allowed = allowedFor(unit, loads).filter((load) =>
+    unit.members.some((member) => mayGoNow(member, load)),
+  );
   const untried = allowed.filter(({ candidate }) => !hasFailedOn(unit, candidate.id));
   const among = untried.length > 0 ? untried : allowed;
   let least: Load | undefined;
@@ -126,7 +137,13 @@ function placeFor(unit: Unit, loads: readonly Load[], stickiness: number): Load 
   return isNear ? last : least;
 }
 
+function allowedFor(unit: Unit, loads: readonly Load[]): readonly Load[] {
+  return loads.filter(({ candidate }) => refusal(unit, candidate) === undefined);
+}
+
 function whyNobody(unit: Unit, loads: readonly Load[]): OrphanReason {
+  // Only those may have it where it failed not long ago.
+  if (allowedFor(unit, loads).length > 0) return "waiting";
   const reasons = loads.map(({ candidate }) => refusal(unit, candidate));
   return reasons.includes("tenant") ? "tenant" : (reasons[0] ?? "nobody");
 }

@@ -36,6 +36,8 @@ export type Wanted = {
   readonly wish: string | undefined;
   /** Where it could not be opened: others are tried first. */
   readonly failedOn: readonly string[];
+  /** It failed not long ago: for now only others than those of `failedOn` may have it. */
+  readonly waits: boolean;
 };
 
 export type AssignmentPolicy = {

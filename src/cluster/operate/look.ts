@@ -110,6 +110,7 @@ async function resourceView(
   { quarantineAfter }: LookSettings,
 ): Promise<Omit<ResourceView, "why">> {
   const { rid, record, assign, status } = one;
+  const state = stateOf(one, participants, decision);
   const path = checkpointPath(rid);
   const [checkpoint, stat] = await Promise.all([
     optional(session, path, (data) => decode(checkpointSchema, data, path, "CHECKPOINT_CORRUPT")),
@@ -121,14 +122,14 @@ async function resourceView(
     id: rid,
     ...record,
     owner: assign.record.owner,
-    state: stateOf(one, participants, decision),
+    state,
     since: stat?.changedAt ?? 0,
     gen: assign.record.gen,
     failure: failed
       ? {
           ...{ code: code ?? null, reason: reason ?? null, attempts: attempts ?? 0 },
           ...{ waitMs: waitMs ?? 0, failedOn: failedOn ?? [] },
-          quarantined: failed.failedOn.length >= quarantineAfter,
+          quarantined: !isHeld(state) && failed.failedOn.length >= quarantineAfter,
         }
       : null,
     wish: wishes.get(rid)?.record ?? null,

@@ -14,7 +14,7 @@ const someone = (id: string, more: Partial<Candidate> = {}): Candidate => ({
 });
 const resource = (id: string, more: Partial<Wanted> = {}): Wanted => ({
   ...{ id, cost: 1, group: undefined, tags: [], tenant: undefined },
-  ...{ ready: true, lastOwner: undefined, wish: undefined, failedOn: [] },
+  ...{ ready: true, lastOwner: undefined, wish: undefined, failedOn: [], waits: false },
   ...more,
 });
 const problem = (more: Partial<AssignmentProblem>): AssignmentProblem => ({
@@ -128,6 +128,25 @@ describe("table", () => {
     expect(assignResources(problem({ participants, resources: [everywhere] })).assign.size).toBe(1);
   });
 
+  test("what failed not long ago waits for who has not tried it, also when it is wished for or draws to its group", () => {
+    const participants = [someone("a"), someone("b", { tags: ["x"] })];
+    const waits = { waits: true, failedOn: ["a"] };
+    const answer = (resources: Wanted[], owners = new Map<string, string>()) =>
+      assignResources(problem({ participants, resources, owners }));
+    expect(answer([resource("r1", waits)]).assign.get("r1")).toBe("b");
+    expect(answer([resource("r1", { ...waits, wish: "a" })]).assign.get("r1")).toBe("b");
+    const nowhere = answer([resource("r1", { ...waits, failedOn: ["a", "b"] })]);
+    expect([nowhere.assign.size, nowhere.orphans.get("r1")]).toEqual([0, "waiting"]);
+    // Only one of them has its tags, and failed.
+    const only = answer([resource("r1", { waits: true, failedOn: ["b"], tags: ["x"] })]);
+    expect([only.assign.size, only.orphans.get("r1")]).toEqual([0, "waiting"]);
+    const group = [resource("r1", { group: "g" }), resource("r2", { ...waits, group: "g" })];
+    expect(answer(group, new Map([["r1", "a"]])).orphans.get("r2")).toBe("waiting");
+    // One that waits keeps the rest of its group from nobody.
+    const both = [resource("r1", { group: "g" }), resource("r2", { ready: false, group: "g" })];
+    expect([...answer(both).assign.keys()]).toEqual(["r1"]);
+  });
+
   test("who drains gives all away, and keeps what nobody else may have", () => {
     const participants = [someone("a", { draining: true, tags: ["x"] }), someone("b")];
     const resources = [resource("r1"), resource("r2", { tags: ["x"] })];
@@ -195,6 +214,7 @@ describe("properties", () => {
           lastOwner: fc.constantFrom(undefined, ...names(8, "p")),
           wish: fc.constantFrom(undefined, undefined, undefined, ...names(8, "p")),
           failedOn: fc.subarray(names(8, "p"), { maxLength: 2 }),
+          waits: fc.constantFrom(false, false, true),
         }),
         { selector: ({ id }) => id, maxLength: 40 },
       ),
@@ -245,6 +265,7 @@ describe("properties", () => {
           const to = given.participants.find((one) => one.id === owner) as Candidate;
           const what = given.resources.find((one) => one.id === id) as Wanted;
           expect([to.draining, to.weight > 0, what.ready]).toEqual([false, true, true]);
+          expect(what.waits && what.failedOn.includes(owner)).toBe(false);
           expect(what.tags.every((tag) => to.tags.includes(tag))).toBe(true);
           if (what.tenant !== undefined && to.tenants.length > 0) {
             expect(to.tenants).toContain(what.tenant);

@@ -46,8 +46,10 @@ export type SimWorld = {
   /** Rows that were emitted, by resource. */
   readonly emitted: ReadonlyMap<string, number>;
   readonly decisions: number;
-  /** Whether resources sometimes cannot be opened. */
+  /** Whether resources sometimes cannot be opened, or fail when they are open. */
   faulty: boolean;
+  /** How often each resource was opened. */
+  readonly opened: ReadonlyMap<string, number>;
   start(process: SimProcess): void;
   crash(process: SimProcess): void;
   /** Resources that nobody reads, or not the one that is to. */
@@ -61,10 +63,13 @@ export type WorldOptions = {
   readonly processes: number;
   readonly resources: number;
   readonly settings?: Partial<NodeSettings>;
+  /** Resources that can be opened by everybody, and fail so many ms later: by their inputs. */
+  readonly failing?: { readonly input: string; readonly afterMs: number };
 };
 
 const settings: NodeSettings = {
   ...{ drainMs: 300, commitEveryMs: 400, reconcileEveryMs: 2_500, lookAfterMs: 10 },
+  calmAfterMs: 1_000,
   ...{ debounceMs: 50, claimTimeoutMs: 8_000, closeTimeoutMs: 8_000, quarantineAfter: 3 },
   ...{ onCoordinatorLost: "auto", promiseMs: 2_000 },
 };
@@ -79,6 +84,7 @@ export function createWorld(options: WorldOptions): SimWorld {
   const emitters = new Map<string, { pid: string; fence: number }>();
   const committed = new Map<string, { seq: number; position: number }>();
   const running = new Map<string, Set<string>>();
+  const opened = new Map<string, number>();
   let lastGen = 0;
   let lastEpoch = 0;
   let decisions = 0;
@@ -163,6 +169,14 @@ export function createWorld(options: WorldOptions): SimWorld {
       own.after(50 + random.next() * 300, () => beat(rid, run));
     }
 
+    /** As an input does that comes to its end with an error: it rests, and says so. */
+    function fail(rid: string, run: Run, code: "MYSQL_ACCESS_DENIED" | "MYSQL_UNREACHABLE"): void {
+      if (!run.live || runs.get(rid) !== run) return;
+      run.live = false;
+      mine.delete(rid);
+      process.node?.renounce(rid, new DbusError(code, "it failed when it was open"));
+    }
+
     function end(rid: string): void {
       opening.delete(rid);
       const run = runs.get(rid);
@@ -172,7 +186,7 @@ export function createWorld(options: WorldOptions): SimWorld {
     }
 
     return {
-      open({ rid, fence }, checkpoint) {
+      open({ rid, fence, record }, checkpoint) {
         return new Promise((resolve, reject) => {
           opening.set(rid, fence);
           own.after(random.next() * 300, () => {
@@ -189,8 +203,14 @@ export function createWorld(options: WorldOptions): SimWorld {
             const run = { fence, position, paused: false, live: true };
             runs.set(rid, run);
             mine.add(rid);
+            opened.set(rid, (opened.get(rid) ?? 0) + 1);
             beat(rid, run);
             resolve();
+            if (record.input === options.failing?.input) {
+              own.after(options.failing.afterMs, () => fail(rid, run, "MYSQL_ACCESS_DENIED"));
+            } else if (world.faulty && random.chance(0.05)) {
+              own.after(random.next() * 400, () => fail(rid, run, "MYSQL_UNREACHABLE"));
+            }
           });
         });
       },
@@ -276,7 +296,7 @@ export function createWorld(options: WorldOptions): SimWorld {
   }
 
   const world: SimWorld = {
-    ...{ clock, zookeeper, processes, violations, emitted, faulty: true },
+    ...{ clock, zookeeper, processes, violations, emitted, opened, faulty: true },
     get decisions() {
       return decisions;
     },
