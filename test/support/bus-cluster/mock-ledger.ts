@@ -42,7 +42,9 @@ export function mockLines(dir: string, input: string): readonly MockLine[] {
     // The last line of one that was killed may be torn.
     const whole = readFileSync(join(dir, file), "utf8").split("\n").slice(0, -1);
     return whole.map((line): MockLine => {
-      const n = Number(/"pos":(\d+)/.exec(line)?.[1]);
+      // Of a mock its position, of a table its key, which both count.
+      const [, id] = /"log":"mock\./.test(line) ? [] : (/"rows":\[\[(\d+)/.exec(line) ?? []);
+      const n = id === undefined ? Number(/"pos":(\d+)/.exec(line)?.[1]) : Number(id) - 1;
       return { n, by, at: BigInt(/"dt":(\d+)/.exec(line)?.[1] ?? 0) };
     });
   });
