@@ -76,6 +76,15 @@ export function busCluster(options: BusClusterOptions): BusCluster {
     return new Map(all);
   }
 
+  /** One that ended by itself will own nothing, however long one waits. */
+  async function noneEnded(pids: readonly string[]): Promise<string | undefined> {
+    for (const pid of pids) {
+      const daemon = daemons.get(pid);
+      if (daemon && !daemon.running) return `${pid} has ended:\n${await daemon.log()}`;
+    }
+    return undefined;
+  }
+
   async function runs(rid: string, owner: string): Promise<boolean> {
     const text = await node(`/claim/${rid}`);
     if (text === null) return false;
@@ -110,6 +119,8 @@ export function busCluster(options: BusClusterOptions): BusCluster {
       const { inputs } = options.config;
       return await waitFor(
         async () => {
+          const ended = await noneEnded(by);
+          if (ended !== undefined) return Promise.reject(new Error(ended));
           const now = await owners();
           for (const input of inputs) {
             const found = now.get(input.name);

@@ -15,6 +15,8 @@ export type MockSum = {
   readonly duplicates: number;
   /** How often another participant went on writing. */
   readonly turns: number;
+  /** How often one went back, to the last checkpoint: at the start of a time of ownership. */
+  readonly rewinds: number;
   /** A row that came before one that stands earlier, by the same participant within one turn. */
   readonly disorder: number;
 };
@@ -57,11 +59,13 @@ export function mockSum(lines: readonly MockLine[]): MockSum {
   while (seen.has(rows)) rows++;
   let turns = 0;
   let disorder = 0;
+  let rewinds = 0;
   for (let i = 1; i < lines.length; i++) {
     const [before, line] = [lines[i - 1] as MockLine, lines[i] as MockLine];
+    if (line.n <= before.n) rewinds++;
     if (before.by !== line.by) turns++;
     else if (line.n < before.n) disorder++;
   }
   const beyondGap = seen.size - rows;
-  return { rows, beyondGap, duplicates: lines.length - seen.size, turns, disorder };
+  return { rows, beyondGap, duplicates: lines.length - seen.size, turns, rewinds, disorder };
 }
