@@ -111,6 +111,9 @@ function creditByPath(wiring: Wiring): Map<string, Record<string, number>> {
     ["engine/pipeline/router", credits(wiring.router.outlet.edges)],
     ["engine/redrive", credits(wiring.redrive.edges)],
     ...wiring.filters.map(({ path, outlet }) => [path, credits(outlet.edges)] as const),
+    ...wiring.outputs.flatMap(({ buffer }) =>
+      buffer ? [[buffer.path, credits([buffer.edge])] as const] : [],
+    ),
     ...wiring.inputs.map(({ path, edge }) => [path, credits([edge])] as const),
   ]);
 }

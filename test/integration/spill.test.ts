@@ -133,6 +133,31 @@ test("a buffer on disk keeps order and every packet through SIGKILL after SIGKIL
   process.stderr.write(`[spill] ${kills} kills, ${numbers.length - count} packets came twice\n`);
 }, 120_000);
 
+test("fault 80: a buffer whose sync fails is written anew, into another file, and loses nothing", async () => {
+  const dir = await runDir("spill-eio");
+  const config = configOf(dir, { rate: 10_000 });
+  const daemon = await startDaemonProcess({ dir, config, failingSync: 14 });
+  try {
+    await daemon.ready();
+    const held = async () => outputOf(await stat(daemon), "slow").buffer?.packets === count;
+    await waitFor(held, { what: "all of it on the disk", timeoutMs: 40_000 });
+    expect(await daemon.log()).toContain("the buffer cannot be written");
+    // What was told to be durable is: nothing of it is in the memory of that process.
+    daemon.kill("SIGKILL");
+    await daemon.exited;
+  } finally {
+    if (daemon.running) daemon.kill("SIGKILL");
+  }
+  open(dir);
+  const next = await startDaemonProcess({ dir, config });
+  const empty = async () => outputOf(await stat(next), "slow").buffer?.packets === 0;
+  await waitFor(() => new Set(written(dir)).size === count, { what: "all", timeoutMs: 20_000 });
+  await waitFor(empty, { what: "an empty buffer", timeoutMs: 20_000 });
+  expect((await stat(next)).gaps).toBe(0);
+  expect(await next.stop()).toBe(0);
+  expectWhole(written(dir), count);
+}, 90_000);
+
 const scratch = mkdtempSync(join(tmpdir(), "dbus-spill-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 

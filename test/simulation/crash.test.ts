@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createMemoryCheckpointStore } from "#src/checkpoint/memory-store.ts";
 import type { CheckpointStore, Commit } from "#src/checkpoint/store.ts";
-import type { OutputEntry } from "#src/config/config.ts";
+import type { InputEntry, OutputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import { createMemorySpillStore, type MemorySpillStore } from "#src/spill/memory-log.ts";
 import { createBatchDecoder } from "#src/spill/spill-codec.ts";
@@ -12,8 +12,8 @@ import { createManualClock, type ManualClock } from "../support/manual-clock.ts"
 import { textOf } from "../support/packets.ts";
 import { type Random, seededRandom, testSeed } from "../support/random.ts";
 import { createSeededScheduler } from "../support/seeded-scheduler.ts";
-import { startTestBus, type TestBus } from "../support/test-bus.ts";
-import { buffersEmpty, randomTopology, type Topology } from "./topology.ts";
+import { filterEntry, startTestBus, type TestBus } from "../support/test-bus.ts";
+import { buffersEmpty, gatheringFilter, randomTopology, type Topology } from "./topology.ts";
 
 /*
  * Buses that crash whole: at any step of any actor, within a commit, before it is durable and after
@@ -128,7 +128,7 @@ const isFinished = ({ wiring }: TestBus) =>
 /** One life after another on the same store, each but the last killed at some step. */
 async function simulate(seed: number): Promise<{ kills: number; twice: number }> {
   const random = seededRandom(seed);
-  const topology = onlyDirect(randomTopology(random));
+  const topology = onlyDirect(randomTopology(random), random);
   const base = createMemoryCheckpointStore();
   const disk = createMemorySpillStore();
   const kept = new Map<string, number>();
@@ -185,20 +185,33 @@ async function simulate(seed: number): Promise<{ kills: number; twice: number }>
 
 const keyOf = (name: string) => ({ input: name, resource: name, partition: "0" });
 
-/** Without filters it is known what must be where; they have a simulation of their own. */
-function onlyDirect(topology: Topology): Topology {
+/**
+ * Without filters it is known what must be where; they have a simulation of their own. Those that
+ * hold packets back are here, since what they hold must not be lost with them.
+ */
+function onlyDirect(topology: Topology, random: Random): Topology {
   const { inputs } = topology;
+  const filters = inputs
+    .filter(() => random.chance(0.4))
+    .map(({ name, idents }) => filterEntry(gatherOf(name), gatheringFilter(random), idents));
+  const sent = ({ name, idents }: InputEntry) =>
+    filters.some((filter) => filter.name === gatherOf(name)) ? [gatherOf(name)] : idents;
   const outputs = topology.outputs.map((output) => {
     const chosen = inputs.filter(({ idents }) => idents.some((one) => output.match.includes(one)));
     const fed = chosen.length > 0 ? chosen : inputs;
-    return { ...output, match: fed.flatMap(({ idents }) => idents) };
+    return { ...output, match: fed.flatMap(sent) };
   });
-  return { ...topology, filters: [], outputs };
+  return { ...topology, filters, outputs };
 }
+
+const gatherOf = (input: string): string => `gather.${input}`;
 
 /** Whether all packets of an input go to that output. */
 function feeds({ inputs }: Topology, input: string, { match }: OutputEntry): boolean {
-  return inputs.some(({ name, idents }) => name === input && match.includes(idents[0] ?? ""));
+  return inputs.some(
+    ({ name, idents }) =>
+      name === input && (match.includes(idents[0] ?? "") || match.includes(gatherOf(name))),
+  );
 }
 
 /** Everything is there, first sights are in order; answers how many came more than once. */

@@ -152,7 +152,7 @@ export function filter(random: Random, some: readonly (typeof moods)[number][] =
 }
 
 /** Holds packets back and gives them all, in order, when it is asked to. */
-function gatheringFilter(random: Random) {
+export function gatheringFilter(random: Random) {
   const flushMs = random.int(1, 40);
   return defineFilter<unknown, { readonly ident: string }>({
     name: "RandomFilter",
