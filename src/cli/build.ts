@@ -3,6 +3,13 @@ import { join } from "node:path";
 
 const root = join(import.meta.dir, "..", "..");
 
+const program = "src/cli/dbus.ts";
+/** Each runs as a thread of its own, which the program starts by its name. */
+const threads = [
+  "src/watchdog/watchdog-worker.ts",
+  "src/clients/zookeeper/worker/zookeeper-worker.ts",
+];
+
 /**
  * `bun run build [FOLDER]`: one binary `dbus`, with the runtime, the plugins and the example inside,
  * and the links `dbusd` and `dbc` to it.
@@ -11,10 +18,7 @@ async function build(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const binary = join(folder, "dbus");
   await Bun.build({
-    // The second is a thread of its own, which the first starts by its name.
-    entrypoints: ["src/cli/dbus.ts", "src/watchdog/watchdog-worker.ts"].map((path) =>
-      join(root, path),
-    ),
+    entrypoints: [program, ...threads].map((path) => join(root, path)),
     compile: { outfile: binary },
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",

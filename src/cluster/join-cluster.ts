@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { parseZkAddress, type ZkAddress } from "#src/clients/zookeeper/address.ts";
 import { creatorOnly, openZookeeper } from "#src/clients/zookeeper/open-zookeeper.ts";
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import { openZookeeperThread } from "#src/clients/zookeeper/worker/open-zookeeper-thread.ts";
 import type { Clock } from "#src/clock.ts";
 import type { ClusterConfig } from "#src/config/config.ts";
 import type { Log } from "#src/log.ts";
@@ -48,8 +49,8 @@ export async function joinCluster(options: JoinClusterOptions): Promise<ClusterN
   const warn = (error: unknown) => log.warn("the newest epoch is only kept in memory", { error });
   const root = parseZkAddress(cluster.connect);
   const address = { hosts: root.hosts, chroot: `${root.chroot}/${cluster.name}` };
-  const open = (at: ZkAddress): ZkSession =>
-    openZookeeper({ ...connection(cluster), address: at, clock, random });
+  const open = (at: ZkAddress, how = openZookeeper): ZkSession =>
+    how({ ...connection(cluster), address: at, clock, random });
   const { name: clusterId, key } = cluster;
   let node: ClusterNode | undefined;
   const handlers = {
@@ -67,7 +68,8 @@ export async function joinCluster(options: JoinClusterOptions): Promise<ClusterN
   node = startClusterNode({
     ...{ pid, rpc: advertise, clock, random, log, newId },
     ...{ host: options.host, resources: options.resources },
-    openSession: () => open(address),
+    // An event loop that stands still is no reason to lose what is owned.
+    openSession: () => open(address, openZookeeperThread),
     beforeJoin: () => makeRoot(open({ hosts: root.hosts, chroot: "" }), address.chroot, clock),
     profile: {
       ...{ weight: cluster.weight, tags: cluster.tags, tenants: cluster.tenants },

@@ -12,6 +12,8 @@ export type JuteWriter = {
   bytes(value: Uint8Array | null): JuteWriter;
   text(value: string): JuteWriter;
   list<T>(items: readonly T[], write: (item: T) => void): JuteWriter;
+  /** Bytes that are encoded already. */
+  raw(value: Uint8Array): JuteWriter;
   /** What was written, as a frame: its length before it. */
   frame(): Buffer;
 };
@@ -52,15 +54,17 @@ export function createJuteWriter(): JuteWriter {
     },
     bytes(value) {
       writer.int(value === null ? -1 : value.length);
-      if (value === null) return writer;
-      const from = reserve(value.length);
-      buffer.set(value, from);
-      return writer;
+      return value === null ? writer : writer.raw(value);
     },
     text: (value) => writer.bytes(Buffer.from(value, "utf8")),
     list(items, write) {
       writer.int(items.length);
       for (const item of items) write(item);
+      return writer;
+    },
+    raw(value) {
+      const from = reserve(value.length);
+      buffer.set(value, from);
       return writer;
     },
     frame() {
@@ -79,6 +83,8 @@ export type JuteReader = {
   bytes(): Uint8Array;
   text(): string;
   list<T>(read: () => T): T[];
+  /** A copy of all that is left. */
+  rest(): Uint8Array;
   readonly left: number;
 };
 
@@ -118,6 +124,7 @@ export function createJuteReader(record: Buffer): JuteReader {
       if (count < 0 || count > (record.length - at) / 4) take(record.length + 1);
       return Array.from({ length: count }, read);
     },
+    rest: () => Uint8Array.prototype.slice.call(record, take(record.length - at)),
     get left() {
       return record.length - at;
     },

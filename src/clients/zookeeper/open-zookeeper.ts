@@ -1,7 +1,9 @@
 import { checkZkPath } from "./address.ts";
 import type { CreateOptions, ZkAcl, ZkSession, ZkWatcher } from "./port.ts";
 import { checkedVersion, opcode, readMulti, readStat, writeCreate, writeMulti } from "./records.ts";
-import { openChannel, type ZkSessionOptions } from "./session.ts";
+import type { ZkWatch } from "./request-queue.ts";
+import { openChannel, type ZkChannel, type ZkSessionOptions } from "./session.ts";
+import type { WatchKind } from "./watches.ts";
 
 export type OpenZookeeperOptions = ZkSessionOptions & {
   /** Of what is created; everybody may do everything unless told. */
@@ -17,9 +19,12 @@ const noNode = -101;
 /**
  * Opens a session. Requests may be made at once: they wait for the connection, at most as long as
  * a session lasts. They reject with `ZkError`: what ZooKeeper answered, or that the answer was lost.
+ * The channel may be another than one of this thread.
  */
-export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
-  const channel = openChannel(options);
+export function openZookeeper(
+  options: OpenZookeeperOptions,
+  channel: ZkChannel = openChannel(options),
+): ZkSession {
   const { chroot } = options.address;
   const defaultAcl = options.acl ?? anyone;
   const shortenedWatchers = new WeakMap<ZkWatcher, ZkWatcher>();
@@ -63,10 +68,8 @@ export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
       return channel.request({
         ...{ what: `exists ${path}`, opcode: opcode.exists, writes: false, takesErrors: [noNode] },
         write: (out) => void out.text(at).bool(watch !== undefined),
-        read(from, errno) {
-          if (watch) channel.watches.add(errno === 0 ? "data" : "exist", at, shortened(watch));
-          return errno === 0 ? readStat(from) : null;
-        },
+        watch: watchFor("data", at, watch),
+        read: (from, errno) => (errno === 0 ? readStat(from) : null),
       });
     },
     async get(path, watch) {
@@ -74,10 +77,8 @@ export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
       return channel.request({
         ...{ what: `get ${path}`, opcode: opcode.getData, writes: false },
         write: (out) => void out.text(at).bool(watch !== undefined),
-        read(from) {
-          if (watch) channel.watches.add("data", at, shortened(watch));
-          return { data: from.bytes(), stat: readStat(from) };
-        },
+        watch: watchFor("data", at, watch),
+        read: (from) => ({ data: from.bytes(), stat: readStat(from) }),
       });
     },
     async children(path, watch) {
@@ -85,10 +86,8 @@ export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
       return channel.request({
         ...{ what: `children ${path}`, opcode: opcode.getChildren2, writes: false },
         write: (out) => void out.text(at).bool(watch !== undefined),
-        read(from) {
-          if (watch) channel.watches.add("child", at, shortened(watch));
-          return { names: from.list(from.text), stat: readStat(from) };
-        },
+        watch: watchFor("child", at, watch),
+        read: (from) => ({ names: from.list(from.text), stat: readStat(from) }),
       });
     },
     async set(path, data, version) {
@@ -123,6 +122,10 @@ export function openZookeeper(options: OpenZookeeperOptions): ZkSession {
       });
     },
   };
+
+  function watchFor(kind: WatchKind, path: string, watch?: ZkWatcher): ZkWatch | undefined {
+    return watch && { kind, path, watcher: shortened(watch) };
+  }
 
   /** The same for the same watcher, so that one that is given twice is called once. */
   function shortened(watch: ZkWatcher): ZkWatcher {

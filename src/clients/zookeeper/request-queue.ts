@@ -2,7 +2,8 @@ import { createDeque, type Deque } from "../../actor/deque.ts";
 import type { Clock } from "../../clock.ts";
 import { DbusError, toDbusError } from "../../errors.ts";
 import { createJuteWriter, type JuteReader, type JuteWriter } from "./jute.ts";
-import type { Heard } from "./port.ts";
+import type { Heard, ZkWatcher } from "./port.ts";
+import type { WatchKind } from "./watches.ts";
 import { serverError, ZkError } from "./zk-error.ts";
 
 /** A request, without the header that its frame begins with. */
@@ -15,8 +16,21 @@ export type ZkRequest<T> = {
   readonly write: (out: JuteWriter) => void;
   /** Of the answer; `errno` is not 0 only where `takesErrors` has it. */
   readonly read: (from: JuteReader, errno: number) => T;
-  readonly takesErrors?: readonly number[];
+  readonly takesErrors?: readonly number[] | "all";
+  /** What is to be watched from the answer on, if `read` takes it. */
+  readonly watch?: ZkWatch | undefined;
 };
+
+export type ZkWatch = {
+  readonly kind: WatchKind;
+  readonly path: string;
+  readonly watcher: ZkWatcher;
+};
+
+/** A node that is not there can only come to be, whatever it was that should be watched. */
+export function watchKindOf({ kind }: Pick<ZkWatch, "kind">, errno: number): WatchKind {
+  return errno === 0 ? kind : "exist";
+}
 
 /** Requests that wait for a connection, and those that wait for their answers, both in order. */
 export type RequestQueue = {
@@ -114,8 +128,16 @@ export function createRequestQueue(clock: Clock): RequestQueue {
   };
 }
 
-function conclude({ request, resolve, reject }: Sent, errno: number, from: JuteReader): void {
-  if (errno !== 0 && !request.takesErrors?.includes(errno)) {
+type Concluded = Pick<Waiting, "request" | "resolve" | "reject">;
+
+/** Gives the answer to whoever waits for it. */
+export function conclude(
+  { request, resolve, reject }: Concluded,
+  errno: number,
+  from: JuteReader,
+): void {
+  const { takesErrors = [] } = request;
+  if (errno !== 0 && takesErrors !== "all" && !takesErrors.includes(errno)) {
     reject(serverError(errno, request.what));
     return;
   }

@@ -5,7 +5,7 @@ import { connectZookeeper, type ZkConnection, type ZkTls } from "./connection.ts
 import { createJuteReader, createJuteWriter, type JuteReader } from "./jute.ts";
 import type { Heard, ZkState } from "./port.ts";
 import { opcode, readEvent, xid } from "./records.ts";
-import { createRequestQueue, type ZkRequest } from "./request-queue.ts";
+import { createRequestQueue, watchKindOf, type ZkRequest } from "./request-queue.ts";
 import { createWatches, inParts, type Watches } from "./watches.ts";
 import { ZkError } from "./zk-error.ts";
 
@@ -19,6 +19,8 @@ export type ZkSessionOptions = {
   readonly tls?: ZkTls | undefined;
   /** `user:password` for digest authentication. */
   readonly digest?: string | undefined;
+  /** Told whenever `heard` is another. */
+  readonly onHeard?: (heard: Heard) => void;
 };
 
 /** The session behind the port. */
@@ -33,7 +35,7 @@ export type ZkChannel = {
   close(deadlineMs: number): Promise<void>;
 };
 
-const final: readonly ZkState[] = ["expired", "denied", "closed"];
+export const finalStates: readonly ZkState[] = ["expired", "denied", "closed"];
 
 /**
  * Opens a session and keeps it. An idle connection is pinged every sixth of the session's timeout,
@@ -58,7 +60,7 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
   let attempts = 0;
   let hosts = shuffled(address.hosts, random);
 
-  const isFinal = () => final.includes(state);
+  const isFinal = () => finalStates.includes(state);
 
   function become(next: ZkState): void {
     if (state === next || isFinal()) return;
@@ -180,13 +182,18 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
     if (zxid > 0n) lastZxid = zxid;
     if (id === xid.notification) notified(from);
     else if (id === xid.ping) {
-      heard = pingSentAt ?? heard;
+      if (pingSentAt) hear(pingSentAt);
       pingSentAt = null;
     } else if (id === xid.auth) {
       if (errno !== 0) become("denied");
     } else if (id !== xid.setWatches) {
-      heard = requests.answered(id, errno, from);
+      hear(requests.answered(id, errno, from));
     }
+  }
+
+  function hear(at: Heard): void {
+    heard = at;
+    options.onHeard?.(at);
   }
 
   function notified(from: JuteReader): void {
@@ -216,7 +223,7 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
     },
     request(request) {
       if (isFinal()) return Promise.reject(endError(state));
-      const answer = requests.add(request);
+      const answer = requests.add(watching(request, watches));
       flush();
       return answer;
     },
@@ -241,7 +248,20 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
   }
 }
 
-function endError(state: ZkState): ZkError {
+/** The same, and watches what it asks for as soon as its answer is there, before any event. */
+export function watching<T>(request: ZkRequest<T>, watches: Watches): ZkRequest<T> {
+  const { watch, read } = request;
+  if (!watch) return request;
+  return {
+    ...request,
+    read(from, errno) {
+      watches.add(watchKindOf(watch, errno), watch.path, watch.watcher);
+      return read(from, errno);
+    },
+  };
+}
+
+export function endError(state: ZkState): ZkError {
   if (state === "expired") return new ZkError("expired", "the session has expired", true);
   if (state === "denied") return new ZkError("auth_failed", "ZooKeeper refuses our credentials");
   return new ZkError("closed", "the session was closed");

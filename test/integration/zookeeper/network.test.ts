@@ -10,12 +10,18 @@ import {
   useStarted,
 } from "../../services/index.ts";
 import { holdsFor, waitFor } from "../../support/index.ts";
-import { untilDone, type WatchedSession, zkSession } from "../../support/zookeeper-session.ts";
+import {
+  bothWays,
+  untilDone,
+  type WatchedSession,
+  zkSession,
+} from "../../support/zookeeper-session.ts";
 
 const services = await useStarted("ZooKeeper and Toxiproxy", async () => ({
   zookeeper: await startZookeeper({ tickMs: 100 }),
   toxiproxy: await startToxiproxy(),
 }));
+const both = bothWays(services, ({ zookeeper }) => zookeeper.connect);
 
 const none = new Uint8Array(0);
 const sessionTimeoutMs = 1_500;
@@ -33,7 +39,7 @@ async function held(
   await zk.close();
 }
 
-services.test("a connection that is cut is made anew, under the same session", (all) =>
+both("a connection that is cut is made anew, under the same session", (all) =>
   held(all, async (zk, proxy, path) => {
     const { id } = zk;
     for (let n = 0; n < 5; n++) {
@@ -46,7 +52,7 @@ services.test("a connection that is cut is made anew, under the same session", (
   }),
 );
 
-services.test("one that stalls is left within a third of the session's timeout", (all) =>
+both("one that stalls is left within a third of the session's timeout", (all) =>
   held(all, async (zk, proxy) => {
     // Bandwidth 0 lets nothing through and closes nothing.
     const toxics = await Promise.all(
@@ -63,7 +69,7 @@ services.test("one that stalls is left within a third of the session's timeout",
   }),
 );
 
-services.test("a slow way costs neither connection nor session", (all) =>
+both("a slow way costs neither connection nor session", (all) =>
   held(all, async (zk, proxy, path) => {
     await proxy.addToxic({ type: "latency", attributes: { latency: 120, jitter: 60 } });
     await proxy.addToxic({ type: "slicer", attributes: { average_size: 3, delay: 50 } });
@@ -74,7 +80,7 @@ services.test("a slow way costs neither connection nor session", (all) =>
   }),
 );
 
-services.test("what was heard of the server tells how long the session surely lives", (all) =>
+both("what was heard of the server tells how long the session surely lives", (all) =>
   held(all, async (zk, proxy) => {
     const before = zk.heard?.now ?? 0;
     await waitFor(() => (zk.heard?.now ?? 0) > before, { what: "a ping to be answered" });
@@ -115,7 +121,7 @@ services.test(
   },
 );
 
-services.test("a second client that guesses at a session is refused, the first goes on", (all) =>
+both("a second client that guesses at a session is refused, the first goes on", (all) =>
   held(all, async (zk, _proxy, path) => {
     const [host = "", port = ""] = all.zookeeper.connect.split(":");
     const hello = { lastZxid: 0n, timeoutMs: 5_000, session: zk.id, password: new Uint8Array(16) };

@@ -5,7 +5,7 @@ import type { ZkTls } from "#src/clients/zookeeper/connection.ts";
 import { startZookeeper, useStarted } from "../../services/index.ts";
 import { freePort } from "../../services/port.ts";
 import { runDir } from "../../services/run-dir.ts";
-import { zkSession } from "../../support/zookeeper-session.ts";
+import { bothWays, zkSession } from "../../support/zookeeper-session.ts";
 
 const tlsDir = join(import.meta.dir, "../../fixtures/tls");
 const pem = (name: string) => readFileSync(join(tlsDir, name), "utf8");
@@ -28,18 +28,19 @@ const services = await useStarted("ZooKeeper with TLS", async () => {
   });
   return { zookeeper, port };
 });
+const both = bothWays(services, ({ zookeeper }) => zookeeper.connect);
 
 const session = (at: string, tls: ZkTls, sessionTimeoutMs: number) =>
   zkSession(at, { tls, sessionTimeoutMs });
 
-services.test("requests go over TLS to a server that is trusted", async ({ port }) => {
+both("requests go over TLS to a server that is trusted", async ({ port }) => {
   const zk = session(`localhost:${port}`, { ca: pem("ca.pem") }, 10_000);
   await zk.create("/private", Buffer.from("x"));
   expect(Buffer.from((await zk.get("/private")).data).toString()).toBe("x");
   await zk.close();
 });
 
-services.test("S5: no other certificate is believed, by authority or by name", async ({ port }) => {
+both("S5: no other certificate is believed, by authority or by name", async ({ port }) => {
   const cases = [
     [`localhost:${port}`, { ca: pem("other-ca.pem") }],
     [`localhost:${port}`, {}],
