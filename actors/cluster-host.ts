@@ -105,7 +105,6 @@ export function createClusterHost(deps: ClusterHostDeps): ClusterHost {
     async close(rid, deadlineMs) {
       const one = held.get(rid);
       if (!one) return;
-      held.delete(rid);
       const { tenure, partitions, stats, ref } = one.node;
       Object.assign(tenure, { owned: false, onAlive: undefined, onFailed: undefined });
       // An actor that is down, or waits for its next attempt, has no run; and it answers nobody.
@@ -114,6 +113,9 @@ export function createClusterHost(deps: ClusterHostDeps): ClusterHost {
         ? partitions.drained(deadlineMs)
         : ask<void, InputMessage>(ref, (reply) => ({ kind: "release", deadlineMs, reply }));
       await Promise.race([done, sleep(clock, deadlineMs + 1_000)]);
+      // While it drained the right to it may have been lost: then it was fenced, and ends with that.
+      if (!isHeld(one)) return;
+      held.delete(rid);
       checkpoints?.leave(partitions.key, partitions.dirty());
       if (checkpoints) partitions.fence();
     },
