@@ -83,5 +83,9 @@ test("one that is given again has a new right: the old one stays fenced", async 
   const old = partitions.get("0");
   host.fence(rid);
   await open(5);
-  expect([old.right.fenced, partitions.fenced, partitions.get("0").fence]).toEqual([true, false, 5]);
+  expect([old.right.fenced, partitions.fenced, partitions.get("0").fence]).toEqual([
+    true,
+    false,
+    5,
+  ]);
 });
