@@ -669,7 +669,9 @@ const table = {
   ES_DOCUMENT_REJECTED: {
     kind: "fatal",
     summary: "Elasticsearch refused a document for good",
-    remedy: "see the reason; mend the mapping of the index or the row, then redrive it",
+    remedy:
+      "see the reason; mend the mapping of the index or the row, then redrive it. A JSON column of " +
+      "many shapes: json: text, or map it as {type: flattened}",
   },
   ES_REQUEST_REFUSED: {
     kind: "fatal",

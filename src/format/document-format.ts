@@ -1,5 +1,5 @@
 import { type ByteSink, putByte, putBytes, putText } from "../byte-sink.ts";
-import type { Column, Table, Value } from "../flow/packet.ts";
+import { type Column, JsonText, type Table, type Value } from "../flow/packet.ts";
 import { fragment, putJsonString } from "./json-put.ts";
 import { type BigintMode, plainEncoder, type ValueEncoder } from "./json-value.ts";
 import { epochDays, zonedText } from "./sql-time.ts";
@@ -8,6 +8,8 @@ export type DocumentOptions = {
   readonly bigint: BigintMode;
   /** Dates and times as ISO 8601 has them, or as SQL shows them. */
   readonly dates: "iso" | "sql";
+  /** JSON columns as the values that they hold, or as their text. */
+  readonly json: "value" | "text";
 };
 
 /** Writes an image of a row as one JSON object, a field for each column. */
@@ -41,8 +43,9 @@ export function compileDocument(table: Table, options: DocumentOptions): Documen
   };
 }
 
-function encoderOf(column: Column, { bigint, dates }: DocumentOptions): ValueEncoder {
+function encoderOf(column: Column, { bigint, dates, json }: DocumentOptions): ValueEncoder {
   const plain = plainEncoder(column, bigint);
+  if (column.kind === "json") return json === "text" ? jsonText(plain) : plain;
   if (dates === "sql") return plain;
   switch (column.kind) {
     case "date":
@@ -54,6 +57,13 @@ function encoderOf(column: Column, { bigint, dates }: DocumentOptions): ValueEnc
     default:
       return plain;
   }
+}
+
+function jsonText(plain: ValueEncoder): ValueEncoder {
+  return (value, sink) => {
+    if (value instanceof JsonText) putJsonString(sink, value.text);
+    else plain(value, sink);
+  };
 }
 
 /** A day that is in no calendar, such as 0000-00-00, is no date to anybody else: null. */

@@ -1,9 +1,17 @@
 import type { Bench } from "./bench.ts";
 import { decodeBench } from "./decode.ts";
 import { dryrun } from "./dryrun.ts";
+import { esOut } from "./es-out.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
 import { takeover } from "./takeover.ts";
 
 /** Every bench, in the order in which they are listed. */
-export const benches: readonly Bench[] = [dryrun, mysqlKafka, latency, decodeBench, takeover];
+export const benches: readonly Bench[] = [
+  dryrun,
+  mysqlKafka,
+  esOut,
+  latency,
+  decodeBench,
+  takeover,
+];

@@ -78,7 +78,7 @@ export async function startMeasured(
 }
 
 /** `VmHWM` of /proc/PID/status, and utime plus stime of /proc/PID/stat; null once it is gone. */
-function readUsage(pid: number): Usage | null {
+export function readUsage(pid: number): Usage | null {
   try {
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
     if (peak === undefined) return null;

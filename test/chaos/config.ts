@@ -7,7 +7,8 @@ export type Places = {
   readonly source: Source;
   readonly mysqlPort: number;
   readonly kafkaPort: number | undefined;
-  /** Topics begin with it. */
+  readonly esPort?: number | undefined;
+  /** Topics and indices begin with it. */
   readonly topic: string;
   readonly dir: string;
   readonly stateDir: string;
@@ -73,9 +74,19 @@ function matchOf(route: RoutePlan, { takes }: OutputPlan, index: number): string
   return takes === "item" ? "rows.item" : byTableIdents;
 }
 
-function fieldsOf(output: OutputPlan, { dir, kafkaPort, topic }: Places): unknown & object {
-  const { format, bigint, batch } = output;
+function fieldsOf(output: OutputPlan, places: Places): unknown & object {
+  const { dir, kafkaPort, topic } = places;
   const retry = { times: 5, delayMs: 50, delayMsMax: 500 };
+  if (output.name === "elasticsearch") {
+    const { batch, bulkBytesMax, requestTimeoutMs } = output;
+    return {
+      ...{ plugin: "EsOutput", nodes: [`http://127.0.0.1:${places.esPort}`], batch, retry },
+      ...{ index: `${topic}.\${tbl}`, lineageIndex: `${topic}-lineages`, dates: "sql" },
+      createIndices: { dynamic: "false", shards: 1, replicas: 0 },
+      ...{ bulkBytesMax, requestTimeoutMs },
+    };
+  }
+  const { format, bigint, batch } = output;
   const common = { format, bigint, batch, retry };
   if (output.name === "file") {
     const { fsync, rotateBytes } = output;

@@ -4,7 +4,8 @@ import type { Fault, PlannedFault, Side, SourcePlan } from "./round-plan.ts";
 
 export type FaultsOptions = {
   readonly loadMs: number;
-  readonly hasKafka: boolean;
+  /** The server that the rows go to; undefined when they go to files alone. */
+  readonly sink: "kafka" | "elasticsearch" | undefined;
   readonly smallDisk: boolean;
   readonly source: SourcePlan;
 };
@@ -120,6 +121,25 @@ const kafkaKinds: readonly Kind[] = [
   },
 ];
 
+/** A node takes seconds to come back, so it is not killed often. */
+const esKinds: readonly Kind[] = [
+  {
+    ...{ weight: 1, most: 1 },
+    draw: (random) => ({
+      fault: { kind: "server-kill", side: "elasticsearch" },
+      forMs: random.int(0, 500),
+    }),
+  },
+  {
+    ...{ weight: 2, most: 1 },
+    draw: (random) => ({
+      fault: { kind: "server-pause", side: "elasticsearch" },
+      forMs: random.int(100, 4_000),
+    }),
+  },
+  { ...{ weight: 8, most: 4 }, draw: (random) => drawNetwork(random, "elasticsearch") },
+];
+
 const diskKinds: readonly Kind[] = [
   {
     ...{ weight: 8, most: 1 },
@@ -132,12 +152,15 @@ export function drawFaults(random: Random, options: FaultsOptions): PlannedFault
   const kinds = [
     ...dbusdKinds,
     ...mysqlKinds,
-    ...(options.hasKafka ? kafkaKinds : []),
+    ...(options.sink === "kafka" ? kafkaKinds : []),
+    ...(options.sink === "elasticsearch" ? esKinds : []),
     ...(options.smallDisk ? diskKinds : []),
   ];
   const left = new Map(kinds.map((kind) => [kind, kind.most]));
   const count = random.int(3, 7);
-  const drawn = options.hasKafka && random.chance(0.5) ? drawStalledKill(random, options) : [];
+  const { sink } = options;
+  const drawn =
+    sink !== undefined && random.chance(0.5) ? drawStalledKill(random, options, sink) : [];
   while (drawn.length < count) {
     const kills = drawn.length === 0 && random.chance(0.7);
     const kind = kills ? (kinds[0] as Kind) : pickByWeight(random, [...left.keys()]);
@@ -152,11 +175,11 @@ export function drawFaults(random: Random, options: FaultsOptions): PlannedFault
 }
 
 /**
- * Kafka is out of reach, and dbusd is killed a while later: what is in flight then was not written,
+ * The sink is out of reach, and dbusd is killed a while later: what is in flight then was not written,
  * and the checkpoint that was committed meanwhile must not have passed it. By chance alone the two
  * meet too seldom.
  */
-function drawStalledKill(random: Random, { loadMs }: FaultsOptions): PlannedFault[] {
+function drawStalledKill(random: Random, { loadMs }: FaultsOptions, side: Side): PlannedFault[] {
   const atMs = random.int(500, loadMs - 1_800);
   const forMs = random.int(1_200, Math.min(2_500, loadMs - atMs - 200));
   const toxics: readonly Toxic[] = [
@@ -166,7 +189,7 @@ function drawStalledKill(random: Random, { loadMs }: FaultsOptions): PlannedFaul
   const toxic = random.pick(toxics);
   return [
     {
-      ...{ kind: "network", side: "kafka", direction: undefined, cut: random.chance(0.5) },
+      ...{ kind: "network", side, direction: undefined, cut: random.chance(0.5) },
       ...{ toxic, atMs, forMs },
     },
     {

@@ -45,6 +45,22 @@ describe("the plan of a round", () => {
     }
   });
 
+  test("to Elasticsearch has faults of it, and none of Kafka", () => {
+    const all = plans.map(({ seed }) => drawPlan(seed, "elasticsearch"));
+    const sides = all.flatMap(({ faults: own }) =>
+      own.flatMap((fault) => ("side" in fault ? [`${fault.kind} ${fault.side}`] : [])),
+    );
+    expect(new Set(all.flatMap(({ outputs }) => outputs.map(({ name }) => name)))).toEqual(
+      new Set(["elasticsearch"]),
+    );
+    expect(sides.filter((side) => side.endsWith("kafka"))).toEqual([]);
+    for (const kind of ["server-kill", "server-pause", "network"]) {
+      expect(sides).toContain(`${kind} elasticsearch`);
+    }
+    const texts = all.flatMap((plan) => [planText(plan), ...plan.faults.map(faultText)]);
+    expect(texts.filter((text) => /undefined|NaN|null/.test(text))).toEqual([]);
+  });
+
   test("can be read by people, without a hole in it", () => {
     const texts = plans.flatMap((plan) => [planText(plan), ...plan.faults.map(faultText)]);
     expect(texts.filter((text) => /undefined|NaN|null/.test(text))).toEqual([]);

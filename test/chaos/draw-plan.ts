@@ -2,6 +2,7 @@ import { type Random, seededRandom } from "../support/random.ts";
 import { drawFaults } from "./draw-faults.ts";
 import type {
   BusPlan,
+  EsPlan,
   FilePlan,
   KafkaPlan,
   OutputPlan,
@@ -14,18 +15,21 @@ import type {
 const kib = 1024;
 const mib = 1024 * kib;
 
+/** Where the rows of a round go: what is drawn of Kafka and files, or Elasticsearch alone. */
+export type Destination = "any" | "elasticsearch";
+
 /** Draws a round: a configuration that a user might run, and what happens to it. */
-export function drawPlan(seed: number): RoundPlan {
+export function drawPlan(seed: number, to: Destination = "any"): RoundPlan {
   const random = seededRandom(seed);
   const loadMs = random.int(4_000, 7_000);
   const source = drawSource(random);
   const bus = drawBus(random);
   const route = drawRoute(random);
-  const outputs = drawOutputs(random, bus, route);
+  const outputs = to === "any" ? drawOutputs(random, bus, route) : [drawEs(random, bus)];
   const workload = drawWorkload(random, outputs, loadMs);
   const smallDisk = random.chance(0.2);
-  const hasKafka = outputs.some(({ name }) => name === "kafka");
-  const faults = drawFaults(random, { loadMs, hasKafka, smallDisk, source });
+  const sink = outputs.map(({ name }) => name).find((name) => name !== "file");
+  const faults = drawFaults(random, { loadMs, sink, smallDisk, source });
   const failingSync = random.chance(0.1) ? random.int(10, 60) : undefined;
   return {
     ...{ seed, source, bus, route, outputs, workload, smallDisk, failingSync, loadMs, faults },
@@ -101,6 +105,15 @@ function drawKafka(random: Random, bus: BusPlan): KafkaPlan {
     partitions: random.int(1, 6),
     topicOfTable: random.chance(0.5),
     mode: random.chance(0.08) ? "sync" : "async",
+    requestTimeoutMs: random.pick([2_000, 3_000, 5_000]),
+  };
+}
+
+function drawEs(random: Random, bus: BusPlan): EsPlan {
+  return {
+    ...{ name: "elasticsearch", takes: "all" },
+    batch: drawBatch(random, bus),
+    bulkBytesMax: random.pick([16 * kib, 256 * kib, 5 * mib]),
     requestTimeoutMs: random.pick([2_000, 3_000, 5_000]),
   };
 }

@@ -133,8 +133,9 @@ async function startAfter({ daemon }: Stage, downMs: number): Promise<Ended> {
 }
 
 function beginServer(stage: Stage, kind: "server-kill" | "server-pause", side: Side): Ended {
-  const server = side === "mysql" ? stage.mysql : stage.kafka?.brokers[0];
-  if (server === undefined) throw new Error("this round has no Kafka");
+  const { mysql, kafka, elasticsearch } = stage;
+  const server = { mysql, kafka: kafka?.brokers[0], elasticsearch }[side];
+  if (server === undefined) throw new Error(`this round has no ${side}`);
   if (kind === "server-pause") {
     server.kill("SIGSTOP");
     return () => server.kill("SIGCONT");
@@ -143,9 +144,9 @@ function beginServer(stage: Stage, kind: "server-kill" | "server-pause", side: S
   return () => server.restart();
 }
 
-export function proxyOf({ mysqlProxy, kafkaProxy }: Stage, side: Side): FaultProxy {
-  const proxy = side === "mysql" ? mysqlProxy : kafkaProxy;
-  if (proxy === undefined) throw new Error("this round has no Kafka");
+export function proxyOf({ mysqlProxy, kafkaProxy, esProxy }: Stage, side: Side): FaultProxy {
+  const proxy = { mysql: mysqlProxy, kafka: kafkaProxy, elasticsearch: esProxy }[side];
+  if (proxy === undefined) throw new Error(`this round has no ${side}`);
   return proxy;
 }
 

@@ -6,7 +6,7 @@ export type RoundPlan = {
   readonly source: SourcePlan;
   readonly bus: BusPlan;
   readonly route: RoutePlan;
-  /** One or two; the names are `kafka` and `file`. */
+  /** One or two; the names are `kafka` and `file`, or `elasticsearch` alone. */
   readonly outputs: readonly OutputPlan[];
   readonly workload: WorkloadPlan;
   /** A state folder on a disk of 4 MB of its own, which can be filled. */
@@ -79,7 +79,16 @@ export type FilePlan = {
   readonly rotateBytes: number | undefined;
 };
 
-export type OutputPlan = KafkaPlan | FilePlan;
+/** A document for each row, which in the end must be what the row is. */
+export type EsPlan = {
+  readonly name: "elasticsearch";
+  readonly takes: "all" | "item";
+  readonly batch: BatchPlan;
+  readonly bulkBytesMax: number;
+  readonly requestTimeoutMs: number;
+};
+
+export type OutputPlan = KafkaPlan | FilePlan | EsPlan;
 
 export type WorkloadPlan = {
   readonly writers: number;
@@ -94,7 +103,7 @@ export type WorkloadPlan = {
   readonly backlogMs: number;
 };
 
-export type Side = "mysql" | "kafka";
+export type Side = "mysql" | "kafka" | "elasticsearch";
 
 export type Fault =
   /**
@@ -133,7 +142,7 @@ export type PlannedFault = Fault & {
   readonly forMs: number;
 };
 
-const sideNames = { mysql: "MySQL", kafka: "Kafka" } as const;
+const sideNames = { mysql: "MySQL", kafka: "Kafka", elasticsearch: "Elasticsearch" } as const;
 
 /** A planned fault as people read it, e.g. `blackhole of Kafka at 1.2 s for 0.5 s`. */
 export function faultText(fault: PlannedFault): string {
@@ -175,16 +184,25 @@ function toxicText(toxic: Toxic): string {
   return `swallowed reply to ${what}`;
 }
 
+function outputText(output: OutputPlan): string {
+  switch (output.name) {
+    case "file":
+      return `file (${output.format}${output.rotateBytes === undefined ? "" : ", rotated"})`;
+    case "elasticsearch":
+      return `Elasticsearch (bulks of ${output.bulkBytesMax} bytes)`;
+    case "kafka": {
+      const { format, partitions, compression, mode } = output;
+      const sync = mode === "sync" ? ", sync" : "";
+      return `Kafka (${format}, ${partitions} partitions, ${compression}${sync})`;
+    }
+  }
+}
+
 /** A plan as people read it, in one line without the faults. */
 export function planText(plan: RoundPlan): string {
   const { source, bus, route, outputs, workload } = plan;
   const server = source.flavor === "mysql" ? "MySQL" : "MariaDB";
   const filters = [route.byTable ? "by table" : [], route.own ? "own" : []].flat();
-  const outputText = (output: OutputPlan) =>
-    output.name === "file"
-      ? `file (${output.format}${output.rotateBytes === undefined ? "" : ", rotated"})`
-      : `Kafka (${output.format}, ${output.partitions} partitions, ${output.compression}` +
-        `${output.mode === "sync" ? ", sync" : ""})`;
   return [
     `${server} with gtid ${source.gtid}`,
     `filters ${filters.length === 0 ? "none" : filters.join(" and ")}`,

@@ -15,9 +15,10 @@ import { type FillableDisk, fillableDisk } from "./fillable-disk.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { faultText, planText, type RoundPlan } from "./round-plan.ts";
 import type { Servers } from "./servers.ts";
-import { fileSink, kafkaSink, type Sink } from "./sinks.ts";
+import { esSink, fileSink, kafkaSink, type Sink, type StateSink } from "./sinks.ts";
 import { openSource, type Source } from "./source.ts";
 import type { Stage } from "./stage.ts";
+import { checkStates, stateVerdicts } from "./states.ts";
 import { tellsTheTruth } from "./truth.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 import { startWorkload } from "./workload.ts";
@@ -56,6 +57,7 @@ type Round = {
   readonly stage: Stage;
   readonly source: Source;
   readonly sinks: readonly Sink[];
+  readonly states: readonly StateSink[];
   readonly dir: string;
 };
 
@@ -91,10 +93,11 @@ async function openRound(
 ): Promise<Round> {
   const { seed } = plan;
   const name = `chaos_${seed}_${Date.now().toString(36)}`;
-  const hasKafka = plan.outputs.some((output) => output.name === "kafka");
-  const [mysql, kafka] = await Promise.all([
+  const has = (sink: string) => plan.outputs.some((output) => output.name === sink);
+  const [mysql, kafka, elasticsearch] = await Promise.all([
     servers.mysql(plan.source.flavor),
-    hasKafka ? servers.kafka() : undefined,
+    has("kafka") ? servers.kafka() : undefined,
+    has("elasticsearch") ? servers.elasticsearch() : undefined,
   ]);
   const source = await openSource(mysql, plan.source, name);
   undo.push(() => source.drop());
@@ -108,12 +111,20 @@ async function openRound(
     undo.push(() => proxy.close());
     undo.push(() => deleteTopics(kafka.bootstrap, topicsOf(plan, name)));
   }
+  let esProxy: FaultProxy | undefined;
+  if (elasticsearch !== undefined) {
+    esProxy = await faultProxy({ port: elasticsearch.port }, { seed: seed + 2 });
+    const proxy = esProxy;
+    undo.push(() => proxy.close());
+    undo.push(() => deleteIndices(elasticsearch.url, name));
+  }
   const disk = plan.smallDisk ? mountDisk(journal) : undefined;
   if (disk !== undefined) undo.push(disk.unmount);
   const canTrace = Bun.which("strace") !== null;
   if (plan.failingSync !== undefined && !canTrace) journal.note("no strace: no sync fails");
   const stateDir = disk === undefined ? join(dir, "state") : join(disk.dir, "state");
-  const places = { source, mysqlPort: mysqlProxy.port, kafkaPort: kafkaProxy?.port, topic: name };
+  const ports = { kafkaPort: kafkaProxy?.port, esPort: esProxy?.port };
+  const places = { source, mysqlPort: mysqlProxy.port, ...ports, topic: name };
   mkdirSync(dir, { recursive: true });
   copyFileSync(join(import.meta.dir, ownFilter), join(dir, ownFilter));
   const daemon = daemonKeeper({
@@ -123,13 +134,17 @@ async function openRound(
     mayRefuse: () => disk?.full === true,
   });
   undo.push(() => daemon.kill());
-  const sinks = plan.outputs.map((output) =>
-    output.name === "kafka"
-      ? kafkaSink(kafka!.bootstrap, topicsOf(plan, name))
-      : fileSink(join(dir, "out", "rows.ndjson")),
-  );
-  const stage: Stage = { daemon, mysql, kafka, mysqlProxy, kafkaProxy, disk, journal };
-  return { plan, stage, source, sinks, dir };
+  const sinks = plan.outputs.flatMap((output) => {
+    if (output.name === "elasticsearch") return [];
+    return output.name === "kafka"
+      ? [kafkaSink(kafka!.bootstrap, topicsOf(plan, name))]
+      : [fileSink(join(dir, "out", "rows.ndjson"))];
+  });
+  const states =
+    elasticsearch === undefined ? [] : [esSink(elasticsearch.url, name, mysql, source.db)];
+  const proxies = { mysqlProxy, kafkaProxy, esProxy };
+  const stage: Stage = { daemon, mysql, kafka, elasticsearch, ...proxies, disk, journal };
+  return { plan, stage, source, sinks, states, dir };
 }
 
 /** It takes root; elsewhere the round goes on without, and its journal says so. */
@@ -145,6 +160,11 @@ function mountDisk(journal: Journal): FillableDisk | undefined {
 async function deleteTopics(bootstrap: string, topics: readonly string[]): Promise<void> {
   const witness = await kafkaWitness(bootstrap);
   await witness.deleteTopics(topics).finally(() => witness.close());
+}
+
+async function deleteIndices(url: string, name: string): Promise<void> {
+  const indices = [`${name}.item`, `${name}.txn`, `${name}-lineages`].join();
+  await fetch(`${url}/${indices}?ignore_unavailable=true`, { method: "DELETE" });
 }
 
 async function play(round: Round): Promise<{ verdicts: Verdict[]; recoveryMs: number }> {
@@ -167,12 +187,15 @@ async function play(round: Round): Promise<{ verdicts: Verdict[]; recoveryMs: nu
   const committed = await committedChanges(mysql, source.db);
   journal.note(`${committed.length} changes were committed`);
   await arrival(round, committed);
+  await checkStates(round, isExpectedAt(plan, plan.outputs[0]!), recoveryMsMax);
   const recoveryMs = performance.now() - ceasedAt;
   journal.note(`arrival took ${Math.round(recoveryMs)} ms`);
   await checkTruth(daemon, journal);
   await daemon.stop(() => true);
   if (plan.startAgain) await startAgain(daemon, journal);
-  return { verdicts: await verdictsOf(round, committed), recoveryMs };
+  const verdicts = await verdictsOf(round, committed);
+  verdicts.push(...(await stateVerdicts(round, isExpectedAt(plan, plan.outputs[0]!), committed)));
+  return { verdicts, recoveryMs };
 }
 
 function expectedAt(round: Round, committed: readonly Change[], index: number): Change[] {

@@ -52,13 +52,16 @@ export function roundText(round: PlayedRound): string {
   const { seed, verdicts, problems, runs, recoveryMs, ms, dir } = round;
   const outputs = verdicts.map(({ output, committed, duplicated, runs: each }) => {
     const most = each.reduce((sum, run) => sum + run.most, 0);
+    if (each.length === 0) return `${output} as the tables are after ${digits(committed)} changes`;
     return `${output} ${digits(committed)} changes, ${duplicated} twice (at most ${digits(most)})`;
   });
   const head = problems.length === 0 ? "ok  " : "FAIL";
   const what = [...outputs, `${runs} starts`, `whole after ${seconds(recoveryMs)}`].join(", ");
   const lines = [`${head} ${seconds(ms)}: ${what}`];
   for (const problem of problems) lines.push(`     ${problem}`);
-  if (problems.length > 0) lines.push(`     repeat it: bun run chaos --seed ${seed}`);
+  const es = verdicts.some(({ output }) => output === "elasticsearch");
+  const to = es ? " --to elasticsearch" : "";
+  if (problems.length > 0) lines.push(`     repeat it: bun run chaos${to} --seed ${seed}`);
   if (dir !== undefined) lines.push(`     config, logs and output: ${dir}`);
   return lines.join("\n");
 }

@@ -14,6 +14,8 @@ arrived, in order for each key, and dbusd must say so and stop cleanly.
 
   --rounds N       so many rounds (10, without --minutes)
   --minutes M      rounds for so long
+  --to WHERE       any: Kafka and files, as drawn (the default); elasticsearch: documents, which in
+                   the end must be the tables row by row
   --seed S         the round of that seed, as many times as --rounds says (1)
   --dbusd FILE     another build: a source file that ends in .ts, or an executable
   --stop           end with the first round that fails
@@ -38,6 +40,7 @@ function parse(argv: readonly string[]) {
       options: {
         rounds: { type: "string" },
         minutes: { type: "string" },
+        to: { type: "string", default: "any" },
         seed: { type: "string" },
         dbusd: { type: "string" },
         stop: { type: "boolean", default: false },
@@ -71,6 +74,10 @@ const usual = minutes !== undefined ? Number.POSITIVE_INFINITY : values.seed ===
 const rounds = Math.floor(numberOf("rounds", values.rounds, usual));
 const given = values.seed === undefined ? undefined : Number(values.seed);
 if (given !== undefined && !Number.isSafeInteger(given)) refuse(`${values.seed} is no seed`);
+const destinations = ["any", "elasticsearch"] as const;
+const to =
+  destinations.find((one) => one === values.to) ??
+  refuse(`--to takes ${destinations.join(" or ")}, not ${values.to}`);
 const entry = values.dbusd === undefined ? undefined : resolve(values.dbusd);
 if (entry !== undefined && !existsSync(entry)) refuse(`there is no ${entry}`);
 const deadline = performance.now() + (minutes ?? Number.POSITIVE_INFINITY) * 60_000;
@@ -87,7 +94,7 @@ async function main(): Promise<number> {
   process.on("SIGTERM", leave);
   try {
     for (let round = 1; round <= rounds && performance.now() < deadline; round++) {
-      const plan = drawPlan(given ?? randomSeed());
+      const plan = drawPlan(given ?? randomSeed(), to);
       const of = Number.isFinite(rounds) ? ` of ${rounds}` : "";
       say(`round ${round}${of}, seed ${plan.seed}: ${planText(plan)}`);
       say(`     ${plan.faults.map(faultText).join(", ")}`);

@@ -1,7 +1,9 @@
 import {
+  type ElasticsearchService,
   type KafkaService,
   type MysqlFlavor,
   type MysqlService,
+  startElasticsearch,
   startKafka,
   startMysql,
 } from "../services/index.ts";
@@ -10,6 +12,7 @@ import {
 export type Servers = {
   mysql(flavor: MysqlFlavor): Promise<MysqlService>;
   kafka(): Promise<KafkaService>;
+  elasticsearch(): Promise<ElasticsearchService>;
   /** Stops them all; a later round starts them anew. */
   stop(): Promise<void>;
 };
@@ -17,6 +20,7 @@ export type Servers = {
 export function chaosServers(): Servers {
   const mysqls = new Map<MysqlFlavor, Promise<MysqlService>>();
   let kafka: Promise<KafkaService> | undefined;
+  let elasticsearch: Promise<ElasticsearchService> | undefined;
   return {
     mysql(flavor) {
       const started = mysqls.get(flavor) ?? startMysql({ flavor });
@@ -27,10 +31,16 @@ export function chaosServers(): Servers {
       kafka ??= startKafka();
       return kafka;
     },
+    elasticsearch() {
+      elasticsearch ??= startElasticsearch();
+      return elasticsearch;
+    },
     async stop() {
-      const all = [...mysqls.values(), ...(kafka === undefined ? [] : [kafka])];
+      const others = [kafka, elasticsearch].filter((one) => one !== undefined);
+      const all = [...mysqls.values(), ...others];
       mysqls.clear();
       kafka = undefined;
+      elasticsearch = undefined;
       await Promise.allSettled(all.map(async (service) => (await service).stop()));
     },
   };

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { compareLedger } from "../support/es-ledger.ts";
 import { kafkaWitness } from "../support/kafka-topic.ts";
 import { type Sighting, sightingsOf } from "../support/ledger-records.ts";
+import type { LedgerAddress } from "../support/ledger-writer.ts";
 
 /** What an output has written, seen from outside. */
 export type Sink = {
@@ -13,6 +15,28 @@ export type Sink = {
   /** Every record, in the order of each key. */
   read(): Promise<SinkRecords>;
 };
+
+/** What an output has written that keeps the newest state of each row alone. */
+export type StateSink = {
+  readonly name: string;
+  /** What is not there as it is in MySQL, as text; empty when nothing is. */
+  difference(isExpected: (key: string) => boolean): Promise<string>;
+};
+
+/** The indices of a round, held against its tables row by row. */
+export function esSink(url: string, prefix: string, mysql: LedgerAddress, db: string): StateSink {
+  return {
+    name: "elasticsearch",
+    async difference(isExpected) {
+      const found = await compareLedger(mysql, url, { db, prefix, isExpected });
+      const kinds = ["missing", "left", "changed"] as const;
+      return kinds
+        .filter((kind) => found[kind].length > 0)
+        .map((kind) => `${found[kind].length} ${kind}, such as ${found[kind].slice(0, 3)}`)
+        .join("; ");
+    },
+  };
+}
 
 export type SinkRecords = {
   readonly sightings: readonly Sighting[];

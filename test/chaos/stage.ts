@@ -1,4 +1,4 @@
-import type { KafkaService, MysqlService } from "../services/index.ts";
+import type { ElasticsearchService, KafkaService, MysqlService } from "../services/index.ts";
 import type { FaultProxy } from "../support/fault-proxy.ts";
 import type { DaemonKeeper } from "./daemon-keeper.ts";
 import type { FillableDisk } from "./fillable-disk.ts";
@@ -9,8 +9,10 @@ export type Stage = {
   readonly daemon: DaemonKeeper;
   readonly mysql: MysqlService;
   readonly kafka: KafkaService | undefined;
+  readonly elasticsearch: ElasticsearchService | undefined;
   readonly mysqlProxy: FaultProxy;
   readonly kafkaProxy: FaultProxy | undefined;
+  readonly esProxy: FaultProxy | undefined;
   readonly disk: FillableDisk | undefined;
   readonly journal: Journal;
 };

@@ -11,17 +11,26 @@ const rounds = Number(process.env.DBUS_CHAOS_ROUNDS ?? 5);
 const services = await useStarted("the servers of chaos", async () => {
   const servers = chaosServers();
   afterAll(() => servers.stop());
-  await Promise.all([servers.mysql("mysql"), servers.mysql("mariadb"), servers.kafka()]);
+  await Promise.all([
+    servers.mysql("mysql"),
+    servers.mysql("mariadb"),
+    servers.kafka(),
+    servers.elasticsearch(),
+  ]);
   return servers;
 });
+
+/** One of them goes to Elasticsearch, and starts a node that may be killed. */
+const planOf = (round: number) => drawPlan(randomSeed(), round === 1 ? "elasticsearch" : "any");
 
 for (let round = 1; round <= rounds; round++) {
   const name = "after random faults every change is there, in order and as it was (fault 72)";
   services.test(
     `${name}, round ${round}`,
     async (servers) => {
-      const plan = drawPlan(randomSeed());
-      const repeat = `bun run chaos --seed ${plan.seed} repeats it`;
+      const plan = planOf(round);
+      const to = round === 1 ? " --to elasticsearch" : "";
+      const repeat = `bun run chaos${to} --seed ${plan.seed} repeats it`;
       process.stderr.write(`[seed] chaos ${round} of ${rounds}: ${repeat}: ${planText(plan)}\n`);
       const played = await playRound(plan, { servers });
       const { problems } = played;

@@ -41,14 +41,24 @@ export type Difference = {
   readonly changed: readonly string[];
 };
 
+export type Compared = {
+  readonly db: string;
+  /** Before the names of the indices; the database's own name unless told. */
+  readonly prefix?: string;
+  /** Whether a row is to be there, by its key, e.g. `item:7`; all are unless told. */
+  readonly isExpected?: (key: string) => boolean;
+};
+
 /** Compares row by row, each column by the seal over all of them. */
 export async function compareLedger(
   mysql: LedgerAddress,
   url: string,
-  db: string,
+  { db, prefix = db, isExpected = () => true }: Compared,
 ): Promise<Difference & { readonly rows: number }> {
-  const rows = await tableSums(mysql, db);
-  const documents = await exactDocuments(url, `${db}.item`);
+  const rows = new Map(
+    [...(await tableSums(mysql, db))].filter(([id]) => isExpected(`item:${id}`)),
+  );
+  const documents = await exactDocuments(url, `${prefix}.item`);
   const missing = [...rows.keys()].filter((id) => !documents.has(id));
   const left = [...documents.keys()].filter((id) => !rows.has(id));
   const changed = [...rows].filter(([id, [sum]]) => {
@@ -57,9 +67,11 @@ export async function compareLedger(
     const seal = sealOf(document);
     return !seal.intact || seal.sum !== sum;
   });
-  const txns = await committedTxns(mysql, db);
+  const txns = new Map(
+    [...(await committedTxns(mysql, db))].filter(([id]) => isExpected(`txn:${id}`)),
+  );
   const written = new Map<string, string>();
-  for (const { id, changes } of (await exactDocuments(url, `${db}.txn`)).values()) {
+  for (const { id, changes } of (await exactDocuments(url, `${prefix}.txn`)).values()) {
     written.set(String(id), canonicalText(changes));
   }
   return {

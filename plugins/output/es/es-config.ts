@@ -82,6 +82,12 @@ export const esOutputSchema = z.strictObject({
     .describe(
       "iso: 2026-11-23T20:14:07, which becomes a date field, and null for 0000-00-00; sql: as MySQL shows them",
     ),
+  json: z
+    .enum(["value", "text"])
+    .default("value")
+    .describe(
+      "JSON columns as the objects and lists that they hold, whose fields must then have one type in all rows, or as text",
+    ),
   bulkBytesMax: z
     .int()
     .min(1024)

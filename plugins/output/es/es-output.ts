@@ -69,6 +69,7 @@ export const esOutput = defineOutput<EsOutputConfig, State>({
       const { contentBytesMax = contentBytesDefault } = await client.connect();
       await checkPipeline(client, config);
       const abort = new AbortController();
+      context.signal.addEventListener("abort", () => abort.abort(), { once: true });
       const around = { contentBytesMax, signal: abort.signal };
       return { client, writer: writerOf(client, config, context, around), abort };
     } catch (error) {

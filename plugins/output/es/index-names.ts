@@ -1,4 +1,4 @@
-import { DbusError } from "#plugin";
+import { DbusError, type Table } from "#plugin";
 import { parseTemplate } from "#src/format/template.ts";
 import { compileTemplate, type Source } from "./templates.ts";
 
@@ -7,6 +7,8 @@ import { compileTemplate, type Source } from "./templates.ts";
  * throws.
  */
 export type IndexNames = (source: Source) => string;
+
+type Named = { readonly table: Table | undefined; readonly ident: string; readonly name: string };
 
 const bytesMax = 255;
 const namesMax = 100_000;
@@ -46,7 +48,7 @@ export function createIndexNames(text: string, ownIds: boolean): IndexNames {
     made.set(name, owner);
   }
 
-  return (source) => {
+  function nameOf(source: Source): string {
     const filled = (source.table === undefined ? ofOthers : ofRows)(source);
     if (filled === undefined) {
       throw new DbusError("FORMAT_TEMPLATE", "a column that the index template names is null");
@@ -58,5 +60,15 @@ export function createIndexNames(text: string, ownIds: boolean): IndexNames {
     }
     claim(name, source);
     return name;
+  }
+
+  if (rowFields) return nameOf;
+  // Rows come in runs of one table, so the last name is nearly always the right one.
+  let last: Named | undefined;
+  return (source) => {
+    const { table, ident } = source;
+    if (last?.table === table && last?.ident === ident) return last.name;
+    last = { table, ident, name: nameOf(source) };
+    return last.name;
   };
 }

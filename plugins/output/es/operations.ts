@@ -92,9 +92,17 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
         const lacking = document.put(sink, image);
         if (lacking !== undefined) throw partial(table, lacking);
       });
+    const { index, id, routing: route } = address;
+    // Spelled out, not spread: it is made for each row.
     const written: Operation = {
-      ...{ verb: "index", ...address, ...common, document: write },
+      verb: "index",
+      index,
+      id,
+      routing: route,
       pipeline: pipeline(source),
+      place: common.place,
+      at: common.at,
+      document: write,
     };
     const former = op === "U" && before ? formerOf(packet, row, before, address, ids) : undefined;
     return former === undefined ? [written] : [{ ...deleted, ...former, ...common }, written];

@@ -19,6 +19,8 @@ export type Place = {
   readonly low: bigint;
   /** Others of the same document may have the same version: then the later one counts. */
   readonly shared: boolean;
+  /** Whether it has a partition: places of two partitions have no order. */
+  readonly isRecord: boolean;
 };
 
 const lowBits = 56n;
@@ -64,7 +66,7 @@ export function createPlaces(): Places {
     const shared = own > last;
     const offset = shared ? last : own;
     if (offset >= 2 ** Number(offsetBits)) return undefined;
-    return { lineage: file.lineage, low: file.base + BigInt(offset), shared };
+    return { lineage: file.lineage, low: file.base + BigInt(offset), shared, isRecord: false };
   }
 
   return ({ position, ident }) => {
@@ -110,5 +112,6 @@ function ofRecord(position: object, ident: string): Place | undefined {
     lineage: `kafka/${String(topic)}`,
     low: (BigInt(at) << recordBits) | BigInt(offset),
     shared: false,
+    isRecord: true,
   };
 }

@@ -93,7 +93,7 @@ function encodeAll(
   body.truncate(0);
 
   function encode(operation: Operation, packet: number): Entry | undefined {
-    const { index, place, document, ...action } = operation;
+    const { index, place, document } = operation;
     const failure = failures.get(index);
     if (failure !== undefined) throw failure;
     const lineage = place && lineages.number(index, place.lineage);
@@ -103,9 +103,9 @@ function encodeAll(
     }
     const version = place && lineage ? versionOf(lineage, place.low) : undefined;
     const from = body.length;
-    body.action({ ...action, index, version, orSame: place?.shared ?? false });
+    body.action(operation, version, place?.shared ?? false);
     document?.(body);
-    const isRecord = place?.lineage.startsWith("kafka/") ?? false;
+    const isRecord = place?.isRecord ?? false;
     return { from, to: body.length, index, version, isRecord, packet, operation };
   }
 

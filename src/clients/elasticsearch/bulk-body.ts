@@ -6,10 +6,6 @@ export type BulkAction = {
   readonly verb: "index" | "create" | "delete";
   readonly index: string;
   readonly id: string;
-  /** The external version; undefined without one. */
-  readonly version: bigint | undefined;
-  /** Whether a document that has this very version already is written all the same. */
-  readonly orSame: boolean;
   readonly routing: string | undefined;
   readonly pipeline: string | undefined;
 };
@@ -21,7 +17,11 @@ export type BulkAction = {
 export type BulkBody = {
   /** Bytes so far. */
   readonly length: number;
-  action(action: BulkAction): void;
+  /**
+   * With an external version, or undefined; `orSame` writes a document also when it has this very
+   * version already.
+   */
+  action(action: BulkAction, version: bigint | undefined, orSame: boolean): void;
   /** The line of a document, by whoever can write it. */
   document(write: (sink: ByteSink) => void): void;
   /** The line of a document that is JSON already. Throws SyntaxError for a text that is none. */
@@ -40,15 +40,19 @@ const headsMax = 10_000;
 
 export function createBulkBody(): BulkBody {
   let sink = createByteSink(firstBytes);
-  const heads = new Map<string, Uint8Array>();
+  const heads = {
+    index: new Map<string, Uint8Array>(),
+    create: new Map<string, Uint8Array>(),
+    delete: new Map<string, Uint8Array>(),
+  };
 
-  function head({ verb, index }: BulkAction): Uint8Array {
-    const name = `${verb} ${index}`;
-    let made = heads.get(name);
+  function head(verb: BulkAction["verb"], index: string): Uint8Array {
+    const known = heads[verb];
+    let made = known.get(index);
     if (made === undefined) {
       made = fragment(`{"${verb}":{"_index":${JSON.stringify(index)},"_id":`);
-      if (heads.size >= headsMax) heads.clear();
-      heads.set(name, made);
+      if (known.size >= headsMax) known.clear();
+      known.set(index, made);
     }
     return made;
   }
@@ -57,9 +61,8 @@ export function createBulkBody(): BulkBody {
     get length() {
       return sink.at;
     },
-    action(action) {
-      const { id, version, orSame, routing, pipeline } = action;
-      putBytes(sink, head(action));
+    action({ verb, index, id, routing, pipeline }, version, orSame) {
+      putBytes(sink, head(verb, index));
       putJsonString(sink, id);
       if (version !== undefined) {
         putText(sink, `,"version":${version}`);

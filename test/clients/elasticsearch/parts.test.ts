@@ -19,6 +19,8 @@ test("an error never quotes a document, and keeps nothing of the request", () =>
   expect(described("document_parsing_exception", reason)).toBe(
     "document_parsing_exception: [1:6] failed to parse field [n] of type [long]",
   );
+  const bare = "failed to parse field [n]. Preview of field's value: secret 3";
+  expect(described("x", bare)).toBe("x: failed to parse field [n]");
   expect(described("x", 'For input string: "secret 2"')).toBe("x: For input string: …");
   const conflict = "[ann@x]: version conflict, current version [2] is higher";
   expect(described("y", conflict)).toBe("y: version conflict, current version [2] is higher");
@@ -91,8 +93,8 @@ test("an answer to a bulk that is none is an error, never a success", () => {
 
 test("a body gives actions and documents a line each, whatever is in them", () => {
   const body = createBulkBody();
-  const action = { verb: "index", index: 'a"b', id: 'x"\n\u2028', orSame: true } as const;
-  body.action({ ...action, version: 2n ** 63n - 1n, routing: "r\n", pipeline: "p" });
+  const action = { verb: "index", index: 'a"b', id: 'x"\n\u2028' } as const;
+  body.action({ ...action, routing: "r\n", pipeline: "p" }, 2n ** 63n - 1n, true);
   body.text('{"a":\r\n1}');
   const before = body.length;
   body.text("{}");

@@ -76,6 +76,8 @@ onBench("rows are documents, and what comes again changes nothing", async (bench
     expect(await bench.write(...all.slice(i))).toEqual(Array(all.length - i).fill("done"));
     expect(await bench.peer.documents(bench.index)).toEqual(there);
   }
+  const numbered = (await bench.peer.ok("GET", `/${bench.index}/_doc/3`)) as { _seq_no: number };
+  expect(numbered._seq_no).toBe(all.length);
   // Not even what comes alone, out of its turn.
   expect(await bench.write(all[0] as Packet)).toEqual(["done"]);
   expect(await bench.peer.document(bench.index, "1")).toBeUndefined();
@@ -239,7 +241,11 @@ onBench("fault 51: an alias of one index may move, one of several is refused", a
   ]);
   expect(await write(insert, update)).toEqual(["done", "done"]);
   expect(await peer.document(second, "1")).toEqual({ id: 1, note: "b" });
-  await move([{ add: { index: first, alias: index } }]);
+  // With an index that is written to, as a rollover leaves it: old rows would stay in the other.
+  await move([
+    { add: { index: second, alias: index, is_write_index: true } },
+    { add: { index: first, alias: index, is_write_index: false } },
+  ]);
   const later = await driveOutput(esOutput, { nodes: [peer.url] });
   const [verdict] = await later.write([rows.next("I", { after: [2, "c"] })]);
   expect(short(verdict ?? "done")).toBe("wait ES_INDEX_UNSUITABLE");

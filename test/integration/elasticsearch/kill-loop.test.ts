@@ -82,10 +82,10 @@ services.test(
       }
       const last = await start();
       await Promise.all(writers.map((writer) => writer.stop()));
-      let difference = await compareLedger(mysql, elasticsearch.url, db);
+      let difference = await compareLedger(mysql, elasticsearch.url, { db });
       const same = async () => {
         if (!last.running) throw new Error(`dbusd ended by itself:\n${await last.log()}`);
-        difference = await compareLedger(mysql, elasticsearch.url, db);
+        difference = await compareLedger(mysql, elasticsearch.url, { db });
         const { missing, left, changed } = difference;
         return missing.length + left.length + changed.length === 0;
       };

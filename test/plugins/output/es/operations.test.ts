@@ -4,7 +4,15 @@ import { createOperations } from "#plugins/output/es/operations.ts";
 import { createBulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
 import { RowPosition } from "#src/clients/mysql/binlog/position.ts";
 import { systemClock } from "#src/clock.ts";
-import type { ColumnKind, Packet, Payload, RowChange, Table, Value } from "#src/flow/packet.ts";
+import {
+  type ColumnKind,
+  JsonText,
+  type Packet,
+  type Payload,
+  type RowChange,
+  type Table,
+  type Value,
+} from "#src/flow/packet.ts";
 import { codeOfCall } from "../../../support/code-of.ts";
 
 type Columns = Readonly<Record<string, ColumnKind>>;
@@ -126,6 +134,14 @@ describe("rows", () => {
     const sql = shown({ dates: "sql" }, row("I", undefined, none, times));
     expect(sql.documents[0]).toContain('"d":"0000-00-00"');
   });
+});
+
+test("a JSON column is the value that it holds, or its text", () => {
+  const of = table({ id: "int", doc: "json" });
+  const image = [1, new JsonText('{"a":[1.10,"x"]}')];
+  const written = (config: object) => shown(config, row("I", undefined, image, of)).documents[0];
+  expect(written({})).toBe('{"id":1,"doc":{"a":[1.10,"x"]}}\n');
+  expect(written({ json: "text" })).toBe('{"id":1,"doc":"{\\"a\\":[1.10,\\"x\\"]}"}\n');
 });
 
 describe("what cannot be one document is refused by itself", () => {
