@@ -16,7 +16,8 @@ const rate = 100;
 /** Kills owners and leaders of a cluster on three ZooKeeper servers, one after the other. */
 export const takeover: Bench = {
   name: "takeover",
-  summary: "kill -9 of an owner to the first row by the next, of the leader to the next decision",
+  summary:
+    "how long rows and decisions stand still when an owner or the leader is killed, or leaves",
   peers: [],
   defaults: { seconds: 0, rows: 30 },
   run,
@@ -30,12 +31,18 @@ async function run({ rows: rounds }: BenchOptions): Promise<readonly Result[]> {
   const cluster = busCluster({ connect, name: "takeover", dir, sessionTimeoutMs, config });
   const rowMs: number[] = [];
   const decisionMs: number[] = [];
+  const handoverMs: number[] = [];
+  const readyMs: number[] = [];
   try {
     await Promise.all(everybody.map((pid) => cluster.start(pid)));
     for (let round = 0; round < rounds; round++) {
       rowMs.push(await killOwner(cluster));
       decisionMs.push(await killLeader(cluster));
-      say(`round ${round + 1} of ${rounds}: ${rowMs.at(-1)} ms, ${decisionMs.at(-1)} ms`);
+      const left = await endOwner(cluster);
+      handoverMs.push(left.gapMs);
+      readyMs.push(left.readyMs);
+      const all = [rowMs, decisionMs, handoverMs, readyMs].map((times) => `${times.at(-1)} ms`);
+      say(`round ${round + 1} of ${rounds}: ${all.join(", ")}`);
     }
   } finally {
     await cluster.stop();
@@ -45,6 +52,8 @@ async function run({ rows: rounds }: BenchOptions): Promise<readonly Result[]> {
   return [
     ...casesOf("owner killed, first row by the next", rowMs),
     ...casesOf("leader killed, next decision", decisionMs),
+    ...casesOf("owner told to end, between its last row and the next", handoverMs),
+    ...casesOf("start to ready as a participant", readyMs),
   ];
 }
 
@@ -100,6 +109,35 @@ async function killLeader(cluster: BusCluster): Promise<number> {
   const { stat } = await cluster.session.get("/dbus/takeover/decision");
   await cluster.start(victim);
   return stat.changedAt - killedAt;
+}
+
+/** How long each resource stands still when its owner leaves in good order, and how soon it is back. */
+async function endOwner(cluster: BusCluster): Promise<{ gapMs: number; readyMs: number }> {
+  await whole(cluster);
+  const leader = await leaderOf(cluster);
+  const owners = await cluster.owners();
+  const leaver = everybody.find((pid) => pid !== leader) as string;
+  const its = [...owners].filter(([, { owner }]) => owner === leaver).map(([input]) => input);
+  const toldAt = micros();
+  await cluster.daemons.get(leaver)?.stop();
+  const gaps = await Promise.all(
+    its.map((input) =>
+      waitFor(
+        () => {
+          const lines = mockLines(cluster.dir, input);
+          const next = lines.findIndex(({ by, at }) => by !== leaver && at / 1_000n > toldAt);
+          const [before, first] = [lines[next - 1], lines[next]];
+          return before && first ? { ms: Number((first.at - before.at) / 1_000_000n) } : undefined;
+        },
+        { timeoutMs: 60_000, intervalMs: 100, what: `the next owner of ${input}` },
+      ),
+    ),
+  );
+  const startedAt = performance.now();
+  const daemon = await cluster.start(leaver);
+  await daemon.ready();
+  const readyMs = Math.round(performance.now() - startedAt);
+  return { gapMs: Math.max(...gaps.map(({ ms }) => ms)), readyMs };
 }
 
 async function kill(cluster: BusCluster, pid: string): Promise<void> {
