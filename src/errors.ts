@@ -519,6 +519,21 @@ const table = {
     summary: "a resource could not be read within the time for opening it",
     remedy: "see the reason; another participant tries it, and this one again later",
   },
+  CLUSTER_CONFIG_TOO_LARGE: {
+    kind: "fatal",
+    summary: "the configuration does not fit into a node of ZooKeeper",
+    remedy: "move certificates and lists into files, ${file:...}, or split it over two clusters",
+  },
+  CLUSTER_CONFIG_NONE: {
+    kind: "retry",
+    summary: "no configuration was pushed to the cluster yet",
+    remedy: "dbc config push FILE --cluster SERVERS; dbusd goes on by itself then",
+  },
+  SECRET_IN_CLEAR: {
+    kind: "fatal",
+    summary: "a secret stands in a configuration that everybody in the cluster can read",
+    remedy: "put a reference there: ${NAME} or ${file:/run/secrets/name}",
+  },
   // Kafka.
   KAFKA_UNREACHABLE: {
     kind: "retry",

@@ -1,4 +1,6 @@
 import type { ZkState } from "../clients/zookeeper/port.ts";
+import type { ConfigDocument, ConfigVersion } from "../cluster/config-store.ts";
+import type { PushReport, SharedConfig } from "../cluster/operate/shared-config.ts";
 import type {
   ClusterView,
   ParticipantView,
@@ -7,7 +9,18 @@ import type {
 } from "../cluster/operate/view.ts";
 import type { DecisionRecord, PastDecision } from "../cluster/records.ts";
 
-export type { ClusterView, DecisionRecord, ParticipantView, PastDecision, PlanView, ResourceView };
+export type {
+  ClusterView,
+  ConfigDocument,
+  ConfigVersion,
+  DecisionRecord,
+  ParticipantView,
+  PastDecision,
+  PlanView,
+  PushReport,
+  ResourceView,
+  SharedConfig,
+};
 
 /** One cluster in a line. Where ZooKeeper cannot be asked, only what this process knows by itself. */
 export type ClusterSummary = {
@@ -54,6 +67,8 @@ export type ClusterPort = {
   /** null: as the participant says itself. */
   weight(id: string, weight: number | null, by: string): Promise<Changed>;
   forget(id: string): Promise<Changed>;
+  /** The configuration that participants take from the cluster. */
+  readonly config: SharedConfig;
 };
 
 /** Whether anything is another than before. */

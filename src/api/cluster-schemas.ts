@@ -1,12 +1,16 @@
 import { z } from "zod";
 import type {
   ClusterSummary,
+  ConfigDocument,
+  ConfigVersion,
   DecisionRecord,
   ParticipantView,
   PastDecision,
   PlanView,
+  PushReport,
   ResourceView,
 } from "./cluster-port.ts";
+import { configProblem } from "./schemas.ts";
 
 const text = z.string();
 const number = z.number();
@@ -51,7 +55,11 @@ export const participantSchema: z.ZodType<ParticipantView> = z
     tenants: z.array(text),
     build: text.nullable(),
     proto: z.tuple([number, number]).nullable().describe("Protocol versions that it speaks."),
-    configVersion: number.nullable(),
+    configVersion: number.nullable().describe("The pushed configuration that it runs."),
+    configRefused: z
+      .object({ n: number, code: text, problems: z.array(text), at })
+      .nullable()
+      .describe("The newest one, when it would not take it."),
     rpc: text.nullable(),
     resources: number,
     cost: number,
@@ -120,3 +128,32 @@ export const planSchema: z.ZodType<PlanView> = z
     orphans: z.record(text, orphanReason),
   })
   .meta({ id: "Plan" });
+
+const versionFields = {
+  n: number.describe("Its version."),
+  sha256: text,
+  by: text.describe("Who pushed it."),
+  at,
+  of: number.nullable().describe("The version that it brings back."),
+};
+
+export const configVersionSchema: z.ZodType<ConfigVersion> = z
+  .object({
+    ...versionFields,
+    bytes: number,
+    current: z.boolean().describe("Whether it is the one that counts."),
+  })
+  .meta({ id: "ConfigVersion" });
+
+export const configDocumentSchema: z.ZodType<ConfigDocument> = z
+  .object({ ...versionFields, text })
+  .meta({ id: "ConfigDocument" });
+
+export const pushReportSchema: z.ZodType<PushReport> = z
+  .object({
+    outcome: z.enum(["pushed", "unchanged", "dry-run"]),
+    n: number.describe("The version that counts now."),
+    warnings: z.array(configProblem),
+    restart: z.array(text).describe("Keys that differ and are read at a start only."),
+  })
+  .meta({ id: "Push" });

@@ -200,7 +200,7 @@ export const gapSchema = z
   })
   .meta({ id: "Gap" });
 
-const configProblem = z.object({
+export const configProblem = z.object({
   severity: z.enum(["error", "warning"]),
   code: text.describe("A code of docs/errors.md.") as unknown as z.ZodType<ErrorCode>,
   message: text,

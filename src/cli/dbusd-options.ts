@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { parseZkAddress } from "../clients/zookeeper/address.ts";
 import type { Overrides } from "../config/load.ts";
 import { DbusError, toDbusError } from "../errors.ts";
+import { clusterAccessHelp } from "./cluster-access.ts";
 import { exitCodesText } from "./exit-code.ts";
 
 export const dbusdHelp = `dbusd is a data bus: it reads changes, routes them, and delivers them at least once, in order.
@@ -30,12 +31,14 @@ usage: dbusd                         an example: a recorded binlog of a small sh
       --admin HOST:PORT    where the admin API listens
       --state-dir FOLDER   the data folder
       --cluster SERVERS    shares the work with other dbusd through ZooKeeper; the servers, and the
-                           node below which it works: zk1:2181,zk2:2181/dbus
+                           node below which it works: zk1:2181,zk2:2181/dbus. Without a file it
+                           takes the configuration from there: dbc config push FILE
       --log-level LEVEL    debug, info, warn or error
       --log-format FORMAT  pretty or json; pretty on a terminal unless told
       --version            prints the version
   -h, --help               this text
 
+${clusterAccessHelp}
 SIGHUP reloads the file: only what has changed in it is started anew, and a file with errors changes
 nothing.
 

@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { stringify } from "yaml";
 import { builtins } from "#plugins/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
+import type { ConfigFollower } from "../cluster/config-follower.ts";
 import { type Loaded, type LoadOptions, loadConfig } from "../config/load.ts";
 import { memoryBound } from "../config/memory-bound.ts";
 import { hasErrors, problemsText } from "../config/problem.ts";
@@ -14,6 +15,7 @@ import { startDaemon } from "../main.ts";
 import { type FileResult, resultsText, runTestFile } from "../pipeline-test/run-tests.ts";
 import { createRegistry } from "../plugin/registry.ts";
 import { bannerText, whereToLook } from "./banner.ts";
+import { type ClusterSource, clusterSource } from "./cluster-source.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
 import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
@@ -99,17 +101,29 @@ function testFilesOf(folder: string): readonly string[] {
   });
 }
 
-type Source = { readonly file: string; readonly load: LoadOptions };
+type Source = {
+  readonly file: string;
+  readonly load: LoadOptions;
+  /** Where the cluster has it. */
+  readonly shared?: ClusterSource;
+};
 
-/** A file, two URLs, or the example that is built in. */
+/** A file, two URLs, the cluster's, or the example that is built in. */
 async function sourceOf(options: Options, io: DbusdIo): Promise<Source> {
-  const { file, from, to, overrides } = options;
+  const { file, from, to, overrides, action } = options;
   if (from !== undefined && to !== undefined) {
     const { text, env } = configOf(from, to, io.env);
     const load = { registry, overrides, text, env: { ...io.env, ...env } };
     return { file: "(--from --to)", load };
   }
   if (file !== undefined) return { file, load: { registry, overrides, env: io.env } };
+  if (overrides.cluster !== undefined) {
+    const load = { registry, overrides, env: io.env };
+    const wait = action === "run";
+    const at = { connect: overrides.cluster, env: io.env, load, wait, say: io.err };
+    const shared = await clusterSource(at);
+    return { file: shared.file, load: { ...load, text: shared.text }, shared };
+  }
   const { text, env } = await quickstart(overrides.stateDir, options.action === "run");
   return {
     file: "quickstart.yaml",
@@ -118,9 +132,10 @@ async function sourceOf(options: Options, io: DbusdIo): Promise<Source> {
 }
 
 async function withConfig(options: Options, io: DbusdIo): Promise<number> {
-  const { file, load } = await sourceOf(options, io);
+  const { file, load, shared } = await sourceOf(options, io);
+  const reading = () => (shared ? shared.load() : loadConfig(file, load));
   const watch = options.watch ? { file, known: contentOf(file) } : undefined;
-  const loaded = await loadConfig(file, load);
+  const loaded = await reading();
   const { config, problems } = loaded;
   io.err(problemsText(problems));
   if (options.action === "print-config") return printConfig(loaded, load, io);
@@ -137,14 +152,16 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   }
   const signals = onSignals(log, io.err);
   const triggers = onReload({ log, watch, terminal: io.terminal });
+  let follower: ConfigFollower | undefined;
   try {
     const daemon = await startDaemon(config, {
       log,
-      load: () => loadConfig(file, load),
+      load: reading,
       onBlame: signals.onUncaught,
     });
     signals.ready((reason) => daemon.stop(reason));
     triggers.ready(daemon);
+    follower = shared?.follow(config, daemon, log);
     if (io.terminal) io.err(bannerText(config, daemon.adminUrl, io.dbc));
     else {
       const { writes, next } = whereToLook(config, daemon.adminUrl, io.dbc);
@@ -154,6 +171,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
     log.info(`ended: ${reason}`, { exitCode });
     return exitCode;
   } finally {
+    await follower?.stop();
     triggers.off();
     signals.off();
   }

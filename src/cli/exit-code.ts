@@ -30,6 +30,8 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: exitCodes.usage,
   CONFIG_GRAPH: exitCodes.usage,
   SECRET_MISSING: exitCodes.usage,
+  SECRET_IN_CLEAR: exitCodes.usage,
+  CLUSTER_CONFIG_TOO_LARGE: exitCodes.usage,
   PLUGIN_UNKNOWN: exitCodes.usage,
   PLUGIN_LOAD: exitCodes.usage,
   RELOAD_RESTART: exitCodes.usage,

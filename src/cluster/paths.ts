@@ -21,6 +21,8 @@ export const paths = {
   /** Somebody asks for a decision now; the leader takes it away with its answer. */
   request: "/request",
   config: "/config",
+  /** What each participant made of the newest configuration; ephemeral. */
+  configState: "/config_state",
   serverIds: "/server_ids",
 } as const;
 

@@ -25,6 +25,8 @@ export type Overrides = {
   readonly logFormat?: Config["log"]["format"] | undefined;
   /** `cluster.connect`, checked. */
   readonly cluster?: string | undefined;
+  /** What counts for the section cluster where it says nothing: how its text was found. */
+  readonly clusterDefaults?: Partial<NonNullable<Config["cluster"]>> | undefined;
 };
 
 export type Loaded = {
@@ -32,6 +34,8 @@ export type Loaded = {
   readonly config: Config | null;
   readonly problems: readonly Problem[];
   readonly edges: Graph["edges"];
+  /** As far as it can be shown, also when it is wrong; nothing where it is no object. */
+  readonly shown?: unknown;
 };
 
 /** Reads and checks a config whole; every problem of it is in the answer, none is thrown. */
@@ -63,7 +67,8 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   const hidden = new Set(missing.map(({ path }) => pathText(path)));
   const others = whole.problems.filter((problem) => !hidden.has(problem.place.path ?? ""));
   const problems = inFileOrder([...absent, ...others]);
-  return { config: hasErrors(problems) ? null : whole.config, problems, edges: whole.edges };
+  const { edges, shown } = whole;
+  return { config: hasErrors(problems) ? null : whole.config, problems, edges, shown };
 }
 
 /** The same, for callers that can do nothing with a config that is wrong. */

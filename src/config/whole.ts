@@ -45,14 +45,14 @@ export async function readWhole(
         return reading.placeOf(matchPath(at, one.match.indexOf(match), raw));
       });
   problems.push(...graph.problems);
-  if (section === null) return { config: null, problems, edges: graph.edges };
+  if (section === null) return { config: null, problems, edges: graph.edges, shown };
   const { file } = reading;
   const config = { file, ...override(section, overrides, file), ...entries, shown };
   problems.push(...unsafeAdmin(config.admin, reading, overrides));
   problems.push(...tokenFiles(config.admin, reading));
   problems.push(...unsafeCluster(config.cluster, reading));
   problems.push(...sharedBuffers(config, read, reading));
-  return { config, problems, edges: graph.edges };
+  return { config, problems, edges: graph.edges, shown };
 }
 
 /** What is on the disk of one participant would stay there when another one takes its input over. */
@@ -86,10 +86,10 @@ function override(section: Sections, overrides: Overrides, file: string): Sectio
 }
 
 /** `--cluster` before anything is checked: it stands for a section that may be missing otherwise. */
-function withConnect(value: Tree, { cluster }: Overrides): Tree {
+function withConnect(value: Tree, { cluster, clusterDefaults }: Overrides): Tree {
   const written = value.cluster ?? {};
   if (cluster === undefined || !isRecord(written)) return value;
-  return { ...value, cluster: { ...written, connect: cluster } };
+  return { ...value, cluster: { ...clusterDefaults, ...written, connect: cluster } };
 }
 
 function unknownSections(value: Tree, reading: Reading): Problem[] {

@@ -35,7 +35,8 @@ const concrete = (path: string) =>
     .replace("{input}", "shop")
     .replace("{resource}", "mysql-1")
     .replace("{partition}", "0")
-    .replace("{id}", "5");
+    .replace("{id}", "5")
+    .replace("{version}", "4");
 
 const bodies: Record<string, unknown> = {
   "put /api/v1/checkpoints/{input}/{resource}/{partition}": { position: { file: "b", pos: 4 } },

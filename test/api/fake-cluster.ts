@@ -9,7 +9,14 @@ const view: ClusterView = {
     {
       ...{ id: "p1", state: "online", leader: true, weight: 2, ownWeight: 1, cost: 1 },
       order: { drain: false, weight: 2, by: "ops (operate)", at },
-      ...{ tags: ["eu"], tenants: [], build: "0.1.0", proto: [1, 1], configVersion: 4 },
+      ...{
+        tags: ["eu"],
+        tenants: [],
+        build: "0.1.0",
+        proto: [1, 1],
+        configVersion: 4,
+        configRefused: null,
+      },
       ...{ rpc: "10.0.0.1:9877", resources: 1 },
     },
   ],
@@ -29,6 +36,8 @@ const decision = {
   assign: { "shop-mysql-1-x": "p1" },
   revoke: {},
 };
+
+const version = { n: 4, sha256: "0123456789abcdef", by: "ops (admin)", at, of: null };
 
 /** A cluster that answers with fixed things. */
 export function fakeCluster(calls: unknown[]): ClusterPort {
@@ -53,5 +62,17 @@ export function fakeCluster(calls: unknown[]): ClusterPort {
     drain: done("drain"),
     weight: done("weight"),
     forget: done("forget"),
+    config: {
+      versions: async () => [{ ...version, bytes: 9, current: true }],
+      read: async (n) => ({ ...version, n: n ?? version.n, text: "inputs: []" }),
+      push: async ({ text, dryRun }, by) => {
+        calls.push(["push", text, by]);
+        return { outcome: dryRun ? "dry-run" : "pushed", n: 5, warnings: [], restart: [] };
+      },
+      rollback: async (to, dryRun, by) => {
+        calls.push(["rollback", to, by]);
+        return { outcome: dryRun ? "dry-run" : "pushed", n: 5, warnings: [], restart: [] };
+      },
+    },
   };
 }

@@ -123,6 +123,7 @@ export const clusterBodies: Readonly<Record<string, unknown>> = {
   "post /api/v1/cluster/drain": { participant: "p1" },
   "post /api/v1/cluster/weight": { participant: "p1", weight: 2 },
   "post /api/v1/cluster/forget": { participant: "p1" },
+  "post /api/v1/cluster/config": { text: "inputs: []" },
 };
 
 /** Answers with fixed things and writes down what it was told to do. */

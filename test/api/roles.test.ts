@@ -32,7 +32,8 @@ const concrete = (path: string) =>
     .replace("{input}", "shop")
     .replace("{resource}", "mysql-1")
     .replace("{partition}", "0")
-    .replace("{id}", "5");
+    .replace("{id}", "5")
+    .replace("{version}", "4");
 
 /** Where a token of each role stands to each route. */
 const matrix = routeTable().flatMap((one) =>

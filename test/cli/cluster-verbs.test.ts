@@ -24,6 +24,7 @@ beforeAll(async () => {
     ...{ name: "shop", connect: "zk1:2181/dbus", self: "node-1", clock: systemClock },
     session: () => cluster.session,
     settings: { quarantineAfter: 2 },
+    check: async () => ({ problems: [], restart: [] }),
   });
   const tokens = [
     { name: "ops", role: "admin", token: operator },
@@ -91,7 +92,7 @@ describe("looking", () => {
     await dbc("weight node-2 1");
     const { out } = await dbc("participants");
     expect(out).toMatch(/^ID +STATE +WEIGHT +RESOURCES +COST +TAGS +BUILD +PROTO +CONFIG +RPC\n/);
-    expect(out).toMatch(/^node-1 +online(, leads)? +1 +2 +2 +- +1\.0\.0 +1-1 +0 +-$/m);
+    expect(out).toMatch(/^node-1 +online(, leads)? +1 +2 +2 +- +1\.0\.0 +1-1 +- +-$/m);
     expect(out).toMatch(/^node-2: weight 1 for its own 1 \(ops \(admin\), \d{4}-.*Z\)$/m);
     expect((await dbc("weight node-2 own")).out).toBe("node-2 has its own weight\n");
     expect((await dbc("participants")).out).not.toContain("node-2: ");

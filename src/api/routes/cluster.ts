@@ -16,7 +16,7 @@ const id = z.string().min(1).max(256);
 const changed = z.object({ changed: z.boolean() });
 const operate = { method: "post", role: "operate" } as const;
 
-function clusterOf({ cluster }: AdminPort): ClusterPort {
+export function clusterOf({ cluster }: AdminPort): ClusterPort {
   if (cluster) return cluster;
   throw new DbusError("CLUSTER_NONE", "this daemon is in no cluster");
 }

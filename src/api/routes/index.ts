@@ -1,5 +1,6 @@
 import type { Route } from "../route.ts";
 import { clusterRoutes } from "./cluster.ts";
+import { clusterConfigRoutes } from "./cluster-config.ts";
 import { controlRoutes } from "./control.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { healthRoutes } from "./health.ts";
@@ -12,4 +13,5 @@ export const routes: readonly Route[] = [
   ...controlRoutes,
   ...deadLetterRoutes,
   ...clusterRoutes,
+  ...clusterConfigRoutes,
 ];

@@ -75,7 +75,12 @@ function participantsText(all: readonly ParticipantView[]): string {
     const what = [...drained, ...weighed].join("; ");
     return [`${printable(`${id}: ${what} (${order.by}, ${timeText(order.at)})`)}\n`];
   });
-  return tableText([...header, "RPC"], rows) + orders.join("");
+  const refusals = all.flatMap(({ id, configRefused }) => {
+    if (!configRefused) return [];
+    const { n, problems } = configRefused;
+    return problems.map((problem) => `${printable(`${id}: refuses version ${n}: ${problem}`)}\n`);
+  });
+  return tableText([...header, "RPC"], rows) + orders.join("") + refusals.join("");
 }
 
 export const resourcesVerb: Verb = {

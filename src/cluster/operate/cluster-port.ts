@@ -7,6 +7,7 @@ import { readHistory } from "../history.ts";
 import { leaseOf } from "../lease.ts";
 import { type LookSettings, lookAt, planOf } from "./look.ts";
 import { forget, migrate, order, requestRebalance } from "./order.ts";
+import { type ConfigCheck, createSharedConfig } from "./shared-config.ts";
 import type { ClusterView } from "./view.ts";
 
 export type ClusterPortDeps = {
@@ -18,6 +19,8 @@ export type ClusterPortDeps = {
   readonly session: () => ZkSession | null;
   readonly settings: LookSettings;
   readonly clock: Clock;
+  /** What is to be known of a configuration before it may be shared. */
+  readonly check: (text: string) => Promise<ConfigCheck>;
 };
 
 /** Answers for the admin API, from ZooKeeper itself: any participant can be asked. */
@@ -44,6 +47,7 @@ export function createClusterPort(deps: ClusterPortDeps): ClusterPort {
     drain: async (id, drain, by) => order(session(), id, { drain }, who(by)),
     weight: async (id, weight, by) => order(session(), id, { weight }, who(by)),
     forget: async (id) => forget(session(), id),
+    config: createSharedConfig({ session, check: deps.check, wall: () => clock.wall() }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { answerFor } from "../answer.ts";
 import { type Census, takeCensus } from "../census.ts";
+import { type ConfigReport, configReports } from "../config-report.ts";
 import type { LeaderSettings } from "../leader.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "../observe.ts";
 import { optional } from "../owned-resource.ts";
@@ -22,21 +23,23 @@ export type LookSettings = Pick<LeaderSettings, "quarantineAfter" | "policy">;
 export async function lookAt(session: ZkSession, settings: LookSettings): Promise<ClusterView> {
   const census = await takeCensus(session);
   const states = statesOf(census);
-  const [leader, epoch, members, resources] = await Promise.all([
+  const [leader, epoch, members, reports, resources] = await Promise.all([
     optional(session, paths.leader, (data) => decode(leaderSchema, data, paths.leader)),
     optional(session, paths.leaderEpoch, (data) => decode(epochSchema, data, paths.leaderEpoch)),
     membersOf(session),
+    configReports(session),
     Promise.all(census.resources.map((one) => resourceView(session, one, census, settings))),
   ]);
   const { orphans } = answerFor(census, states, new Set(), settings);
   const { request, decision } = census;
   const pid = leader?.record.pid;
+  const around = { census, members, reports, states };
   const all = [...new Set([...members.keys(), ...census.participants.keys()])].sort();
   return {
     leader: leader ? { id: leader.record.pid, rpc: leader.record.rpc } : null,
     epoch: epoch?.record.epoch ?? 0,
     gen: decision?.gen ?? 0,
-    participants: all.map((id) => participantView(id, { census, members, states, leader: pid })),
+    participants: all.map((id) => participantView(id, { ...around, leader: pid })),
     resources: resources.map((one) => ({ ...one, why: orphans.get(one.id) ?? null })),
     requested: request?.record ?? null,
   };
@@ -74,11 +77,13 @@ async function membersOf(session: ZkSession): Promise<ReadonlyMap<string, string
 type Around = {
   readonly census: Census;
   readonly members: ReadonlyMap<string, string | null>;
+  readonly reports: ReadonlyMap<string, ConfigReport>;
   readonly states: ReadonlyMap<string, ResourceState>;
   readonly leader: string | undefined;
 };
 
-function participantView(id: string, { census, members, states, leader }: Around): ParticipantView {
+function participantView(id: string, around: Around): ParticipantView {
+  const { census, members, reports, states, leader } = around;
   const record = census.participants.get(id);
   const order = census.orders.get(id) ?? null;
   const counted = record && ordered(id, record, census.orders);
@@ -96,7 +101,8 @@ function participantView(id: string, { census, members, states, leader }: Around
     tenants: record?.tenants ?? [],
     build: record?.build ?? null,
     proto: record?.proto ?? null,
-    configVersion: record?.configVersion ?? null,
+    configVersion: reports.get(id)?.n ?? (record?.configVersion || null),
+    configRefused: reports.get(id)?.refused ?? null,
     rpc: record?.rpc ?? members.get(id) ?? null,
     resources: own.length,
     cost: own.reduce((sum, { record: { cost } }) => sum + cost, 0),

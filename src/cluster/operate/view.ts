@@ -32,7 +32,15 @@ export type ParticipantView = {
   readonly tenants: readonly string[];
   readonly build: string | null;
   readonly proto: readonly [number, number] | null;
+  /** The pushed configuration that it runs; null where it has a file of its own. */
   readonly configVersion: number | null;
+  /** The newest one, when it would not take it: nothing of it runs there. */
+  readonly configRefused: {
+    readonly n: number;
+    readonly code: string;
+    readonly problems: readonly string[];
+    readonly at: number;
+  } | null;
   readonly rpc: string | null;
   /** What it has, in number and in cost. */
   readonly resources: number;
