@@ -5,10 +5,11 @@ import {
 } from "#src/checkpoint/cluster-store.ts";
 import type { CheckpointOwner, CheckpointStore } from "#src/checkpoint/store.ts";
 import type { Clock } from "#src/clock.ts";
-import { aloneSettings, joinAlone } from "#src/cluster/join-alone.ts";
-import { joinCluster, settingsOf } from "#src/cluster/join-cluster.ts";
+import { joinAlone } from "#src/cluster/join-alone.ts";
+import { joinCluster } from "#src/cluster/join-cluster.ts";
 import type { ClusterNode } from "#src/cluster/node-port.ts";
 import { createClusterPort } from "#src/cluster/operate/cluster-port.ts";
+import type { ConfigCheck } from "#src/cluster/operate/shared-config.ts";
 import type { Config } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
@@ -23,6 +24,8 @@ export type MembershipOptions = {
   readonly wiring: Wiring;
   /** Those of this process by itself. */
   readonly checkpoints: CheckpointStore;
+  /** What is to be known of a configuration before others may be given it. */
+  readonly check?: (text: string) => Promise<ConfigCheck>;
   readonly clock: Clock;
   readonly random?: () => number;
   readonly log: Log;
@@ -46,7 +49,7 @@ export type BusMembership = {
 const openMs = 15_000;
 
 export function createMembership(options: MembershipOptions): BusMembership {
-  const { config, wiring, clock, log, random = Math.random } = options;
+  const { config, wiring, check = noCheck, clock, log, random = Math.random } = options;
   const handle: ClusterHandle = { node: undefined };
   const node = () => handle.node;
   const shared = config.cluster ? sharedCheckpoints(options, handle) : undefined;
@@ -67,17 +70,17 @@ export function createMembership(options: MembershipOptions): BusMembership {
     port: createClusterPort({
       name: cluster?.name ?? "alone",
       connect: cluster?.connect ?? null,
-      get self() {
-        return handle.node?.pid ?? cluster?.id ?? "";
-      },
-      session: () => handle.node?.session ?? null,
-      settings: cluster ? settingsOf(cluster) : aloneSettings,
+      ...{ node, check },
       clock,
     }),
     async leave() {
       if (cluster) await handle.node?.stop(cluster.drainMs);
     },
   };
+}
+
+function noCheck(): Promise<ConfigCheck> {
+  throw new DbusError("CLUSTER_REFUSED", "this process cannot check configurations");
 }
 
 function sharedCheckpoints(

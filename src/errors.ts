@@ -499,6 +499,11 @@ const table = {
     summary: "another participant does not answer in time",
     remedy: "check that it runs, and that its port for calls can be reached from here",
   },
+  CLUSTER_PROTOCOL: {
+    kind: "fatal",
+    summary: "this version and the cluster do not speak the same protocol",
+    remedy: "run a version that speaks it; dbc participants shows what the others speak",
+  },
   CLUSTER_NONE: {
     kind: "fatal",
     summary: "this daemon is a member of no cluster now",

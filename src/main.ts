@@ -9,7 +9,9 @@ import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort, ReloadReport } from "./api/port.ts";
 import { exitCodes } from "./cli/exit-code.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { ConfigCheck } from "./cluster/operate/shared-config.ts";
 import type { Config } from "./config/config.ts";
+import { diffConfigs } from "./config/diff.ts";
 import { insecureParts } from "./config/insecure.ts";
 import type { Loaded } from "./config/load.ts";
 import { afterStall, stallFile } from "./crash/after-stall.ts";
@@ -39,6 +41,8 @@ export type DaemonOptions = {
   readonly state?: State;
   /** Reads the configuration again, for a reload; without it there is nothing to read. */
   readonly load?: () => Promise<Loaded>;
+  /** Checks a configuration that is to be shared; without it none is taken. */
+  readonly check?: (text: string) => Promise<Loaded>;
   /**
    * Given, before anything starts, what ends the actor whose code threw something that nobody
    * caught. It answers false when nobody is known whose it was.
@@ -62,7 +66,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const careful = afterStall({ dir: config.state.dir, crashes, clock, log });
   const watchdog = config.bus.watchdog ? watch(config, clock, log) : undefined;
   const wiring = wire({ config, epoch: kept.epoch, clock, log });
-  const cluster = createMembership({ config, wiring, checkpoints: kept.checkpoints, clock, log });
+  const { check: load } = options;
+  const check = load && ((text: string) => checkShared(text, wiring.config, load));
+  const { checkpoints } = kept;
+  const cluster = createMembership({
+    ...{ config, wiring, checkpoints, clock, log },
+    ...(check ? { check } : {}),
+  });
   const state = { ...kept, checkpoints: cluster.checkpoints };
   const done = Promise.withResolvers<{ exitCode: number; reason: string }>();
   let adminUrl: string | null = null;
@@ -163,6 +173,15 @@ async function requireNothingLeft({ outputs }: Config, { spills }: State): Promi
     const message = `the buffer of ${name} on disk still holds ${packets} packets`;
     throw new DbusError("SPILL_LEFT", message);
   }
+}
+
+async function checkShared(
+  text: string,
+  running: Config,
+  load: (text: string) => Promise<Loaded>,
+): Promise<ConfigCheck> {
+  const { config, problems } = await load(text);
+  return { problems, restart: config ? diffConfigs(running, config).fixed : [] };
 }
 
 function watch({ bus, state, log: options }: Config, clock: Clock, log: Log): Watchdog {

@@ -1,15 +1,21 @@
+import type { ClusterMetrics } from "./api/cluster-port.ts";
 import type { ActorStatus, Stat } from "./api/port.ts";
+import { addCluster } from "./metrics-cluster.ts";
 
 /** The content type of the text format, as prom-client names it too. */
 export const metricsType = "text/plain; version=0.0.4; charset=utf-8";
 
-type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
+export type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
 /**
  * A status as Prometheus text. The registry lives for one scrape: the actors hold the counters,
  * and a second copy of them could only disagree. Labels are names from the config, never data.
  */
-export async function metricsText(stat: Stat, root: ActorStatus): Promise<string> {
+export async function metricsText(
+  stat: Stat,
+  root: ActorStatus,
+  cluster?: ClusterMetrics | null,
+): Promise<string> {
   // Loaded by the first scrape: a bus that nobody scrapes is 7 MB smaller.
   const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
@@ -25,10 +31,11 @@ export async function metricsText(stat: Stat, root: ActorStatus): Promise<string
   addInputs(stat, add);
   addStages(stat, add);
   addActors(root, add);
+  if (cluster) addCluster(cluster, add);
   return registry.metrics();
 }
 
-type Add = (
+export type Add = (
   kind: "counter" | "gauge",
   name: string,
   help: string,

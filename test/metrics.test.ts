@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { metricsText } from "#src/metrics.ts";
+import { fakeCluster } from "./api/fake-cluster.ts";
 import { fakeStat, fakeTree } from "./api/fake-port.ts";
 
 test("counters, lag, queues and restarts are there with their labels, and what is unknown is not", async () => {
@@ -33,4 +34,29 @@ test("scraping twice does not add up", async () => {
   const [one, two] = [await metricsText(fakeStat, fakeTree), await metricsText(fakeStat, fakeTree)];
   const without = (text: string) => text.replace(/dbus_cpu_seconds_total .*/g, "");
   expect(without(one)).toBe(without(two));
+});
+
+test("a participant tells of itself, and of all the others while it leads", async () => {
+  const cluster = fakeCluster([]).metrics();
+  const text = await metricsText(fakeStat, fakeTree, cluster);
+  for (const line of [
+    "dbus_cluster_connected 1",
+    "dbus_cluster_lease_seconds 3.9",
+    "dbus_cluster_leader 1",
+    "dbus_cluster_epoch 3",
+    "dbus_cluster_owned_resources 1",
+    "dbus_cluster_moved_total 4",
+    "dbus_cluster_participants 2",
+    'dbus_cluster_resources{state="failed"} 1',
+    "dbus_cluster_quarantined 1",
+    'dbus_cluster_unread_seconds{id="crm-mysql-2-x",input="crm",resource="mysql-2"} 1.5',
+  ]) {
+    expect(text).toContain(`${line}\n`);
+  }
+  const follower = cluster && { ...cluster, epoch: null, sight: null };
+  const other = await metricsText(fakeStat, fakeTree, follower);
+  expect(other).toContain("dbus_cluster_leader 0\n");
+  // Two that tell of the same would be counted twice.
+  expect(other).not.toMatch(/^dbus_cluster_(participants|resources|unread_seconds|epoch)/m);
+  expect(await metricsText(fakeStat, fakeTree, null)).not.toContain("dbus_cluster");
 });

@@ -1,5 +1,6 @@
 import type { ZkState } from "../clients/zookeeper/port.ts";
 import type { ConfigDocument, ConfigVersion } from "../cluster/config-store.ts";
+import type { LeaderSight } from "../cluster/monitor.ts";
 import type { PushReport, SharedConfig } from "../cluster/operate/shared-config.ts";
 import type {
   ClusterView,
@@ -67,8 +68,25 @@ export type ClusterPort = {
   /** null: as the participant says itself. */
   weight(id: string, weight: number | null, by: string): Promise<Changed>;
   forget(id: string): Promise<Changed>;
+  /** null for a bus that runs alone. */
+  metrics(): ClusterMetrics | null;
   /** The configuration that participants take from the cluster. */
   readonly config: SharedConfig;
+};
+
+/** What a process knows of its cluster by itself. */
+export type ClusterMetrics = {
+  readonly connected: boolean;
+  readonly leaseLeftMs: number;
+  /** The epoch that it leads; null while another does. */
+  readonly epoch: number | null;
+  readonly owned: number;
+  /** Decisions, resources given to somebody, resources taken to be moved, since its start. */
+  readonly decisions: number;
+  readonly assigned: number;
+  readonly moved: number;
+  /** What the leader sees; null for the others. */
+  readonly sight: LeaderSight | null;
 };
 
 /** Whether anything is another than before. */

@@ -83,6 +83,7 @@ export const resourceSchema: z.ZodType<ResourceView> = z
     why: orphanReason.nullable().describe("Why nobody is given it."),
     since: at.describe("Since when the assignment is what it is, in Unix milliseconds."),
     gen: number.describe("The decision that made it so."),
+    unreadSince: at.nullable().describe("Since when nobody reads it; null while it is read."),
     failure: z
       .object({
         code: text.nullable(),

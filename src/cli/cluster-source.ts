@@ -15,7 +15,8 @@ import type { TriggeredDaemon } from "./reload-triggers.ts";
 export type ClusterSource = {
   /** How it is called where a file would be named. */
   readonly file: string;
-  readonly text: string;
+  /** As it is to be loaded, now and at each reload. */
+  readonly options: LoadOptions;
   /** Reads the version that is to count next; at first the one that counted at the start. */
   load(): Promise<Loaded>;
   /** Follows what is pushed from now on. */
@@ -67,7 +68,7 @@ export async function clusterSource(options: ClusterSourceOptions): Promise<Clus
 
   return {
     file,
-    text: first.text,
+    options: { ...options.load, overrides, text: first.text },
     load: () =>
       loadShared(file, { ...options.load, overrides, text: document.text, withSecrets: true }),
     follow(config, daemon, log) {

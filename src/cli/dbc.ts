@@ -33,6 +33,7 @@ import { statusVerb } from "./verbs/status.ts";
 import { supervisorVerb } from "./verbs/supervisor.ts";
 import { topologyVerb } from "./verbs/topology.ts";
 import { typesVerb } from "./verbs/types.ts";
+import { upgradeVerb } from "./verbs/upgrade.ts";
 
 export const verbs: readonly Verb[] = [
   statusVerb,
@@ -56,6 +57,7 @@ export const verbs: readonly Verb[] = [
   ...drainVerbs,
   weightVerb,
   forgetVerb,
+  upgradeVerb,
 ];
 
 export type DbcIo = Streams & {

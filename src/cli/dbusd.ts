@@ -6,6 +6,7 @@ import { builtins } from "#plugins/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import type { ConfigFollower } from "../cluster/config-follower.ts";
 import { type Loaded, type LoadOptions, loadConfig } from "../config/load.ts";
+import { loadShared } from "../config/load-shared.ts";
 import { memoryBound } from "../config/memory-bound.ts";
 import { hasErrors, problemsText } from "../config/problem.ts";
 import { wholeJsonSchema } from "../config/whole-schema.ts";
@@ -122,7 +123,7 @@ async function sourceOf(options: Options, io: DbusdIo): Promise<Source> {
     const wait = action === "run";
     const at = { connect: overrides.cluster, env: io.env, load, wait, say: io.err };
     const shared = await clusterSource(at);
-    return { file: shared.file, load: { ...load, text: shared.text }, shared };
+    return { file: shared.file, load: shared.options, shared };
   }
   const { text, env } = await quickstart(overrides.stateDir, options.action === "run");
   return {
@@ -157,6 +158,7 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
     const daemon = await startDaemon(config, {
       log,
       load: reading,
+      check: (text) => loadShared("config", { ...load, text, withSecrets: true }),
       onBlame: signals.onUncaught,
     });
     signals.ready((reason) => daemon.stop(reason));

@@ -23,11 +23,12 @@ export function decideAll(
   wanted: readonly ResourceRecord[],
   settings: LeaderSettings,
   resting: ReadonlySet<string>,
+  away: ReadonlySet<string>,
 ): Answer {
   const names = new Set(wanted.map(resourceKey));
   const isWanted = ({ record }: Observed) => names.has(resourceKey(record));
   const resources = census.resources.filter(isWanted);
-  const answer = answerFor({ ...census, resources }, states, resting, settings);
+  const answer = answerFor({ ...census, resources }, states, resting, settings, away);
   const retired = census.resources.flatMap((one): [string, Taken][] => {
     const { owner } = one.assign.record;
     const state = states.get(one.rid);
@@ -43,6 +44,8 @@ export function answerFor(
   states: ReadonlyMap<string, ResourceState>,
   resting: ReadonlySet<string>,
   settings: Pick<LeaderSettings, "quarantineAfter" | "policy">,
+  /** Resources whose owner may be coming back. */
+  away: ReadonlySet<string> = new Set(),
 ): AssignmentAnswer {
   const { participants, resources, decision, wishes } = census;
   const owners = new Map<string, string>();
@@ -58,15 +61,17 @@ export function answerFor(
       ...{ id: rid, cost: record.cost, group: record.group ?? undefined, tags: record.tags },
       ...{ tenant: record.tenant ?? undefined, failedOn },
       // Where nobody else is left, who failed tries again after its wait.
-      ...{ waits, ready: state !== "stray" && !(waits && isOut) },
+      ...{ waits, ready: state !== "stray" && !(waits && isOut) && !away.has(rid) },
       lastOwner: assign.record.owner ?? assign.record.prev?.pid,
       wish: wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : revokedTo),
     };
   });
+  const policy = { ...defaultPolicy(resources.length), ...settings.policy };
   return assignResources({
     participants: [...participants].map(([id, record]) => ordered(id, record, census.orders)),
     resources: wanted,
     owners,
-    policy: { ...defaultPolicy(resources.length), ...settings.policy },
+    // What would be moved now for balance would be moved back when they are there again.
+    policy: { ...policy, balance: policy.balance && away.size === 0 },
   });
 }

@@ -20,7 +20,7 @@ export type JoinAloneOptions = {
 const pid = "self";
 
 /** Nobody else is waited for, asked, or told. */
-export const aloneSettings: Omit<NodeSettings, "drainMs"> = {
+const aloneSettings: Omit<NodeSettings, "drainMs"> = {
   ...{ commitEveryMs: null, lookAfterMs: 0, calmAfterMs: 0 },
   reconcileEveryMs: Number.POSITIVE_INFINITY,
   ...{ debounceMs: 0, claimTimeoutMs: 60_000, closeTimeoutMs: 60_000, quarantineAfter: 1 },

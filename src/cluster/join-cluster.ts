@@ -103,11 +103,11 @@ function connection({ sessionTimeoutMs, auth, tls }: ClusterConfig) {
 }
 
 /** How a participant of this configuration decides and waits. */
-export function settingsOf(cluster: ClusterConfig): NodeSettings {
+function settingsOf(cluster: ClusterConfig): NodeSettings {
   const { drainMs, onCoordinatorLost, sessionTimeoutMs, rebalance } = cluster;
-  const { movesMax, gainMin, debounceMs } = rebalance;
+  const { movesMax, gainMin, debounceMs, rejoinDelayMs } = rebalance;
   return {
-    ...{ drainMs, debounceMs, onCoordinatorLost },
+    ...{ drainMs, debounceMs, rejoinDelayMs, onCoordinatorLost },
     ...{ commitEveryMs: null, lookAfterMs: 10, reconcileEveryMs: 30_000 },
     calmAfterMs: 60_000,
     claimTimeoutMs: Math.max(10_000, 2 * sessionTimeoutMs),

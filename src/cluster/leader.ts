@@ -2,14 +2,17 @@ import type { ZkOperation, ZkResult, ZkSession } from "#src/clients/zookeeper/po
 import type { Clock, Timer } from "#src/clock.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
+import { type Absences, createAbsences } from "./absences.ts";
 import { type Answer, decideAll } from "./answer.ts";
 import type { AssignmentPolicy } from "./assignment/problem.ts";
 import { type Census, takeCensus } from "./census.ts";
 import type { Leadership } from "./election.ts";
 import { forgetOldest, remember } from "./history.ts";
 import type { Identity } from "./identity.ts";
+import type { Monitor } from "./monitor.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "./observe.ts";
 import { assignPath, claimPath, paths } from "./paths.ts";
+import { raiseProtocol } from "./protocol.ts";
 import { createReconciler } from "./reconciler.ts";
 import { type AssignRecord, type DecisionRecord, encode, type ResourceRecord } from "./records.ts";
 import { registerResources } from "./register-resources.ts";
@@ -24,6 +27,8 @@ export type LeaderSettings = {
   readonly closeTimeoutMs: number;
   /** A resource that so many participants could not open waits for a person. */
   readonly quarantineAfter: number;
+  /** How long what a vanished participant read waits for its return. */
+  readonly rejoinDelayMs?: number;
   readonly policy?: Partial<AssignmentPolicy>;
 };
 
@@ -43,6 +48,8 @@ export type LeaderDeps = {
   /** Calls back when that is another; answers how to end it. */
   readonly onResources: (changed: () => void) => () => void;
   readonly newId: () => string;
+  /** Told what it sees and decides, for people. */
+  readonly monitor: Pick<Monitor, "seen" | "decided">;
 };
 
 /**
@@ -60,6 +67,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   /** Looks again when the first of them has waited long enough: nothing else would tell. */
   let rested: Timer | undefined;
   const news = (): void => deciding.poke();
+  const absences: Absences = createAbsences(clock, settings.rejoinDelayMs ?? 0, news);
   const deciding = createReconciler({
     ...{ clock, random, debounceMs: settings.debounceMs },
     everyMs: settings.reconcileEveryMs,
@@ -100,6 +108,8 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     const states = new Map(
       census.resources.map((one) => [one.rid, stateOf(one, census.participants, census.decision)]),
     );
+    deps.monitor.seen(census, states);
+    await raiseProtocol(session, census.participants, write);
     const forced = census.resources.filter((one) => isOverdue(one, states.get(one.rid), census));
     if (forced.length > 0) {
       for (const one of forced) await force(one);
@@ -114,7 +124,8 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     const { request } = census;
     const asked = request ? { ...census, wishes: new Map() } : census;
     const resting = request ? new Set<string>() : rests;
-    const answer = decideAll(asked, states, deps.resources(), settings, resting);
+    const away = request ? new Set<string>() : absences.of(census, states);
+    const answer = decideAll(asked, states, deps.resources(), settings, resting, away);
     if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {
       await announce(census, answer);
     } else if (request) await write(answered(census));
@@ -223,6 +234,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     }
     if (first.length > 0) await write(first);
     log.info("decided who reads what", { gen, why: record.why });
+    deps.monitor.decided({ assign: answer.assign.size, revoke: answer.revoke.size });
     await forgetOldest(session, write);
     const concerned = new Set([...answer.assign.values()]);
     for (const { from } of answer.revoke.values()) concerned.add(from);

@@ -1,6 +1,6 @@
 import type { Clock } from "#src/clock.ts";
 import type { Census } from "./census.ts";
-import type { ResourceState } from "./observe.ts";
+import { isHeld, type ResourceState } from "./observe.ts";
 
 /** What a leader knows of its cluster without asking anybody. */
 export type LeaderSight = {
@@ -94,7 +94,10 @@ function sightOf(
     draining: drains.length,
     states: counts,
     quarantined: resources.filter(
-      ({ status }) => status?.state === "failed" && status.failedOn.length >= quarantineAfter,
+      ({ rid, status }) =>
+        status?.state === "failed" &&
+        status.failedOn.length >= quarantineAfter &&
+        !isHeld(states.get(rid) ?? "orphan"),
     ).length,
     unread: resources.flatMap(({ rid, record: { input, resource } }) => {
       const from = since.get(rid);

@@ -5,6 +5,7 @@ import type { Log } from "#src/log.ts";
 import type { LostAnswer } from "./agreement.ts";
 import type { EpochMemory } from "./identity.ts";
 import type { LeaderSettings } from "./leader.ts";
+import type { Monitor } from "./monitor.ts";
 import type { ParticipantSettings } from "./participant-port.ts";
 import type { ParticipantRecord, ResourceRecord } from "./records.ts";
 import type { ResourceHost } from "./resource-host.ts";
@@ -53,6 +54,9 @@ export type ClusterNode = {
   readonly epoch: number | null;
   /** The session of the membership at hand, to look at the cluster; null while there is none. */
   readonly session: ZkSession | null;
+  readonly settings: NodeSettings;
+  /** What it sees while it leads. */
+  readonly monitor: Monitor;
   /** Other resources than before are wanted. */
   setResources(resources: readonly ResourceRecord[]): void;
   /**

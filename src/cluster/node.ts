@@ -7,10 +7,12 @@ import { type Leadership, standForElection } from "./election.ts";
 import type { Identity } from "./identity.ts";
 import { lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
+import { createMonitor } from "./monitor.ts";
 import type { ClusterNode, NodeDeps } from "./node-port.ts";
 import { createParticipant } from "./participant.ts";
 import type { Participant } from "./participant-port.ts";
 import { paths } from "./paths.ts";
+import { requireProtocol } from "./protocol.ts";
 import { encode } from "./records.ts";
 import { createIfMissing, prepareRoot } from "./register-resources.ts";
 
@@ -23,6 +25,10 @@ type Membership = {
   epoch: number | null;
 };
 
+/** What does not become right by trying again. */
+const isFinal = ({ code }: DbusError): boolean =>
+  code === "CLUSTER_EPOCH_REGRESSION" || code === "CLUSTER_PROTOCOL";
+
 const folders = [
   ...[paths.election, paths.members, paths.participants, paths.resources, paths.assign],
   ...[paths.claim, paths.checkpoint, paths.status, paths.wishes, paths.orders, paths.history],
@@ -30,6 +36,7 @@ const folders = [
 
 export function startClusterNode(deps: NodeDeps): ClusterNode {
   const { clock, random, log, settings, memory } = deps;
+  const monitor = createMonitor(clock, settings);
   const promises = createPromises(clock, settings.promiseMs);
   const ended = Promise.withResolvers<DbusError | undefined>();
   const stopping = new AbortController();
@@ -53,7 +60,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
         await during(session);
       } catch (thrown) {
         const error = toDbusError(thrown);
-        if (error.code === "CLUSTER_EPOCH_REGRESSION") throw error;
+        if (isFinal(error)) throw error;
         log.warn("a membership of the cluster ended", { error });
       }
       membership?.participant.fence();
@@ -90,6 +97,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
 
   async function live(session: ZkSession, abort: AbortController): Promise<void> {
     await deps.beforeJoin?.();
+    await again(clock, () => requireProtocol(session, deps.profile.proto));
     await again(clock, () => prepareRoot(session, folders));
     const noEpoch = encode({ epoch: 0 });
     await again(clock, () => createIfMissing(session, paths.leaderEpoch, noEpoch));
@@ -116,11 +124,12 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
           const mayDecide = () => !promises.bound;
           const wanted = { resources: () => resources, onResources, newId };
           await lead(
-            { session, self, clock, random, log, settings, ring, mayDecide, ...wanted },
+            { session, self, clock, random, log, settings, ring, mayDecide, monitor, ...wanted },
             leadership,
             signal,
           );
         } finally {
+          monitor.ended();
           own.epoch = null;
         }
       },
@@ -206,6 +215,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       return mayEmit();
     },
     pid: deps.pid,
+    ...{ monitor, settings },
     get joined() {
       return membership?.joined === true && membership.session.state === "connected";
     },

@@ -24,7 +24,7 @@ const view: ClusterView = {
     {
       ...{ id: "shop-mysql-1-x", input: "shop", resource: "mysql-1", cost: 1, group: null },
       ...{ tags: [], tenant: null, owner: "p1", state: "running", why: null, since: at, gen: 9 },
-      failure: null,
+      ...{ failure: null, unreadSince: null },
       wish: { to: "p1", by: "ops (operate)" },
       checkpoint: { seq: 7, at, positions: { "0": '"bin.000001:4"' } },
     },
@@ -62,6 +62,14 @@ export function fakeCluster(calls: unknown[]): ClusterPort {
     drain: done("drain"),
     weight: done("weight"),
     forget: done("forget"),
+    metrics: () => ({
+      ...{ connected: true, leaseLeftMs: 3_900, epoch: 3, owned: 1 },
+      ...{ decisions: 9, assigned: 12, moved: 4 },
+      sight: {
+        ...{ participants: 2, draining: 1, states: { running: 1, failed: 1 }, quarantined: 1 },
+        unread: [{ id: "crm-mysql-2-x", input: "crm", resource: "mysql-2", ms: 1_500 }],
+      },
+    }),
     config: {
       versions: async () => [{ ...version, bytes: 9, current: true }],
       read: async (n) => ({ ...version, n: n ?? version.n, text: "inputs: []" }),

@@ -21,9 +21,8 @@ beforeAll(async () => {
   );
   for (const pid of ["node-1", "node-2"]) cluster.start(pid);
   const port = createClusterPort({
-    ...{ name: "shop", connect: "zk1:2181/dbus", self: "node-1", clock: systemClock },
-    session: () => cluster.session,
-    settings: { quarantineAfter: 2 },
+    ...{ name: "shop", connect: "zk1:2181/dbus", clock: systemClock },
+    node: () => cluster.member,
     check: async () => ({ problems: [], restart: [] }),
   });
   const tokens = [
@@ -82,7 +81,7 @@ describe("looking", () => {
   test("clusters tells who leads and whether all is read", async () => {
     const { code, out } = await dbc("clusters");
     expect(code).toBe(0);
-    expect(out).toMatch(/^shop {2}zk1:2181\/dbus {2}asked node-1\nsession connected\n/);
+    expect(out).toMatch(/^shop {2}zk1:2181\/dbus {2}asked looker\nsession connected\n/);
     expect(out).toMatch(/leader node-[12] {2}epoch 1 {2}decision \d+\n/);
     expect(out).toEndWith("2 participants  4 resources, 0 not read\n");
     expect(await rows("clusters")).toMatchObject([{ name: "shop", unread: 0, quarantined: 0 }]);

@@ -23,9 +23,8 @@ let server: AdminServer;
 beforeAll(async () => {
   cluster = await createTestCluster([]);
   const port = createClusterPort({
-    ...{ name: "shop", connect: "zk1:2181", self: "p1", clock: systemClock },
-    session: () => cluster.session,
-    settings: { quarantineAfter: 2 },
+    ...{ name: "shop", connect: "zk1:2181", clock: systemClock },
+    node: () => cluster.member,
     check: async (text) => {
       const options = { registry, env: {}, text, withSecrets: true };
       return { problems: (await loadShared("push", options)).problems, restart: [] };

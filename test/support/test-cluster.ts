@@ -2,8 +2,10 @@ import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { systemClock } from "#src/clock.ts";
 import { createEmbeddedCoordinator } from "#src/cluster/embedded/embedded-coordinator.ts";
 import { memoryOfEpoch } from "#src/cluster/identity.ts";
+import { createMonitor } from "#src/cluster/monitor.ts";
 import { startClusterNode } from "#src/cluster/node.ts";
 import type { ClusterNode, NodeDeps } from "#src/cluster/node-port.ts";
+import type { Member } from "#src/cluster/operate/cluster-port.ts";
 import type { ParticipantRecord, ResourceRecord } from "#src/cluster/records.ts";
 import type { ResourceHost } from "#src/cluster/resource-host.ts";
 import type { DbusError } from "#src/errors.ts";
@@ -14,6 +16,8 @@ import { waitFor } from "./wait-for.ts";
 export type TestCluster = {
   /** A session of somebody who only looks and orders. */
   readonly session: ZkSession;
+  /** The same, as a daemon has it. */
+  readonly member: Member;
   /** The same that the nodes have, for who joins by himself. */
   start(pid: string, profile?: Partial<NodeDeps["profile"]>): ClusterNode;
   /** Ends a node as a crash would: its session ends with it, and nothing is given away. */
@@ -72,8 +76,12 @@ export async function createTestCluster(
     };
   }
 
+  const member: Member = {
+    ...{ pid: "looker", session, owned: [], epoch: null, settings: { quarantineAfter: 2 } },
+    monitor: createMonitor(systemClock, { quarantineAfter: 2 }),
+  };
   return {
-    ...{ session, reading, failures },
+    ...{ session, member, reading, failures },
     start(pid, more = {}) {
       const sessions: ZkSession[] = [];
       const node = startClusterNode({

@@ -27,7 +27,10 @@ export const healthRoutes = [
     path: "/metrics",
     summary: "Prometheus metrics.",
     async handle(port) {
-      return { type: metricsType, body: await metricsText(port.stat(), port.supervisor()) };
+      return {
+        type: metricsType,
+        body: await metricsText(port.stat(), port.supervisor(), port.cluster?.metrics()),
+      };
     },
   }),
 ];

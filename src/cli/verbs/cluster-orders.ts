@@ -65,8 +65,7 @@ ${waitHelp}`,
     const id = answer.resource;
     if (to !== null) {
       await wait(`${id} to run with ${to}`, async () => {
-        const all = await context.client.get<readonly ResourceView[]>("/api/v1/cluster/resources");
-        const one = all.find((resource) => resource.id === id);
+        const one = (await resourcesOf(context)).find((resource) => resource.id === id);
         return one?.owner === to && one.state === "running";
       });
     }
@@ -78,6 +77,14 @@ ${waitHelp}`,
     return 0;
   },
 };
+
+const resourcesOf = ({ client }: VerbContext): Promise<readonly ResourceView[]> =>
+  client.get<readonly ResourceView[]>("/api/v1/cluster/resources");
+
+/** Read, or not to be read by anybody for a reason that waiting does not mend. */
+export function isAtRest({ state, failure, why }: ResourceView): boolean {
+  return state === "running" || failure !== null || (why !== null && why !== "waiting");
+}
 
 const participantOf = (context: VerbContext, id: string): Promise<ParticipantView | undefined> =>
   context.client
@@ -98,8 +105,9 @@ function drainVerb(name: "drain" | "undrain", summary: string): Verb {
       const path = "/api/v1/cluster/drain";
       const body = { participant: id, drain };
       const answer = await context.client.send<Changed>("POST", path, body);
-      await wait(`${id} to have nothing`, async () => {
-        return (await participantOf(context, id))?.resources === 0;
+      await wait(`${id} to have nothing, and others to read it`, async () => {
+        if ((await participantOf(context, id))?.resources !== 0) return false;
+        return (await resourcesOf(context)).every(isAtRest);
       });
       show(context, { ...answer, participant: id, drain }, () => {
         const again = answer.changed ? "" : " already";

@@ -3,6 +3,7 @@ import { DbusError } from "../../errors.ts";
 import { printable, tableText } from "../text.ts";
 import { show, textOption, usageError, type Verb, type VerbContext } from "../verb.ts";
 import { waiterOf } from "../wait-until.ts";
+import { isAtRest } from "./cluster-orders.ts";
 
 const usages = [
   "upgrade --plan [--to VERSION]",
@@ -151,7 +152,7 @@ async function waitFor(context: VerbContext, id: string, to: string | undefined)
     last = await lookedAt(context);
     const one = last.participants.find((other) => other.id === id);
     const isBack = one?.state === "online" && (to === undefined || one.build === to);
-    return isBack && last.resources.every(({ state, failure }) => state === "running" || failure);
+    return isBack && last.resources.every(isAtRest);
   });
   const one = last.participants.find((other) => other.id === id);
   show(context, one, () => {

@@ -122,14 +122,15 @@ async function resourceView(
     optional(session, path, (data) => decode(checkpointSchema, data, path, "CHECKPOINT_CORRUPT")),
     session.exists(assignPath(rid)),
   ]);
+  const since = stat?.changedAt ?? 0;
   const failed = status?.state === "failed" ? status : undefined;
   const { code, reason, attempts, waitMs, failedOn } = failed ?? {};
   return {
     id: rid,
     ...record,
     owner: assign.record.owner,
-    state,
-    since: stat?.changedAt ?? 0,
+    ...{ state, since },
+    unreadSince: state === "running" ? null : Math.max(since, checkpoint?.record.at ?? 0),
     gen: assign.record.gen,
     failure: failed
       ? {

@@ -62,6 +62,11 @@ export type ResourceView = {
   /** Since when the assignment is what it is, and the decision that made it so. */
   readonly since: number;
   readonly gen: number;
+  /**
+   * Since when nobody reads it, as far as its nodes tell: since it was given or taken, or since the
+   * last commit, whichever is later. null while it is read.
+   */
+  readonly unreadSince: number | null;
   /** How the last tries to open it went wrong; null when they did not. */
   readonly failure: {
     readonly code: string | null;
