@@ -47,10 +47,15 @@ type Held = {
   packets: number;
   bytes: number;
   timer: Timer | undefined;
+  /** Whether the timer was made to run soon. */
+  soon: boolean;
   /** What is left of what became of it, once it is being sent. */
   rest: Iterator<Packet> | undefined;
   next: Packet | undefined;
 };
+
+/** When half of the window is in flight, held packets go on after so long, in milliseconds. */
+const SOON_MS = 5;
 
 export function createGathering(options: GatheringOptions): Gathering {
   const { entry, gather, plugin, outlet, bus, stats, overtaking } = options;
@@ -70,6 +75,7 @@ export function createGathering(options: GatheringOptions): Gathering {
       packets: 0,
       bytes: 0,
       timer: options.later(gather.flushMs(entry.config), partition.lane),
+      soon: false,
       rest: undefined,
       next: undefined,
     };
@@ -115,10 +121,15 @@ export function createGathering(options: GatheringOptions): Gathering {
     lanes.delete(held.partition.lane);
   }
 
-  /** Other branches of this partition wait for the oldest packet that is held, too. */
-  function isFull({ packets, bytes, partition: { ledger } }: Held): boolean {
-    const windowIsFilling = ledger.inFlight > bus.window.packets / 2;
-    return packets >= packetsMax || bytes >= bytesMax || windowIsFilling;
+  const isFull = ({ packets, bytes }: Held): boolean => packets >= packetsMax || bytes >= bytesMax;
+
+  /** Other branches of this partition may be waiting for the oldest packet that is held. */
+  function hurry(held: Held): void {
+    const { ledger, lane } = held.partition;
+    if (held.soon || ledger.inFlight <= bus.window.packets / 2) return;
+    held.soon = true;
+    held.timer?.cancel();
+    held.timer = options.later(Math.min(SOON_MS, gather.flushMs(entry.config)), lane);
   }
 
   function send(held: Held): boolean {
@@ -167,6 +178,8 @@ export function createGathering(options: GatheringOptions): Gathering {
         const held = lanes.get(lane);
         if (held && isFull(held)) flush(lane);
       }
+      const left = lanes.get(lane);
+      if (left && left.rest === undefined) hurry(left);
       return true;
     },
     flush,

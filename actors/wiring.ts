@@ -236,13 +236,13 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
             to.map((one) => intakeOf(one, bus)),
           ),
         ),
-        ...buffersOf(next).flatMap(edgesOf),
         ...stays(
           redriveEdges,
           [...next.filters, ...next.outputs].map((one) => redriveEnd(one, bus)),
         ),
       ]);
-      const all = [...[...sendersOf(now), ...buffersOf(now)].flatMap(edgesOf), ...redriveEdges];
+      // What is behind a buffer hangs on the edge into it too, or is on the disk.
+      const all = [...sendersOf(now).flatMap(edgesOf), ...redriveEdges];
       return {
         edges: all.filter((edge) => !staying.has(edge)),
         inputs: now.inputs.filter(({ ref }) => !next.inputs.some((node) => node.ref === ref)),

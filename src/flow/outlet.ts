@@ -51,7 +51,11 @@ type Run = {
   bytesLeft: number;
   /** The most that one packet is charged on these edges. */
   readonly limitBytes: number;
+  /** What each of them has left, where that is not the same for all: one may have a buffer. */
+  readonly each: readonly Left[] | undefined;
 };
+
+type Left = { bytes: number; readonly limit: number };
 
 /** Runs of packets with the same targets go out as ranges from this length on. */
 const RANGE_MIN = 16;
@@ -73,7 +77,8 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
       bytesLeft = Math.min(bytesLeft, credit.bytes);
       limitBytes = Math.max(limitBytes, credit.limit.bytes);
     }
-    const left = { packetsLeft, bytesLeft, limitBytes };
+    const each = leftOfEach(partition, targets, limitBytes);
+    const left = { packetsLeft, bytesLeft, limitBytes, each };
     run = { partition, targets, ident, packets: [], first, seqs: undefined, ...left };
     return run;
   }
@@ -205,10 +210,24 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
   };
 }
 
+/** Undefined where the edges charge alike. */
+function leftOfEach(partition: Partition, targets: readonly Edge[], limitBytes: number) {
+  const alike = targets.every(({ limit }) => limit.bytes === limitBytes);
+  if (alike) return undefined;
+  return targets.map((edge) => ({ bytes: edge.credit(partition).bytes, limit: edge.limit.bytes }));
+}
+
+function spendOnEach(each: readonly Left[], bytes: number): boolean {
+  if (each.some((left) => left.bytes < Math.min(bytes, left.limit))) return false;
+  for (const left of each) left.bytes -= Math.min(bytes, left.limit);
+  return true;
+}
+
 /** Adds a packet to a run; false, and nothing done, when one of the targets has no credit for it. */
 function addTo(run: Run, packet: Packet, seq: number): boolean {
   const charge = Math.min(packet.bytes, run.limitBytes);
-  if (run.packetsLeft < 1 || run.bytesLeft < charge) return false;
+  if (run.packetsLeft < 1) return false;
+  if (run.each ? !spendOnEach(run.each, packet.bytes) : run.bytesLeft < charge) return false;
   const { packets } = run;
   if (run.seqs) run.seqs.push(seq);
   else if (seq !== run.first + packets.length) {

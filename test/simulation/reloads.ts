@@ -2,7 +2,7 @@ import { compileGraph } from "#src/config/compile.ts";
 import type { FilterEntry, InputEntry, OutputEntry } from "#src/config/config.ts";
 import type { Random } from "../support/random.ts";
 import { filterEntry, inputEntry, outputEntry } from "../support/test-bus.ts";
-import { filter, input, output, someOf } from "./topology.ts";
+import { bufferOf, filter, input, output, someOf } from "./topology.ts";
 
 /** One configuration of a bus that is reloaded. Filters only match what stands before them. */
 export type Shape = {
@@ -54,6 +54,7 @@ const edits: readonly Edit[] = [
   (shape, load) => ({ ...shape, filters: other(shape.filters, load) }),
   (shape, load) => ({ ...shape, outputs: other(shape.outputs, load) }),
   matchesOther,
+  otherBuffer,
 ];
 
 function withInput(shape: Shape, load: Workload): Shape {
@@ -77,7 +78,8 @@ function withOutput(shape: Shape, load: Workload): Shape {
   const name = `out${load.made++}`;
   const sink: string[] = [];
   load.written.set(name, sink);
-  const made = outputEntry(name, output(sink, load.random), someOf(identsOf(shape), load.random));
+  const match = someOf(identsOf(shape), load.random);
+  const made = outputEntry(name, output(sink, load.random), match, bufferOf(load.random));
   return { ...shape, outputs: [...shape.outputs, made] };
 }
 
@@ -94,6 +96,15 @@ function without<T>(all: readonly T[], random: Random, least: number): readonly 
 function other<T extends object>(all: readonly T[], load: Workload): readonly T[] {
   const at = load.random.int(0, all.length - 1);
   return all.map((one, i) => (i === at ? { ...one, config: { setting: load.made++ } } : one));
+}
+
+/** A buffer on disk comes, goes, or has another size: refused while it is to go with packets in it. */
+function otherBuffer(shape: Shape, { random }: Workload): Shape {
+  const plain = { kind: "memory", bytesMax: random.pick([0, 64, 4096]) } as const;
+  const outputs = shape.outputs.map((one) =>
+    random.chance(0.5) ? { ...one, buffer: plain, ...bufferOf(random) } : one,
+  );
+  return { ...shape, outputs };
 }
 
 function matchesOther(shape: Shape, { random }: Workload): Shape {

@@ -68,8 +68,9 @@ export function randomTopology(random: Random): Topology {
   return { inputs, filters, outputs, counts, written };
 }
 
-/** Some outputs have a buffer on disk, at times one that is full soon. */
+/** Some outputs have a buffer on disk, at times one that is full soon, or other credit than the rest. */
 export function bufferOf(random: Random): Partial<OutputEntry> {
+  if (random.chance(0.15)) return { buffer: { kind: "memory", bytesMax: random.pick([64, 4096]) } };
   if (!random.chance(0.35)) return {};
   return { buffer: { kind: "disk", bytesMax: random.pick([1_000, 8_000, 1 << 20]) } };
 }
