@@ -109,10 +109,12 @@ function drawKafka(random: Random, bus: BusPlan): KafkaPlan {
   };
 }
 
+/** Each bulk is synced to the node's disk, so a few rows at a time would take minutes. */
 function drawEs(random: Random, bus: BusPlan): EsPlan {
+  const { countMax, lingerMs } = drawBatch(random, bus);
   return {
     ...{ name: "elasticsearch", takes: "all" },
-    batch: drawBatch(random, bus),
+    batch: { countMax: Math.max(100, countMax), lingerMs },
     bulkBytesMax: random.pick([16 * kib, 256 * kib, 5 * mib]),
     requestTimeoutMs: random.pick([2_000, 3_000, 5_000]),
   };
