@@ -81,7 +81,7 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
   let acked = log.acked;
   let spilling = log.packets > 0;
   let full = false;
-  /** What was sent by a former incarnation of the buffer goes first. */
+  /** What was sent by a former incarnation of the buffer goes first; the disk takes what comes. */
   let othersFirst = edge.unsettled().size > 0;
 
   function partitionOf({ input, resource, name }: Origin): Partition {
@@ -232,14 +232,13 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
     },
     pump(wait) {
       othersFirst &&= edge.unsettled().size > 0;
-      if (othersFirst) return;
+      if (othersFirst) spilling = true;
       if (!spilling) sendHeld();
-      if (spilling) {
-        if (!wait) write();
-        feed();
-        ackSettled();
-        if (isEmpty() && ledger.inFlight === 0) spilling = false;
-      }
+      if (!spilling) return;
+      if (!wait) write();
+      if (!othersFirst) feed();
+      ackSettled();
+      if (!othersFirst && isEmpty() && ledger.inFlight === 0) spilling = false;
     },
   };
 }

@@ -192,6 +192,29 @@ describe("a reload", () => {
     expect(outputOf(bus, "slow").buffer).toBeNull();
   });
 
+  test("that changes an output which takes nothing holds up nobody either", async () => {
+    const { promise: reloaded, resolve } = Promise.withResolvers<void>();
+    const halves = inputOf(async (context) => {
+      for (let at = 1; at <= count; at++) {
+        if (at === count / 2) await reloaded;
+        await context.emit(packetOf("in", at));
+      }
+    });
+    const { slow, given } = entries(onDisk);
+    slow.close();
+    const bus = await start({ ...given, inputs: [inputEntry("in", halves)] });
+    const half = () => outputOf(bus, "slow").buffer?.packets === count / 2 - 1;
+    await waitFor(half, { what: "the first half" });
+    const [own, beside] = given.outputs;
+    if (!own || !beside) throw new Error("it has outputs");
+    await bus.reload({ outputs: [{ ...own, config: { other: 1 } }, beside] });
+    resolve();
+    await finished(bus);
+    slow.open();
+    await waitFor(() => new Set(slow.written).size === count, { what: "all of it" });
+    expect([...new Set(slow.written)]).toEqual(numbers(count));
+  });
+
   test("that adds one, or takes an empty one away, loses nothing of what is on its way", async () => {
     const { slow, given } = entries(inMemory);
     const bus = await start(given);

@@ -207,17 +207,24 @@ disks.test(
     );
     try {
       const note = () => sample.output("slow").buffer?.note ?? "";
-      await waitFor(() => /ENOSPC|no space/i.test(note()), { what: "the note", timeoutMs: 20_000 });
+      await waitFor(() => /ENOSPC|no space/i.test(note()), { what: "the note", timeoutMs: 40_000 });
       expect(sample.input("in").packets).toBeLessThan(count);
       expect(sample.output("beside").packets).toBeLessThan(count);
       rmSync(ballast);
       open(dir);
-      await waitFor(() => written(dir).length === count, { what: "all", timeoutMs: 30_000 });
+      const how = () => JSON.stringify(sample.output("slow").buffer);
+      await waitFor(() => written(dir).length === count, { what: "all", timeoutMs: 60_000 }).catch(
+        (error) => {
+          throw new Error(`${written(dir).length} written, the buffer is ${how()}`, {
+            cause: error,
+          });
+        },
+      );
       expect(note()).toBe("");
     } finally {
       expect(await sample.end()).toBe(0);
     }
     expect(written(dir)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
   },
-  60_000,
+  120_000,
 );
