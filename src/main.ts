@@ -127,7 +127,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const system: System = createSystem(tree, {
     clock,
     ...(watchdog ? { turns: watchdog.turns } : {}),
-    onFailure: (path, error, delayMs) => logFailure(log, path, error, delayMs),
+    onFailure(path, error, delayMs) {
+      logFailure(log, path, error, delayMs);
+      // Another version has to be run: waiting for the others to go back would be in vain.
+      if (error.code === "CLUSTER_PROTOCOL") void stop(error.message, exitCodes.incompatible);
+    },
   });
   bindWiring(wiring, system);
   options.onBlame?.(createBlame({ wiring: () => wiring, system: () => system, clock, log }));

@@ -10,6 +10,7 @@ export const exitCodes = {
   listen: 4,
   unreachable: 5,
   stalled: 6,
+  incompatible: 7,
 } as const;
 
 export const exitCodesText = `Exit codes:
@@ -21,6 +22,7 @@ export const exitCodesText = `Exit codes:
   4  the admin API cannot listen, or may not where it was told to
   5  no daemon answers (dbc)
   6  the event loop stood still for longer than bus.stallMsMax: a plugin does not return
+  7  the cluster does not speak a protocol that this version speaks
 `;
 
 const byCode: Partial<Record<ErrorCode, number>> = {
@@ -43,6 +45,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   ADMIN_UNSAFE: exitCodes.listen,
   ADMIN_LISTEN: exitCodes.listen,
   DAEMON_UNREACHABLE: exitCodes.unreachable,
+  CLUSTER_PROTOCOL: exitCodes.incompatible,
 };
 
 /** What is wrong with a configuration: where it may listen has a code of its own. */

@@ -24,6 +24,7 @@ async function begun() {
   const first = await currentConfig(session);
   if (!first) throw new Error("it was pushed");
   const applied: string[] = [];
+  const tries: string[] = [];
   const opened: ZkSession[] = [];
   const follow = (pid: string): ConfigFollower => {
     const follower = followConfig({
@@ -34,6 +35,7 @@ async function begun() {
       },
       ...{ pid, first, clock: systemClock, random: Math.random, log: silentLog },
       async apply({ text }) {
+        tries.push(text);
         if (text.startsWith("bad")) throw new DbusError("CONFIG_INVALID", `${text} is not right`);
         applied.push(`${pid} ${text}`);
       },
@@ -42,7 +44,7 @@ async function begun() {
     return follower;
   };
   const reportOf = async (pid: string) => (await configReports(session)).get(pid);
-  return { session, applied, opened, follow, reportOf };
+  return { session, applied, tries, opened, follow, reportOf };
 }
 
 test("what is pushed is taken over by everybody, and each says so", async () => {
@@ -61,7 +63,7 @@ test("what is pushed is taken over by everybody, and each says so", async () => 
 });
 
 test("what is refused leaves the one before in force, and the reason is seen by all", async () => {
-  const { session, applied, follow, reportOf } = await begun();
+  const { session, applied, tries, opened, follow, reportOf } = await begun();
   follow("p1");
   await pushConfig(session, { text: "bad one", ...by });
   await waitFor(async () => (await reportOf("p1"))?.refused, { what: "a refusal" });
@@ -69,6 +71,11 @@ test("what is refused leaves the one before in force, and the reason is seen by 
     n: 1,
     refused: { n: 2, code: "CONFIG_INVALID", problems: ["bad one is not right"] },
   });
+  // Whoever looks again does not try again what was refused, but says it again.
+  await opened[0]?.close();
+  await waitFor(() => opened.length === 2, { what: "another session" });
+  await waitFor(async () => (await reportOf("p1"))?.refused?.n === 2, { what: "its report" });
+  expect(tries).toEqual(["bad one"]);
   await pushConfig(session, { text: "good", ...by });
   await waitFor(async () => (await reportOf("p1"))?.n === 3, { what: "the next one" });
   expect(await reportOf("p1")).toEqual({ n: 3, refused: null });

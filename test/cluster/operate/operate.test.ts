@@ -127,6 +127,9 @@ describe("moving", () => {
     expect((await resource("a"))?.wish).toBeNull();
     const [newest] = (await readHistory(cluster.session)).filter(({ asked }) => asked.length > 0);
     expect(newest).toMatchObject({ asked: ["ops: rebalance"], epoch: 1 });
+    // Where nothing is to be changed the request goes too.
+    await requestRebalance(cluster.session, who);
+    await waitFor(async () => (await view()).requested === null, { what: "an answer" });
   });
 
   test("a wish is taken back, and one that cannot be is refused with what would be right", async () => {
