@@ -40,6 +40,6 @@ for (let round = 1; round <= rounds; round++) {
       expect(lost).toEqual(plan.outputs.map(() => 0));
       expect(played.verdicts.every(({ committed }) => committed > 0)).toBe(true);
     },
-    300_000,
+    420_000,
   );
 }

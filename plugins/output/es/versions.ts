@@ -101,7 +101,7 @@ function storedRow(position: object): StoredRow | undefined {
 
 /** The offset of a record in its partition, as the position of an input gives it. */
 function ofRecord(position: object, ident: string): Place | undefined {
-  const { topic = ident, partition, offset } = position as Readonly<Record<string, unknown>>;
+  const { topicId, partition, offset } = position as Readonly<Record<string, unknown>>;
   const at = Number(partition);
   if (!Number.isSafeInteger(at) || at < 0 || at >= partitionsMax) return undefined;
   if (typeof offset !== "string" && typeof offset !== "number" && typeof offset !== "bigint") {
@@ -109,7 +109,8 @@ function ofRecord(position: object, ident: string): Place | undefined {
   }
   if (!/^\d{1,13}$/.test(String(offset)) || BigInt(offset) >= 1n << recordBits) return undefined;
   return {
-    lineage: `kafka/${String(topic)}`,
+    // A topic that was made anew under its name has another id, and begins its offsets anew.
+    lineage: `kafka/${String(topicId ?? ident)}`,
     low: (BigInt(at) << recordBits) | BigInt(offset),
     shared: false,
     isRecord: true,

@@ -207,7 +207,7 @@ describe("what is no row", () => {
     const record = (key: string | null, value: string | null) => {
       const bytes = (text: string | null) => (text === null ? null : Buffer.from(text));
       const made = { key: bytes(key), value: bytes(value), headers: {}, timestamp: 0 };
-      return other({ kind: "bytes", ...made }, { topic: "t", partition: 1, offset: "5" });
+      return other({ kind: "bytes", ...made }, { topicId: "t", partition: 1, offset: "5" });
     };
     const { actions } = shown({ index: "t" }, record("k-1", "{}"), record("k-1", null));
     expect(actions).toEqual(["index t k-1", "delete t k-1"]);

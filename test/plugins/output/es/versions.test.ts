@@ -53,7 +53,7 @@ test("a position out of the dead letters says the same", () => {
 
 test("a record of a topic has its partition and offset, anything else no version", () => {
   const flags = { shared: false, isRecord: true };
-  const place = placeOf({ topic: "t", partition: 7, offset: "123" });
+  const place = placeOf({ topicId: "t", partition: 7, offset: "123" });
   expect(place).toEqual({ lineage: "kafka/t", low: (7n << 40n) | 123n, ...flags });
   expect(placeOf({ partition: 0, offset: 1 })?.lineage).toBe("kafka/in");
   for (const other of [5, "x", { offset: 3 }, { partition: 70_000, offset: "1" }, {}]) {
