@@ -477,7 +477,7 @@ const table = {
     summary: "the epoch in ZooKeeper is older than one that was seen before",
     remedy:
       "ZooKeeper was restored from a backup, or nodes were deleted: check what is read by whom, " +
-      "then remove max-epoch from the state folder",
+      "then write an epoch into leader_epoch that is higher than any that was seen",
   },
   CLUSTER_RPC_UNSAFE: {
     kind: "fatal",

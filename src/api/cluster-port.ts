@@ -36,6 +36,8 @@ export type ClusterSummary = {
     /** How long this process may believe that its session lives; null where it cannot end. */
     readonly leaseLeftMs: number | null;
   };
+  /** Why this process takes no part, or cannot decide as the leader; null while all is well. */
+  readonly trouble: { readonly code: string; readonly message: string } | null;
   readonly leader: string | null;
   readonly epoch: number | null;
   readonly gen: number | null;

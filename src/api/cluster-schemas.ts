@@ -30,6 +30,10 @@ export const clusterSchema: z.ZodType<ClusterSummary> = z
       timeoutMs: number.nullable(),
       leaseLeftMs: number.nullable(),
     }),
+    trouble: z
+      .object({ code: text, message: text })
+      .nullable()
+      .describe("Why it takes no part, or cannot decide as the leader."),
     leader: text.nullable(),
     epoch: number.nullable(),
     gen: number.nullable().describe("The number of the newest decision."),

@@ -2,8 +2,9 @@ import { createProtected } from "#src/clients/zookeeper/create-protected.ts";
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { type Clock, sleep } from "#src/clock.ts";
-import { DbusError } from "#src/errors.ts";
 import { again } from "./again.ts";
+import { readDecision } from "./decision.ts";
+import { readEpoch } from "./epoch.ts";
 import { type FencedWrite, leaderWrite } from "./fenced-writes.ts";
 import type { EpochMemory, Identity } from "./identity.ts";
 import { paths } from "./paths.ts";
@@ -72,19 +73,16 @@ async function begin(
   own: string,
 ): Promise<Leadership | undefined> {
   await session.sync(paths.leaderEpoch);
-  const { data, stat } = await session.get(paths.leaderEpoch);
+  // What others decided under a greater one is known also to who has not been there.
+  memory.raise((await readDecision(session))?.epoch ?? 0);
   // An error here is an error, and never an epoch of 0.
-  const { epoch: last } = decode(epochSchema, data, paths.leaderEpoch);
-  if (last < memory.epoch) {
-    const message = `the epoch is ${last}, and ${memory.epoch} was seen before`;
-    throw new DbusError("CLUSTER_EPOCH_REGRESSION", message);
-  }
+  const { epoch: last, version } = await readEpoch(session, memory);
   const epoch = last + 1;
   const { pid, inc, rpc } = self;
   try {
     await session.multi([
       { kind: "check", path: own, version: "exists" },
-      { kind: "set", path: paths.leaderEpoch, data: encode({ epoch }), version: stat.version },
+      { kind: "set", path: paths.leaderEpoch, data: encode({ epoch }), version },
       {
         kind: "create",
         path: paths.leader,

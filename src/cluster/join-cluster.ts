@@ -70,7 +70,8 @@ export async function joinCluster(options: JoinClusterOptions): Promise<ClusterN
     ...{ host: options.host, resources: options.resources },
     // An event loop that stands still is no reason to lose what is owned.
     openSession: () => open(address, openZookeeperThread),
-    beforeJoin: () => makeRoot(open({ hosts: root.hosts, chroot: "" }), address.chroot, clock),
+    beforeJoin: (signal) =>
+      makeRoot(open({ hosts: root.hosts, chroot: "" }), address.chroot, { clock, signal }),
     profile: {
       ...{ weight: cluster.weight, tags: cluster.tags, tenants: cluster.tenants },
       ...{ proto: [...protocol], build: options.build, configVersion: 0 },
@@ -118,7 +119,12 @@ function settingsOf(cluster: ClusterConfig): NodeSettings {
 }
 
 /** The nodes above those of the cluster, whoever comes first. */
-async function makeRoot(session: ZkSession, path: string, clock: Clock): Promise<void> {
+async function makeRoot(
+  session: ZkSession,
+  path: string,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  signal.addEventListener("abort", () => void session.close(0), { once: true });
   try {
     const names = path.split("/").slice(1);
     for (let depth = 1; depth <= names.length; depth++) {

@@ -1,4 +1,5 @@
 import type { ZkOperation, ZkResult, ZkSession } from "#src/clients/zookeeper/port.ts";
+import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import type { Clock, Timer } from "#src/clock.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
@@ -50,6 +51,8 @@ export type LeaderDeps = {
   readonly newId: () => string;
   /** Told what it sees and decides, for people. */
   readonly monitor: Pick<Monitor, "seen" | "decided">;
+  /** Told why nothing can be decided, and with null that something can. */
+  readonly report: (trouble: DbusError | null) => void;
 };
 
 /**
@@ -74,13 +77,15 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     async run() {
       const census = await takeCensus(session, news);
       if (signal.aborted) return;
-      if (deps.mayDecide()) await decide(census);
-      else clock.after(50, () => deciding.poke());
+      if (deps.mayDecide()) {
+        await decide(census);
+        deps.report(null);
+      } else clock.after(50, () => deciding.poke());
     },
     onError(error) {
       const isOver = error.kind === "fence" || signal.aborted;
       if (isOver) resolve();
-      else if (error.kind === "fatal") log.error("no decision can be made", { error });
+      else if (error.kind === "fatal" || isZk(error, "no_node")) deps.report(error);
       return !isOver;
     },
   });
@@ -101,7 +106,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   }
 
   async function decide(census: Census): Promise<void> {
-    if ((await registerResources(census, deps.resources(), write, deps.newId)) > 0) {
+    if ((await registerResources(session, census, deps.resources(), write, deps.newId)) > 0) {
       deciding.poke();
       return;
     }

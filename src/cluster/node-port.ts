@@ -25,8 +25,8 @@ export type NodeDeps = {
   readonly rpc: string | null;
   readonly profile: Omit<ParticipantRecord, "inc" | "rpc" | "state">;
   readonly openSession: () => ZkSession;
-  /** What has to be there before a session is of use. */
-  readonly beforeJoin?: () => Promise<void>;
+  /** What has to be there before a session is of use; given up when the signal aborts. */
+  readonly beforeJoin?: (signal: AbortSignal) => Promise<void>;
   readonly host: ResourceHost;
   /** What the configuration wants to be read. */
   readonly resources: readonly ResourceRecord[];
@@ -52,6 +52,8 @@ export type ClusterNode = {
   readonly owned: readonly string[];
   /** The epoch that it leads; null while another does. */
   readonly epoch: number | null;
+  /** Why it is no participant, or cannot decide; null while all is well. */
+  readonly trouble: DbusError | null;
   /** The session of the membership at hand, to look at the cluster; null while there is none. */
   readonly session: ZkSession | null;
   readonly settings: NodeSettings;

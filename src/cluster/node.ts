@@ -1,9 +1,12 @@
+import { backoffDelay } from "#src/actor/backoff.ts";
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
+import { ZkError } from "#src/clients/zookeeper/zk-error.ts";
 import { sleep } from "#src/clock.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { again } from "./again.ts";
 import { createPromises, keepAgreeing } from "./agreement.ts";
 import { type Leadership, standForElection } from "./election.ts";
+import { readEpoch } from "./epoch.ts";
 import type { Identity } from "./identity.ts";
 import { lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
@@ -13,8 +16,7 @@ import { createParticipant } from "./participant.ts";
 import type { Participant } from "./participant-port.ts";
 import { paths } from "./paths.ts";
 import { requireProtocol } from "./protocol.ts";
-import { encode } from "./records.ts";
-import { createIfMissing, prepareRoot } from "./register-resources.ts";
+import { prepareRoot } from "./register-resources.ts";
 
 type Membership = {
   readonly session: ZkSession;
@@ -25,14 +27,13 @@ type Membership = {
   epoch: number | null;
 };
 
-/** What does not become right by trying again. */
-const isFinal = ({ code }: DbusError): boolean =>
-  code === "CLUSTER_EPOCH_REGRESSION" || code === "CLUSTER_PROTOCOL";
-
 const folders = [
   ...[paths.election, paths.members, paths.participants, paths.resources, paths.assign],
   ...[paths.claim, paths.checkpoint, paths.status, paths.wishes, paths.orders, paths.history],
 ];
+
+/** What needs a person is tried again seldom. */
+const fatalBackoff = { minMs: 5_000, maxMs: 60_000, randomFactor: 0.2 };
 
 export function startClusterNode(deps: NodeDeps): ClusterNode {
   const { clock, random, log, settings, memory } = deps;
@@ -44,6 +45,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   /** Until when everybody has agreed that nobody has ZooKeeper, on our clock. */
   let agreedUntil = Number.NEGATIVE_INFINITY;
   let { resources } = deps;
+  let trouble: DbusError | null = null;
   const resourceListeners = new Set<() => void>();
   const onResources = (changed: () => void) => {
     resourceListeners.add(changed);
@@ -52,21 +54,36 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
 
   void run().then(ended.resolve, (thrown) => ended.resolve(toDbusError(thrown)));
 
+  /** What keeps a leader from deciding; said once, however often it is tried. */
+  function report(error: DbusError | null): void {
+    if (error && error.message !== trouble?.message) {
+      log.error("no decision can be made", { error });
+    }
+    trouble = error;
+  }
+
   /** One session after the other, until it is stopped. */
   async function run(): Promise<undefined> {
+    let fatals = 0;
     while (!stopping.signal.aborted) {
       const session = deps.openSession();
+      let waitMs = 50 + random() * 200;
       try {
         await during(session);
+        fatals = 0;
       } catch (thrown) {
         const error = toDbusError(thrown);
-        if (isFinal(error)) throw error;
-        log.warn("a membership of the cluster ended", { error });
+        trouble = error;
+        if (error.kind === "fatal") {
+          // A person has to mend it: what needs no cluster goes on meanwhile, and it is found then.
+          waitMs = backoffDelay(fatalBackoff, fatals++, random);
+          log.error("takes no part in the cluster until that is mended", { error });
+        } else log.warn("a membership of the cluster ended", { error });
       }
       membership?.participant.fence();
       membership = undefined;
       await session.close(stopping.signal.aborted ? 1_000 : 0);
-      if (!stopping.signal.aborted) await sleep(clock, 50 + random() * 200, stopping.signal);
+      if (!stopping.signal.aborted) await sleep(clock, waitMs, stopping.signal);
     }
     return undefined;
   }
@@ -74,11 +91,17 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   async function during(session: ZkSession): Promise<void> {
     const abort = new AbortController();
     const over = Promise.withResolvers<void>();
+    const halt = (error: DbusError) => {
+      // Within this turn: nothing of the old session may act once its end is known.
+      membership?.participant.fence();
+      abort.abort();
+      over.reject(error);
+    };
     const off = session.onState((state) => {
       if (state === "suspended") whileSuspended(abort.signal);
       if (state === "connected") membership?.participant.resumeAll();
-      if (state !== "expired" && state !== "denied" && state !== "closed") return;
-      // Within this turn: nothing of the old session may act once its end is known.
+      if (state === "denied") halt(new ZkError("auth_failed", "it refuses our credentials"));
+      if (state !== "expired" && state !== "closed") return;
       membership?.participant.fence();
       abort.abort();
       over.resolve();
@@ -87,7 +110,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     const leaveNow = () => over.resolve();
     stopping.signal.addEventListener("abort", leaveNow, { once: true });
     try {
-      await Promise.race([live(session, abort), over.promise]);
+      await Promise.race([live(session, abort, halt), over.promise]);
     } finally {
       off();
       stopping.signal.removeEventListener("abort", leaveNow);
@@ -95,16 +118,20 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     }
   }
 
-  async function live(session: ZkSession, abort: AbortController): Promise<void> {
-    await deps.beforeJoin?.();
+  async function live(
+    session: ZkSession,
+    abort: AbortController,
+    halt: (error: DbusError) => void,
+  ): Promise<void> {
+    await deps.beforeJoin?.(abort.signal);
     await again(clock, () => requireProtocol(session, deps.profile.proto));
     await again(clock, () => prepareRoot(session, folders));
-    const noEpoch = encode({ epoch: 0 });
-    await again(clock, () => createIfMissing(session, paths.leaderEpoch, noEpoch));
+    await again(clock, () => session.sync(paths.leaderEpoch));
+    await again(clock, () => readEpoch(session, memory));
     const self: Identity = { pid: deps.pid, inc: deps.newId(), rpc: deps.rpc };
     let others: ReadonlyMap<string, string | null> = new Map();
     const participant = createParticipant({
-      ...{ session, self, clock, random, log, memory, settings },
+      ...{ session, self, clock, random, log, memory, settings, halt },
       ...{ profile: deps.profile, host: deps.host, mayClaim: () => !promises.bound },
       learnOthers: (known) => {
         others = known;
@@ -114,6 +141,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     const own = membership;
     await joined(session, participant);
     own.joined = true;
+    trouble = null;
     watchLease(session, abort.signal);
     const candidate = {
       ...{ session, self, clock, random, memory },
@@ -122,7 +150,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
         try {
           const { ring, newId } = deps;
           const mayDecide = () => !promises.bound;
-          const wanted = { resources: () => resources, onResources, newId };
+          const wanted = { resources: () => resources, onResources, newId, report };
           await lead(
             { session, self, clock, random, log, settings, ring, mayDecide, monitor, ...wanted },
             leadership,
@@ -204,6 +232,8 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
 
   async function leave(own: Membership): Promise<void> {
     const lost = Promise.withResolvers<void>();
+    // Without ZooKeeper there is nothing to give back to: what is in flight is settled by the bus.
+    if (own.session.state !== "connected") lost.resolve();
     const off = own.session.onState((state) => {
       if (state !== "connected") lost.resolve();
     });
@@ -224,6 +254,9 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     },
     get epoch() {
       return membership?.epoch ?? null;
+    },
+    get trouble() {
+      return trouble;
     },
     get session() {
       return membership?.session ?? null;

@@ -17,6 +17,8 @@ export type ParticipantDeps = {
   readonly log: Log;
   readonly memory: EpochMemory;
   readonly settings: ParticipantSettings;
+  /** The state of the cluster is such that this process must not take part in it. */
+  readonly halt: (error: DbusError) => void;
   /** False while a promise to others binds us to take nothing new. */
   readonly mayClaim: () => boolean;
   /** Told who else is there, with their addresses, by every look at all of it. */

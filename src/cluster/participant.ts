@@ -3,6 +3,7 @@ import { sleep } from "#src/clock.ts";
 import { type DbusError, toDbusError } from "#src/errors.ts";
 import { again } from "./again.ts";
 import { readDecision } from "./decision.ts";
+import { readEpoch } from "./epoch.ts";
 import { introduce, othersThan, register } from "./membership.ts";
 import { createOwnedResource, type OwnedResource, optional } from "./owned-resource.ts";
 import type { Participant, ParticipantDeps } from "./participant-port.ts";
@@ -37,7 +38,8 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   // One function, so that a watch that is asked for again is not another one.
   const news = (): void => looking.poke();
   const onError = (error: DbusError): boolean => {
-    if (error.kind === "fatal") log.error("the cluster's state cannot be read", { error });
+    if (live && error.code === "CLUSTER_EPOCH_REGRESSION") deps.halt(error);
+    else if (error.kind === "fatal") log.error("the cluster's state cannot be read", { error });
     return live && !isZk(error, "expired", "closed", "auth_failed");
   };
   const looking = createReconciler({
@@ -54,6 +56,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   async function look(): Promise<void> {
     await session.sync(paths.decision);
     await learnDecision();
+    await readEpoch(session, memory, news);
     deps.learnOthers(await othersThan(session, self.pid, news));
     const full = clock.now() - lastFull >= settings.reconcileEveryMs;
     const names = full ? await allAssigned() : concerned();

@@ -1,7 +1,8 @@
 import type { ZkOperation, ZkSession } from "#src/clients/zookeeper/port.ts";
+import { DbusError } from "#src/errors.ts";
 import type { Census } from "./census.ts";
 import type { FencedWrite } from "./fenced-writes.ts";
-import { assignPath, resourcePath } from "./paths.ts";
+import { assignPath, paths, resourcePath } from "./paths.ts";
 import { type AssignRecord, encode, type ResourceRecord } from "./records.ts";
 
 const nobody: AssignRecord = { owner: null, inc: null, gen: 0, epoch: 0, prev: null };
@@ -12,6 +13,7 @@ const nobody: AssignRecord = { owner: null, inc: null, gen: 0, epoch: 0, prev: n
  * nodes of a resource come at once, so none is ever seen by half.
  */
 export async function registerResources(
+  session: ZkSession,
   census: Pick<Census, "resources">,
   wanted: readonly ResourceRecord[],
   write: FencedWrite,
@@ -19,6 +21,7 @@ export async function registerResources(
 ): Promise<number> {
   const known = new Set(census.resources.map(({ record }) => resourceKey(record)));
   const missing = wanted.filter((record) => !known.has(resourceKey(record)));
+  if (missing.length > 0) await refuseHalves(session, census);
   for (let at = 0; at < missing.length; at += pairsMax) {
     const operations = missing.slice(at, at + pairsMax).flatMap((record): ZkOperation[] => {
       const rid = `${slug(record)}-${newId()}`;
@@ -30,6 +33,22 @@ export async function registerResources(
     await write(operations);
   }
   return missing.length;
+}
+
+/**
+ * An assignment without its resource is what is left of one that somebody deleted. Its owner still
+ * reads it, so another id would give it a second one. Throws CLUSTER_STATE_CORRUPT.
+ */
+async function refuseHalves(session: ZkSession, census: Pick<Census, "resources">): Promise<void> {
+  const whole = new Set(census.resources.map(({ rid }) => rid));
+  const { names } = await session.children(paths.assign);
+  const [half, ...more] = names.filter((rid) => !whole.has(rid)).sort();
+  if (half === undefined) return;
+  const message = `${resourcePath(half)} and ${more.length} more are gone, their assignments not`;
+  const remedy =
+    "restore them from a backup, or stop all participants, delete the nodes below assign as well, " +
+    "and start them again: reading begins anew then";
+  throw new DbusError("CLUSTER_STATE_CORRUPT", message, { remedy });
 }
 
 /** What the configuration knows a resource by. */

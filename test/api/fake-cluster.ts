@@ -50,6 +50,7 @@ export function fakeCluster(calls: unknown[]): ClusterPort {
   return {
     summary: async () => ({
       ...{ name: "default", connect: "zk1:2181/dbus", self: "p1", leader: "p1", epoch: 3, gen: 9 },
+      trouble: null,
       session: { state: "connected", timeoutMs: 6_000, leaseLeftMs: 3_900 },
       ...{ participants: 1, resources: 1, unread: 0, quarantined: 0 },
     }),

@@ -77,6 +77,7 @@ export async function createTestCluster(
   }
 
   const member: Member = {
+    trouble: null,
     ...{ pid: "looker", session, owned: [], epoch: null, settings: { quarantineAfter: 2 } },
     monitor: createMonitor(systemClock, { quarantineAfter: 2 }),
   };

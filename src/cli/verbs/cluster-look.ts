@@ -32,7 +32,7 @@ function clusterText(one: ClusterSummary): string {
     session.leaseLeftMs === null ? "" : `  lease ${durationText(session.leaseLeftMs)} left`;
   const head = `${one.name}  ${one.connect ?? "alone, without ZooKeeper"}  asked ${one.self}
 session ${session.state}${lease}
-`;
+${one.trouble ? `${one.trouble.code}: ${one.trouble.message}\n` : ""}`;
   if (one.participants === null) return `${head}what others do is not known without ZooKeeper\n`;
   const quarantined = one.quarantined ? `, ${one.quarantined} of them in quarantine` : "";
   return `${head}leader ${one.leader ?? "none"}  epoch ${one.epoch}  decision ${one.gen}

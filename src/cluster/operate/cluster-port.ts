@@ -12,7 +12,10 @@ import { type ConfigCheck, createSharedConfig } from "./shared-config.ts";
 import type { ClusterView } from "./view.ts";
 
 /** What is asked of a node of a cluster. */
-export type Member = Pick<ClusterNode, "pid" | "session" | "owned" | "epoch" | "monitor"> & {
+export type Member = Pick<
+  ClusterNode,
+  "pid" | "session" | "owned" | "epoch" | "monitor" | "trouble"
+> & {
   readonly settings: LookSettings;
 };
 
@@ -65,10 +68,12 @@ function summaryOf(deps: ClusterPortDeps, view: ClusterView | null): ClusterSumm
   const { name, connect, clock } = deps;
   const node = deps.node();
   const session = node?.session ?? null;
+  const trouble = node?.trouble;
   const isEndless = session !== null && !Number.isFinite(session.timeoutMs);
   const count = (wanted: (view: ClusterView) => number) => (view ? wanted(view) : null);
   return {
     ...{ name, connect, self: node?.pid ?? "" },
+    trouble: trouble ? { code: trouble.code, message: trouble.message } : null,
     session: {
       state: session?.state ?? "none",
       timeoutMs: session && !isEndless ? session.timeoutMs : null,

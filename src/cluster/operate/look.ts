@@ -123,7 +123,8 @@ async function resourceView(
     session.exists(assignPath(rid)),
   ]);
   const since = stat?.changedAt ?? 0;
-  const failed = status?.state === "failed" ? status : undefined;
+  // What runs has no failure, though its former ones are not forgotten before it has for a while.
+  const failed = status?.state === "failed" && state !== "running" ? status : undefined;
   const { code, reason, attempts, waitMs, failedOn } = failed ?? {};
   return {
     id: rid,

@@ -23,7 +23,8 @@ describe("protocol versions", () => {
       ["old", [1, 2]],
       ["new", [4, 5]],
     ] as const) {
-      const error = await cluster.start(pid, { proto: [...proto] }).ended;
+      const node = cluster.start(pid, { proto: [...proto] });
+      const error = await waitFor(() => node.trouble, { what: `${pid} to say why` });
       expect(error).toMatchObject({ code: "CLUSTER_PROTOCOL", kind: "fatal" });
       expect(error?.message).toContain(`protocol 3, and this dbusd ${proto[0]} to ${proto[1]}`);
     }
@@ -51,9 +52,8 @@ describe("protocol versions", () => {
     await cluster.stop("p2");
     cluster.start("p2", { proto: [1, 2] });
     await waitFor(async () => (await format())?.protoFinal === 2, { what: "2" });
-    expect(await cluster.start("p3", { proto: [1, 1] }).ended).toMatchObject({
-      code: "CLUSTER_PROTOCOL",
-    });
+    const late = cluster.start("p3", { proto: [1, 1] });
+    await waitFor(() => late.trouble?.code === "CLUSTER_PROTOCOL", { what: "p3 to say why" });
   });
 });
 
