@@ -22,6 +22,8 @@ export type ZookeeperOptions = {
   /** Sessions may be 2 to 20 ticks long; 500 ms unless told. */
   readonly tickMs?: number;
   readonly properties?: Readonly<Record<string, string>>;
+  /** The address to listen on, 127.0.0.1 unless told. */
+  readonly host?: string;
   /** Its number among the servers of an ensemble, which `properties` name. */
   readonly id?: number;
 };
@@ -37,13 +39,13 @@ export async function startZookeeper(options: ZookeeperOptions = {}): Promise<Zo
   const run = await runDir("zookeeper");
   const port = await freePort();
   await mkdir(join(run, "data"));
-  const { id } = options;
+  const { id, host = "127.0.0.1" } = options;
   if (id !== undefined) await Bun.write(join(run, "data", "myid"), `${id}\n`);
   const properties = {
     tickTime: String(options.tickMs ?? 500),
     dataDir: join(run, "data"),
     clientPort: String(port),
-    clientPortAddress: "127.0.0.1",
+    clientPortAddress: host,
     "admin.enableServer": "false",
     "4lw.commands.whitelist": "*",
     ...options.properties,
@@ -60,11 +62,11 @@ export async function startZookeeper(options: ZookeeperOptions = {}): Promise<Zo
     // Alone it serves as soon as it runs; one of several when they have a leader.
     ready: async () =>
       id === undefined
-        ? (await ask(port, Buffer.from("ruok"), 4)).toString() === "imok"
+        ? (await ask(port, Buffer.from("ruok"), 4, host)).toString() === "imok"
         : (await roleOf({ port })) !== "none",
   });
   return {
-    connect: `127.0.0.1:${port}`,
+    connect: `${host}:${port}`,
     port,
     get pid() {
       return server.pid;

@@ -12,6 +12,8 @@ import type { Elsewhere } from "../services/server-process.ts";
 export type Network = {
   /** Where servers run. */
   readonly servers: Elsewhere;
+  /** The address at which they reach this process. */
+  readonly us: string;
   /** Throws away what goes in one direction; resolves to what ends that. */
   lose(direction: "to the servers" | "to us"): Promise<() => Promise<void>>;
   /** Removes it with everything in it; servers in it must have ended. */
@@ -48,6 +50,7 @@ export async function makeNetwork(): Promise<Network> {
   await ip("netns", "exec", router, "sh", "-c", settings);
   return {
     servers: { namespace: far, host },
+    us,
     async lose(direction) {
       const hole = ["blackhole", `${direction === "to us" ? us : host}/32`];
       await inRouter("route", "add", ...hole);

@@ -123,8 +123,7 @@ async function resourceView(
     session.exists(assignPath(rid)),
   ]);
   const since = stat?.changedAt ?? 0;
-  // What runs has no failure, though its former ones are not forgotten before it has for a while.
-  const failed = status?.state === "failed" && state !== "running" ? status : undefined;
+  const failed = status?.state === "failed" ? status : undefined;
   const { code, reason, attempts, waitMs, failedOn } = failed ?? {};
   return {
     id: rid,

@@ -42,6 +42,8 @@ export type BusClusterOptions = {
   };
   /** More of the section `cluster`. */
   readonly cluster?: Readonly<Record<string, unknown>>;
+  /** Where that one listens for the others; 127.0.0.1 unless told. */
+  readonly hostOf?: (pid: string) => string;
   /** For every participant, with `DBUS_NODE` as its id. */
   readonly env?: Readonly<Record<string, string>>;
   /** What stands before the command line of that participant. */
@@ -106,7 +108,7 @@ export function busCluster(options: BusClusterOptions): BusCluster {
           ...config,
           cluster: {
             ...{ connect: `${connect}/dbus`, name, id: pid, sessionTimeoutMs },
-            rpc: { listen: "127.0.0.1:0" },
+            rpc: { listen: `${options.hostOf?.(pid) ?? "127.0.0.1"}:0` },
             ...{ key: clusterKey, drainMs: 3_000, rebalance: { debounceMs: 100 } },
             ...options.cluster,
           },
