@@ -3,7 +3,7 @@ import { DbusError } from "../errors.ts";
 import {
   createSegmentFile,
   listSegments,
-  readAcked,
+  openAcked,
   removeSegment,
   type Segment,
   segmentPath,
@@ -32,7 +32,9 @@ const ACKS_UNWRITTEN_MAX = 2_000;
 export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
   const { dir, segmentBytes = segmentBytesDefault, onLoss } = options;
   const segments = await guarded(dir, () => listSegments(dir));
-  const storedAck = await guarded(dir, () => readAcked(dir));
+  const stored = await guarded(dir, () => openAcked(dir));
+  const storedAck = stored.number;
+  let slot = stored.slot;
   // Without what was written down of it, whatever files are gone were acked.
   let acked = storedAck > 0 ? storedAck : (segments[0]?.base ?? 1) - 1;
   let ackWritten = storedAck;
@@ -44,6 +46,8 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
   let readNext = acked + 1;
   let cleaning = Promise.resolve();
   let appending = false;
+  /** Files that could go are still there: what is new would have no room beside them. */
+  let uncleaned = false;
 
   /** Where packets of a segment stop to count: at the beginning of the next one. */
   function limitOf(segment: Segment): number {
@@ -83,6 +87,7 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
       number += body.count;
       return record;
     });
+    if (uncleaned) await cleanAgain().catch(() => {});
     appending = true;
     try {
       const { segment, file } = await writer();
@@ -162,6 +167,26 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
     await ended?.reader.close().catch(() => {});
   }
 
+  function cleanAgain(): Promise<void> {
+    const done = cleaning.then(clean).then(
+      () => {
+        uncleaned = false;
+      },
+      (error) => {
+        uncleaned = true;
+        throw unwritable(dir, error);
+      },
+    );
+    cleaning = done.catch(() => {});
+    return done;
+  }
+
+  async function noteAcked(number: number): Promise<void> {
+    slot = slot === 0 ? 1 : 0;
+    await writeAcked(dir, { number, slot });
+    ackWritten = number;
+  }
+
   const beingWritten = (segment: Segment) => appending && segment === writing?.segment;
 
   /** Written down before a file goes: what is missing below it was acked, not lost. */
@@ -169,8 +194,7 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
     const done = segments.filter((one) => limitOf(one) - 1 <= acked && !beingWritten(one));
     if (done.length === 0 && acked - ackWritten < ACKS_UNWRITTEN_MAX) return;
     const number = acked;
-    await writeAcked(dir, number);
-    ackWritten = number;
+    await noteAcked(number);
     for (const segment of done) {
       // Appended to meanwhile.
       if (limitOf(segment) - 1 > number || beingWritten(segment)) continue;
@@ -195,17 +219,13 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
     read,
     ack(number) {
       acked = Math.max(acked, Math.min(number, next - 1));
-      const done = cleaning.then(clean).catch((error) => {
-        throw unwritable(dir, error);
-      });
-      cleaning = done.catch(() => {});
-      return done;
+      return cleanAgain();
     },
     async close() {
       await cleaning;
       await endWriting();
       await endReading();
-      if (acked > ackWritten) await writeAcked(dir, acked).catch(() => {});
+      if (acked > ackWritten) await noteAcked(acked).catch(() => {});
     },
   };
 }

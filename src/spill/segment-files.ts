@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32c } from "../clients/kafka/crc32c.ts";
 
@@ -42,31 +42,58 @@ export async function syncFolder(dir: string): Promise<void> {
 }
 
 const ackedName = "acked";
+/** Two places of the same size, written in turn: one of them is always whole. */
+const SLOT = 32;
 
-/** The number up to which all is acked; 0 when nothing is known, which is never too much. */
-export async function readAcked(dir: string): Promise<number> {
+/** The number up to which all is acked, and in which place of the file it stands. */
+export type Acked = { readonly number: number; readonly slot: 0 | 1 };
+
+/**
+ * The number up to which all is acked; 0 when nothing is known, which is never too much. The file is
+ * made here, and only written over later: on a disk that is full of what was acked there would be no
+ * room for a new one, and without it nothing could be deleted.
+ */
+export async function openAcked(dir: string): Promise<Acked> {
+  const path = join(dir, ackedName);
+  let bytes: Buffer;
   try {
-    const text = await readFile(join(dir, ackedName), "utf8");
-    const [, number = "", crc = ""] = /^(\d{1,16}) ([0-9a-f]{8})\n$/.exec(text) ?? [];
-    return crc === checksum(number) ? Number(number) : 0;
+    bytes = await readFile(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    bytes = Buffer.alloc(0);
   }
+  if (bytes.length !== 2 * SLOT) {
+    const file = await createSegmentFile(path);
+    try {
+      await file.writeFile(Buffer.alloc(2 * SLOT, " "));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await syncFolder(dir);
+    return { number: 0, slot: 1 };
+  }
+  const [first = 0, second = 0] = [0, SLOT].map((at) => numberIn(bytes.subarray(at, at + SLOT)));
+  return first >= second ? { number: first, slot: 0 } : { number: second, slot: 1 };
 }
 
-/** Durable when it resolves. */
-export async function writeAcked(dir: string, number: number): Promise<void> {
-  const path = join(dir, ackedName);
-  const file = await createSegmentFile(`${path}.new`);
+function numberIn(slot: Uint8Array): number {
+  const text = Buffer.from(slot).toString("latin1");
+  const [, number = "", crc = ""] = /^(\d{1,16}) ([0-9a-f]{8})\n *$/.exec(text) ?? [];
+  return number !== "" && crc === checksum(number) ? Number(number) : 0;
+}
+
+/** Durable when it resolves; what stood in the other place stays until then. */
+export async function writeAcked(dir: string, { number, slot }: Acked): Promise<void> {
+  const { O_WRONLY, O_NOFOLLOW } = constants;
+  const file = await open(join(dir, ackedName), O_WRONLY | O_NOFOLLOW);
   try {
-    await file.writeFile(`${number} ${checksum(String(number))}\n`);
-    await file.sync();
+    const text = `${number} ${checksum(String(number))}\n`.padEnd(SLOT, " ");
+    await file.write(Buffer.from(text, "latin1"), 0, SLOT, slot * SLOT);
+    await file.datasync();
   } finally {
     await file.close();
   }
-  await rename(`${path}.new`, path);
-  await syncFolder(dir);
 }
 
 function checksum(number: string): string {
