@@ -41,8 +41,11 @@ export type BusMembership = {
   rewired(): void;
   /** What the admin API shows of it, and what operators may order. */
   readonly port: ClusterPort;
-  /** Gives back what is owned while everything still runs, so that others have it the sooner. */
-  leave(): Promise<void>;
+  /**
+   * Gives back what is owned while everything still runs, so that others have it the sooner. Answers
+   * with an error when not all of it could be given back.
+   */
+  leave(): Promise<DbusError | undefined>;
 };
 
 /** How long a resource may take until something is read from it. */
@@ -74,7 +77,12 @@ export function createMembership(options: MembershipOptions): BusMembership {
       clock,
     }),
     async leave() {
-      if (cluster) await handle.node?.stop(cluster.drainMs);
+      const unsettled = cluster ? ((await handle.node?.stop(cluster.drainMs)) ?? []) : [];
+      if (unsettled.length === 0) return undefined;
+      const text = "resources could not be given back with their last commit";
+      const error = new DbusError("STOP_DEADLINE", text);
+      log.error(`${text}; who has them next repeats a little`, { error, resources: unsettled });
+      return error;
     },
   };
 }

@@ -140,7 +140,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   function stop(reason: string, exitCode = 0): Promise<void> {
     stopping ??= (async () => {
       log.info(`stopping: ${reason}`);
-      await cluster.leave();
+      uncommitted = await cluster.leave();
       await system.stop();
       watchdog?.stop();
       careful?.atHand.close();

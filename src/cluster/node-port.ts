@@ -72,8 +72,11 @@ export type ClusterNode = {
   doorbell(): void;
   /** Another asks whether we have lost ZooKeeper. */
   lost(): LostAnswer;
-  /** Gives everything away and leaves; at the latest after the deadline. Never rejects. */
-  stop(deadlineMs: number): Promise<void>;
+  /**
+   * Gives everything away and leaves; at the latest after the deadline. Never rejects; answers what
+   * was read here and could not be given back with its last commit.
+   */
+  stop(deadlineMs: number): Promise<readonly string[]>;
   /** Resolves when it has ended, with what a person must mend; undefined after `stop`. */
   readonly ended: Promise<DbusError | undefined>;
 };

@@ -281,8 +281,10 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
         const left = leave(own).catch(() => {});
         await Promise.race([left, sleep(clock, deadlineMs)]);
       }
+      const unsettled = own?.participant.unsettled ?? [];
       stopping.abort();
       await ended.promise;
+      return unsettled;
     },
     ended: ended.promise,
   };

@@ -51,6 +51,8 @@ export type Participant = {
   /** A resource that was open cannot be read here any more: others are to try. */
   renounce(rid: string, error: DbusError): void;
   readonly owned: readonly string[];
+  /** What of it was read, and is not given back with its last commit. */
+  readonly unsettled: readonly string[];
   /** Ends all of it within this turn: the session, or the right to believe in it, is gone. */
   fence(): void;
   pauseAll(): void;

@@ -240,6 +240,9 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     get owned() {
       return [...holdings.keys()];
     },
+    get unsettled() {
+      return [...holdings].flatMap(([rid, { phase }]) => (phase === "opening" ? [] : [rid]));
+    },
     fence() {
       live = false;
       looking.stop();
