@@ -147,6 +147,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
       plugin: entry.plugin.name,
       ...stats,
       state: actorState === "backoff" ? ("backoff" as const) : stats.state,
+      lagRecords: stats.lagRecords,
       lagSeconds: lagSeconds(stats.lagSeconds, partitions.heldMs),
       inFlight: partitions.inFlight,
       inFlightBytes: partitions.inFlightBytes,

@@ -3,6 +3,7 @@ import type { CheckpointStore } from "#src/checkpoint/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { type Admission, createAdmission } from "#src/flow/admission.ts";
 import type { Edge } from "#src/flow/edge.ts";
+import { noteLag } from "#src/flow/node-stats.ts";
 import type { Json } from "#src/flow/position.ts";
 import type { InputContext } from "#src/plugin/context.ts";
 import { closeInTime, openInTime, withDeadline } from "#src/plugin/deadline.ts";
@@ -118,8 +119,7 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
 
 /** What was true once is not repeated when nobody measures it any more. */
 function forgetLag({ stats }: State): void {
-  stats.lagSeconds = null;
-  stats.lagBytes = null;
+  noteLag(stats, {});
 }
 
 /** Reads the checkpoints, waits for what an earlier run left in flight, then starts a run. */

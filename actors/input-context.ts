@@ -3,7 +3,7 @@ import type { InputEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import type { Admission } from "#src/flow/admission.ts";
-import type { InputStats } from "#src/flow/node-stats.ts";
+import { type InputStats, noteLag } from "#src/flow/node-stats.ts";
 import type { PartitionSet } from "#src/flow/partition-set.ts";
 import type { GapStore } from "#src/gap/store.ts";
 import type { Log } from "#src/log.ts";
@@ -61,16 +61,20 @@ export function inputContext(
       return admit.deliver(packets, options?.partition ?? "0");
     },
     hasCredit: admission.hasCredit,
+    room: admission.room,
+    settled: (partition = "0") => partitions.settled(partition),
+    drained: (ms, partition = "0") => partitions.drained(ms, partition),
+    known: () => partitions.known(),
     idle(position, options) {
       if (tenure.onAlive) alive();
       admit.idle(position, options?.partition ?? "0");
     },
-    async gap({ from, to, reason }) {
+    async gap({ from, to, reason }, options) {
       const { input, resource: id } = partitions.key;
       deps.gaps.put({
         input,
         resource: id,
-        partition: "0",
+        partition: options?.partition ?? "0",
         from: JSON.stringify(from),
         to: JSON.stringify(to),
         reason,
@@ -86,10 +90,9 @@ export function inputContext(
       deps.deadLetters.put([deadLetter(entry.name, partition, packet, error)]);
       log.warn("what cannot be read was passed over; the dead letters say where it is", { error });
     },
-    reportLag({ seconds, bytes }) {
+    reportLag(lag) {
       if (tenure.onAlive && stats.note === null) alive();
-      stats.lagSeconds = seconds ?? null;
-      stats.lagBytes = bytes ?? null;
+      noteLag(stats, lag);
     },
     reportState(note) {
       if (note !== null && stats.note === null) stats.interruptions++;

@@ -17,6 +17,7 @@ import { throttleFilter } from "./filter/throttle/throttle-filter.ts";
 import { whereFilter } from "./filter/where/where-filter.ts";
 import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
 import { httpInput } from "./input/http/http-input.ts";
+import { kafkaInput } from "./input/kafka/kafka-input.ts";
 import { mockInput } from "./input/mock/mock-input.ts";
 import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
 import { streamInput } from "./input/stream/stream-input.ts";
@@ -29,6 +30,7 @@ import { streamOutput } from "./output/stream/stream-output.ts";
 export const builtins: readonly Plugin[] = [
   binlogFileInput,
   httpInput,
+  kafkaInput,
   mockInput,
   mysqlbinlogInput,
   streamInput,

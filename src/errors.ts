@@ -583,7 +583,8 @@ const table = {
   KAFKA_TOPIC_DENIED: {
     kind: "retry",
     summary: "the broker's access rules forbid what was asked of the topic",
-    remedy: "grant WRITE and DESCRIBE on the topic (CREATE to create it) to this user",
+    remedy:
+      "grant WRITE (to read it, READ) and DESCRIBE on the topic to this user, CREATE to create it",
   },
   KAFKA_TOPIC_INVALID: {
     kind: "fatal",
@@ -605,10 +606,45 @@ const table = {
     summary: "the broker refused a record for good",
     remedy: "see the reason; a compacted topic takes no record without a key",
   },
+  KAFKA_OFFSET_OUT_OF_RANGE: {
+    kind: "fatal",
+    summary: "the partition does not have the offset that was to be read",
+    remedy:
+      "set onPositionLost: earliest | latest (the gap is written down), or dbc checkpoint set",
+  },
+  KAFKA_RECORD_CORRUPT: {
+    kind: "fatal",
+    summary: "a batch of records that was read is damaged",
+    remedy:
+      "look at it with kafka-dump-log on the broker; onCorrupt: deadletter goes on behind it and " +
+      "notes where it is",
+  },
+  KAFKA_VALUE_INVALID: {
+    kind: "fatal",
+    summary: "the value of a record is not in the format that the config says",
+    remedy: "mend its producer, or set format: bytes to take values as they are",
+  },
+  KAFKA_REBALANCED: {
+    kind: "retry",
+    summary: "the consumer group has moved on without this member",
+    remedy: "nothing: it joins again; raise sessionTimeoutMs if it happens often",
+  },
+  KAFKA_GROUP_DENIED: {
+    kind: "fatal",
+    summary: "the broker's access rules forbid the consumer group",
+    remedy: "grant READ on the group to this user",
+  },
+  KAFKA_GROUP_REFUSED: {
+    kind: "fatal",
+    summary: "the consumer group does not take this member",
+    remedy:
+      "see the reason: its other members must use cooperative-sticky too, and sessionTimeoutMs " +
+      "must lie between group.min.session.timeout.ms and group.max.session.timeout.ms",
+  },
   KAFKA_UNSUPPORTED: {
     kind: "fatal",
     summary: "the Kafka broker does not support what was asked",
-    remedy: "use Kafka 1.0 or newer (2.1 for zstd), or another setting",
+    remedy: "use Kafka 1.0 or newer (2.1 for zstd, 2.3 for consumer groups), or another setting",
   },
   // Elasticsearch.
   ES_UNREACHABLE: {

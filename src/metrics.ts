@@ -129,6 +129,12 @@ function addInputs({ inputs }: Stat, add: Add): void {
   );
   add(
     "gauge",
+    "input_lag_records",
+    "Behind the source, by records, where it is a log that counts them.",
+    each((i) => i.lagRecords),
+  );
+  add(
+    "gauge",
     "input_stuck_seconds",
     "How long one packet has held up a checkpoint, once that is an alarm; else 0.",
     each((i) => Math.max(0, ...i.stuck.map(({ heldMs }) => heldMs / 1000))),

@@ -34,7 +34,8 @@ test("S20: the lockfile knows each package by version and checksum, and from now
 
 test("S20: there are few of them", () => {
   expect(Object.keys(manifest.dependencies).length).toBeLessThanOrEqual(10);
-  expect(locked.length).toBeLessThanOrEqual(80);
+  // Fifteen of them are one optional library, built for as many platforms.
+  expect(locked.length).toBeLessThanOrEqual(95);
 });
 
 test("S20: none runs a script when it is installed", () => {

@@ -64,6 +64,7 @@ export type InputStatus = {
   readonly inFlightBytes: number;
   readonly lagSeconds: number | null;
   readonly lagBytes: number | null;
+  readonly lagRecords: number | null;
   /** One for each partition that hangs; empty while all is well. */
   readonly stuck: readonly StuckHead[];
   readonly lastError: ActorStatus["lastError"];

@@ -61,6 +61,7 @@ const inputStatus = z
     inFlightBytes: number,
     lagSeconds: number.nullable(),
     lagBytes: number.nullable(),
+    lagRecords: number.nullable(),
     stuck: z.array(stuckHead).describe("Packets that hold up a checkpoint for long."),
     lastError,
   })

@@ -9,6 +9,14 @@ const threads = [
   "src/watchdog/watchdog-worker.ts",
   "src/clients/zookeeper/worker/zookeeper-worker.ts",
 ];
+/** That library reads its code from a file beside it; it brings a copy with the code inside, too. */
+const wasmInside: Bun.BunPlugin = {
+  name: "wasm inside",
+  setup(build) {
+    const path = join(root, "node_modules/@platformatic/wasm-utils/dist/bundled.js");
+    build.onResolve({ filter: /^@platformatic\/wasm-utils$/ }, () => ({ path }));
+  },
+};
 
 /**
  * `bun run build [FOLDER]`: one binary `dbus`, with the runtime, the plugins and the example inside,
@@ -20,6 +28,7 @@ async function build(folder: string): Promise<void> {
   await Bun.build({
     entrypoints: [program, ...threads].map((path) => join(root, path)),
     compile: { outfile: binary },
+    plugins: [wasmInside],
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",
   });

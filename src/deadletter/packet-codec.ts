@@ -23,11 +23,21 @@ export function encodePacket(packet: Packet): string {
 export function decodePacket(text: string): Packet {
   try {
     const value = untagged(JSON.parse(text)) as Packet;
-    if (typeof value?.ident === "string" && typeof value.payload?.kind === "string") return value;
+    if (typeof value?.ident === "string" && typeof value.payload?.kind === "string") {
+      return withHeaders(value);
+    }
   } catch (error) {
     throw new DbusError("STATE_CORRUPT", "a stored packet cannot be read", { cause: error });
   }
   throw new DbusError("STATE_CORRUPT", "what is stored is not a packet");
+}
+
+/** Headers were an object until names could come more than once. */
+function withHeaders(packet: Packet): Packet {
+  const { payload } = packet;
+  if (payload.kind !== "bytes" || Array.isArray(payload.headers)) return packet;
+  const former = payload.headers as unknown as Readonly<Record<string, string | Uint8Array>>;
+  return { ...packet, payload: { ...payload, headers: Object.entries(former) } };
 }
 
 /** Any value of a packet as one that JSON keeps, and back. `untaggedValue` throws `STATE_CORRUPT`. */

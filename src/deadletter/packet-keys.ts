@@ -1,4 +1,4 @@
-import type { Packet, RowChange, Table } from "../flow/packet.ts";
+import { type Packet, type RowChange, recordOf, type Table } from "../flow/packet.ts";
 import { plainEncoder } from "../format/json-value.ts";
 import { compileKey, type KeyEncoder } from "../format/key.ts";
 
@@ -11,8 +11,8 @@ const encoders = new WeakMap<Table, KeyEncoder>();
 export function keysOf({ payload }: Packet): readonly string[] | undefined {
   try {
     if (payload.kind === "row") return rowKeys(payload);
-    if (payload.kind !== "bytes" || payload.key === null) return undefined;
-    return [Buffer.from(payload.key).toString("base64")];
+    const key = recordOf(payload)?.key ?? null;
+    return key === null ? undefined : [Buffer.from(key).toString("base64")];
   } catch {
     // A row image without its key.
     return undefined;

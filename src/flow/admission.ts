@@ -19,6 +19,8 @@ export type Admission = {
   setPaused(paused: boolean): void;
   /** `reserved` bytes count as if they were in flight already. */
   hasCredit(packets: number, bytes: number, reserved?: number): boolean;
+  /** Undefined, or a promise that ends when there is credit for so much. */
+  room(packets: number, bytes: number): Promise<void> | undefined;
   /** Admits what waits, as far as there is room. */
   pump(): void;
   /** The handle of one run: it is dead once `signal` aborts. */
@@ -52,16 +54,25 @@ type Waiting = {
   readonly reject: (error: DbusError) => void;
 };
 
+/** Somebody who waits until there is credit for so much. */
+type Room = {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: DbusError) => void;
+};
+
 const stopped = () => new DbusError("ACTOR_UNAVAILABLE", "the input was told to stop");
 
 export function createAdmission(options: AdmissionOptions): Admission {
   const { partitions, edge, stats, onRoom } = options;
   const queue = createDeque<Waiting>();
+  const rooms: Room[] = [];
   let paused = false;
   let asked = false;
 
   partitions.onRoom = () => {
-    if (asked || queue.size === 0) return;
+    if (asked || (queue.size === 0 && rooms.length === 0)) return;
     asked = true;
     onRoom();
   };
@@ -114,10 +125,23 @@ export function createAdmission(options: AdmissionOptions): Admission {
       queue.shift();
       waiting.resolve();
     }
+    for (let room = rooms[0]; room && hasCredit(room.packets, room.bytes); room = rooms[0]) {
+      rooms.shift();
+      room.resolve();
+    }
+  }
+
+  function hasCredit(packets: number, bytes: number, reserved = 0): boolean {
+    if (closed() || queue.size > 0) return false;
+    const { window, inFlight, inFlightBytes } = partitions;
+    if (inFlight + packets > window.packets) return false;
+    // Only one alone may be larger than the window; several that are too large together are not.
+    return inFlightBytes + reserved + Math.min(bytes, window.bytes) <= window.bytes;
   }
 
   function refuse(why: () => DbusError): void {
     for (let waiting = queue.shift(); waiting; waiting = queue.shift()) waiting.reject(why());
+    for (const room of rooms.splice(0)) room.reject(why());
   }
 
   function begin(signal: AbortSignal): RunAdmission {
@@ -198,12 +222,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
       paused = now;
       if (!paused) pump();
     },
-    hasCredit(packets, bytes, reserved = 0) {
-      if (closed() || queue.size > 0) return false;
-      const { window, inFlight, inFlightBytes } = partitions;
-      if (inFlight + packets > window.packets) return false;
-      // Only one alone may be larger than the window; several that are too large together are not.
-      return inFlightBytes + reserved + Math.min(bytes, window.bytes) <= window.bytes;
+    hasCredit,
+    room(wanted, bytes) {
+      const packets = Math.min(wanted, partitions.window.packets);
+      if (hasCredit(packets, bytes)) return undefined;
+      return new Promise((resolve, reject) => rooms.push({ packets, bytes, resolve, reject }));
     },
     pump,
     begin,

@@ -20,7 +20,17 @@ export type InputStats = {
   bytes: number;
   lagSeconds: number | null;
   lagBytes: number | null;
+  lagRecords: number | null;
 };
+
+type Lag = { readonly seconds?: number; readonly bytes?: number; readonly records?: number };
+
+/** What is not told is not known. */
+export function noteLag(stats: InputStats, { seconds, bytes, records }: Lag): void {
+  stats.lagSeconds = seconds ?? null;
+  stats.lagBytes = bytes ?? null;
+  stats.lagRecords = records ?? null;
+}
 
 export type FilterStats = {
   /** Whether the plugin is open. */
@@ -65,6 +75,7 @@ export const createInputStats = (): InputStats => ({
   bytes: 0,
   lagSeconds: null,
   lagBytes: null,
+  lagRecords: null,
 });
 
 export const createFilterStats = (): FilterStats => ({

@@ -77,24 +77,46 @@ export type RowChange = {
   readonly ts: number;
 };
 
-/** A record of a log, e.g. of a Kafka topic: opaque bytes. */
-export type Bytes = {
-  readonly kind: "bytes";
+/** Names may come more than once, and their order counts. */
+export type Headers = readonly (readonly [name: string, value: string | Uint8Array | null])[];
+
+/** What a record of a log, e.g. of a Kafka topic, carries beside its value. */
+export type RecordFrame = {
   readonly key: Uint8Array | null;
-  /** null is a tombstone. */
-  readonly value: Uint8Array | null;
-  readonly headers: Readonly<Record<string, string | Uint8Array>>;
+  readonly headers: Headers;
   /** Unix milliseconds, where the source has one. */
   readonly timestamp: number | undefined;
+  /** The partition of the log that it stood in, and where, if it has such. */
+  readonly partition?: number;
+  readonly offset?: number;
+  /** How many partitions the log has. */
+  readonly partitions?: number;
 };
 
-/** A line of text, without its line end. */
-export type Text = { readonly kind: "text"; readonly text: string };
+/** A record of a log: opaque bytes. */
+export type Bytes = RecordFrame & {
+  readonly kind: "bytes";
+  /** null is a tombstone. */
+  readonly value: Uint8Array | null;
+};
 
-/** A JSON document, as text that was checked to be valid. */
-export type Document = { readonly kind: "document"; readonly json: string };
+/** A line of text, without its line end. `record` is set where it was the value of a record. */
+export type Text = { readonly kind: "text"; readonly text: string; readonly record?: RecordFrame };
+
+/** A JSON document, as text that was checked to be valid. `record` as of a text. */
+export type Document = {
+  readonly kind: "document";
+  readonly json: string;
+  readonly record?: RecordFrame;
+};
 
 export type Payload = RowChange | Bytes | Text | Document;
+
+/** The record of a log that a payload came from, if it did. */
+export function recordOf(payload: Payload): RecordFrame | undefined {
+  if (payload.kind === "bytes") return payload;
+  return payload.kind === "row" ? undefined : payload.record;
+}
 
 /** What travels the bus. Immutable: a filter that changes one makes a new one. */
 export type Packet = {

@@ -47,8 +47,12 @@ export type PartitionSet = EmitRight & {
   committed(name: string, position: Position): void;
   /** Writes another position to read on from; null forgets it. Only while nothing is in flight. */
   reposition(store: CheckpointStore, name: string, position: Json | null): Promise<void>;
-  /** Resolves true when nothing is in flight, false after `ms` milliseconds. */
-  drained(ms: number): Promise<boolean>;
+  /** Resolves true when nothing (of that partition) is in flight, false after `ms` milliseconds. */
+  drained(ms: number, name?: string): Promise<boolean>;
+  /** The partitions that have a checkpoint, or will have one with the next commit. */
+  known(): readonly string[];
+  /** The watermark as it would be stored; null before there is one. */
+  settled(name: string): Json | null;
   /** Called whenever a ledger has made room; set by whoever waits for it. */
   onRoom: () => void;
 };
@@ -85,7 +89,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
 
   function onLedgerRoom() {
     set.onRoom();
-    if (waiters.size > 0 && set.inFlight === 0) for (const wake of [...waiters]) wake();
+    for (const look of [...waiters]) look();
   }
 
   function sum(of: (ledger: AckLedger) => number): number {
@@ -170,9 +174,15 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       }
     },
     resume(name) {
+      return set.settled(name) ?? stored.get(name) ?? null;
+    },
+    settled(name) {
       const mark = partitions.get(name)?.ledger.watermark();
-      if (mark !== undefined) return JSON.parse(JSON.stringify(mark));
-      return stored.get(name) ?? null;
+      return mark === undefined ? null : JSON.parse(JSON.stringify(mark));
+    },
+    known() {
+      const marked = [...partitions.keys()].filter((name) => set.settled(name) !== null);
+      return [...new Set([...stored.keys(), ...marked])];
     },
     dirty() {
       // Asked regularly, so the time is right to that much when nobody looks at it.
@@ -197,15 +207,19 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       partitions.get(name)?.ledger.reset();
       written.delete(name);
     },
-    drained(ms) {
-      if (set.inFlight === 0) return Promise.resolve(true);
+    drained(ms, name) {
+      const isEmpty = () =>
+        (name === undefined ? set.inFlight : (partitions.get(name)?.ledger.inFlight ?? 0)) === 0;
+      if (isEmpty()) return Promise.resolve(true);
       return new Promise((resolve) => {
         const timer = Number.isFinite(ms) ? options.after(ms, () => end(false)) : undefined;
-        const wake = () => end(true);
-        waiters.add(wake);
+        const look = () => {
+          if (isEmpty()) end(true);
+        };
+        waiters.add(look);
         function end(drained: boolean) {
           timer?.cancel();
-          waiters.delete(wake);
+          waiters.delete(look);
           resolve(drained);
         }
       });

@@ -65,9 +65,9 @@ export function createValues(usage: Usage): (packet: Packet, elementsMax: number
     if (wants("value")) values.value = value === null ? null : textOf(value);
     if (timestamp !== undefined) values.ts = new Date(timestamp);
     if (wants("headers")) {
-      const pairs = Object.entries(headers).map(([name, one]) => [
+      const pairs = headers.map(([name, one]) => [
         name,
-        typeof one === "string" ? one : String(textOf(one)),
+        one === null || typeof one === "string" ? one : String(textOf(one)),
       ]);
       values.headers = Object.assign(Object.create(null), Object.fromEntries(pairs));
     }

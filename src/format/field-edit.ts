@@ -36,7 +36,7 @@ export function createFieldEditor(edit: FieldEdit, ident: string): (packet: Pack
       }
       case "document": {
         const json = exactText(edit.object(objectOf(payload.json)));
-        return { ident, payload: { kind: "document", json }, position, bytes: charge(json) };
+        return { ident, payload: { ...payload, json }, position, bytes: charge(json) };
       }
       case "bytes": {
         const edited = editedRecord(payload, edit);

@@ -2,7 +2,7 @@ import { version } from "../../package.json";
 import { type ByteSink, createByteSink, putBytes, takeText, type Writable } from "../byte-sink.ts";
 import { systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
-import type { Bytes, Packet, RowChange, Table, Value } from "../flow/packet.ts";
+import { type Packet, type RowChange, recordOf, type Table, type Value } from "../flow/packet.ts";
 import { compileEnvelope } from "./debezium-format.ts";
 import type { BigintMode } from "./json-value.ts";
 import { compileKey, type KeyEncoder, type KeyPolicy } from "./key.ts";
@@ -14,7 +14,7 @@ export type FormatName = (typeof formatNames)[number];
 /** Text is to be written as UTF-8. */
 export type Encoded = Uint8Array | string | null;
 
-export type RecordHeader = readonly [name: string, value: Uint8Array | string];
+export type RecordHeader = readonly [name: string, value: Uint8Array | string | null];
 
 export type FormatRecord = {
   readonly key: Encoded;
@@ -176,19 +176,15 @@ export function createFormat(name: FormatName, options: FormatOptions = {}): For
   function key(packet: Packet): Encoded {
     const { payload } = packet;
     if (payload.kind === "row") return codecOf(payload).key.current(payload);
-    return payload.kind === "bytes" ? payload.key : null;
+    return recordOf(payload)?.key ?? null;
   }
 
   function records(packet: Packet): readonly FormatRecord[] {
     const { payload } = packet;
     if (payload.kind === "row") return rowRecords(payload);
-    const headers = payload.kind === "bytes" ? bytesHeaders(payload) : noHeaders;
+    const headers = recordOf(payload)?.headers ?? noHeaders;
     return [{ key: key(packet), value: value(packet), headers }];
   }
 
   return { name, contentType: "application/json", value, bytes, key, records };
-}
-
-function bytesHeaders(payload: Bytes): readonly RecordHeader[] {
-  return Object.entries(payload.headers);
 }

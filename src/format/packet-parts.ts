@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { JsonText, type Packet, type Value } from "../flow/packet.ts";
+import { JsonText, type Packet, type RecordFrame, recordOf, type Value } from "../flow/packet.ts";
 import { type ExactJson, isExactObject, isRawNumber } from "./exact-json.ts";
 
 /** The packet as it is, under another ident. */
@@ -7,15 +7,25 @@ export function under({ payload, position, bytes }: Packet, ident: string): Pack
   return { ident, payload, position, bytes };
 }
 
-/** A packet of other bytes in the same place of the source. */
-export function documentPacket(json: string, { position }: Packet, ident: string): Packet {
+/** A packet of other bytes in the same place of the source, with the key of the record it came in. */
+export function documentPacket(json: string, from: Packet, ident: string): Packet {
   const bytes = Math.max(1, Buffer.byteLength(json));
-  return { ident, payload: { kind: "document", json }, position, bytes };
+  const payload = { kind: "document", json, ...recordIn(from) } as const;
+  return { ident, payload, position: from.position, bytes };
 }
 
-export function textPacket(text: string, { position }: Packet, ident: string): Packet {
+export function textPacket(text: string, from: Packet, ident: string): Packet {
   const bytes = Math.max(1, Buffer.byteLength(text));
-  return { ident, payload: { kind: "text", text }, position, bytes };
+  const payload = { kind: "text", text, ...recordIn(from) } as const;
+  return { ident, payload, position: from.position, bytes };
+}
+
+function recordIn({ payload }: Packet): { readonly record?: RecordFrame } {
+  const found = recordOf(payload);
+  if (found === undefined) return {};
+  if (payload.kind !== "bytes") return { record: found };
+  const { kind: _, value: __, ...record } = payload;
+  return { record };
 }
 
 /** JSON in place of what the packet holds: of a document, or as the value of a record. */

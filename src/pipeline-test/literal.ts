@@ -107,7 +107,8 @@ export function createPackets(tables: Tables) {
     if (text !== undefined) return { kind: "text", text };
     if (json !== undefined) return { kind: "document", json };
     if (!record) return { kind: "document", json: JSON.stringify(document) };
-    const { key, value, headers = {}, timestamp } = record;
+    const { key, value, timestamp } = record;
+    const headers = Object.entries(record.headers ?? {});
     return { kind: "bytes", key: bytesOf(key), value: bytesOf(value), headers, timestamp };
   }
 
@@ -187,9 +188,9 @@ export function literalOf({ ident, payload }: Packet): Record<string, unknown> {
       const { key, value, headers } = payload;
       const shown = (bytes: Uint8Array | null) =>
         bytes === null ? null : jsonOrText(new TextDecoder().decode(bytes));
-      const named = Object.entries(headers).map(([name, one]) => [
+      const named = headers.map(([name, one]) => [
         name,
-        typeof one === "string" ? one : new TextDecoder().decode(one),
+        one === null || typeof one === "string" ? one : new TextDecoder().decode(one),
       ]);
       const record = { key: shown(key), value: shown(value), headers: Object.fromEntries(named) };
       return { ident, record };

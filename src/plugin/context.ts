@@ -25,6 +25,13 @@ export type GapReport = {
   readonly reason: string;
 };
 
+/** How far behind: the time, the bytes or the records that the source has and we have not read. */
+export type Lag = {
+  readonly seconds?: number;
+  readonly bytes?: number;
+  readonly records?: number;
+};
+
 /** How the packets of one `deliver` ended, the worst of them. */
 export type Settlement = "delivered" | "deadlettered";
 
@@ -53,17 +60,28 @@ export type InputContext = Common & {
    * promised to others and not emitted. What is larger than the window wants it empty.
    */
   hasCredit(packets: number, bytes: number, reserved?: number): boolean;
+  /**
+   * Undefined when the window has room for this much, all partitions counted; else a promise to
+   * wait for before anything is read that would only fill memory. It rejects as `emitBatch` does.
+   */
+  room(packets: number, bytes: number): Promise<void> | undefined;
+  /** The position below which everything that was emitted is settled; null before there is one. */
+  settled(partition?: string): Json | null;
+  /** Resolves true when nothing of the partition is in flight, false after `ms` milliseconds. */
+  drained(ms: number, partition?: string): Promise<boolean>;
+  /** The partitions that have a checkpoint: what is not among them is new. */
+  known(): readonly string[];
   /** The source moved on without packets: advances the checkpoint once nothing is in flight. */
   idle(position: Position, options?: EmitOptions): void;
   /** Writes a gap down, durably, before it returns. Throws when it cannot be written. */
-  gap(report: GapReport): Promise<void>;
+  gap(report: GapReport, options?: EmitOptions): Promise<void>;
   /**
    * Keeps a packet in the dead letters in place of emitting it, durably, before it returns: one
    * that only says where something is that cannot be read. Throws when it cannot be written.
    */
   deadLetter(packet: Packet, error: DbusError, options?: EmitOptions): void;
   /** How far behind the source reading is; undefined where it is not known. */
-  reportLag(lag: { readonly seconds?: number; readonly bytes?: number }): void;
+  reportLag(lag: Lag): void;
   /** A state that people should see, e.g. `reconnecting: connection refused`; null clears it. */
   reportState(state: string | null): void;
 };

@@ -16,7 +16,7 @@ function packet([key, text]: Keyed, position: number): Packet {
     kind: "bytes",
     key: key === null ? null : bytes(key),
     value: bytes(text),
-    headers: {},
+    headers: [],
     timestamp: undefined,
   } as const;
   return { ident: "in", payload, position, bytes: 100 };

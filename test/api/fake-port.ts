@@ -34,6 +34,7 @@ export const fakeStat: Stat = {
       inFlightBytes: 700,
       lagSeconds: 0.5,
       lagBytes: null,
+      lagRecords: null,
       interruptions: 0,
       stuck: [],
       lastError: null,
@@ -217,7 +218,7 @@ export function fakePort(): AdminPort & { readonly calls: unknown[] } {
         kind: "bytes",
         key: null,
         value: new Uint8Array([1, 2]),
-        headers: {},
+        headers: [],
         timestamp: undefined,
       } as const;
       return { ...letter, packet: { ident: "x", payload, position: { n: 2n ** 63n }, bytes: 1 } };

@@ -2,6 +2,7 @@ import type { Bench } from "./bench.ts";
 import { decodeBench } from "./decode.ts";
 import { dryrun } from "./dryrun.ts";
 import { esOut } from "./es-out.ts";
+import { kafkaIn, kafkaOut, mirror } from "./kafka.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
 import { takeover } from "./takeover.ts";
@@ -14,4 +15,10 @@ export const benches: readonly Bench[] = [
   latency,
   decodeBench,
   takeover,
+  latency,
+  decodeBench,
+  takeover,
+  kafkaIn,
+  mirror,
+  kafkaOut,
 ];

@@ -381,7 +381,7 @@ describe("keys and records", () => {
     const format = createFormat("debezium");
     const base = { ident: "x", position: 0, bytes: 1 };
     const value = new Uint8Array([255]);
-    const bytes = { kind: "bytes", key: null, value, headers: { h: "v" }, timestamp: 1 } as const;
+    const bytes = { kind: "bytes", key: null, value, headers: [["h", "v"]], timestamp: 1 } as const;
     expect(format.records({ ...base, payload: bytes })).toEqual([
       { key: null, value, headers: [["h", "v"]] },
     ]);

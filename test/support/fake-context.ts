@@ -7,6 +7,7 @@ import type {
   FilterContext,
   GapReport,
   InputContext,
+  Lag,
   OutputContext,
   Settlement,
 } from "#src/plugin/context.ts";
@@ -42,7 +43,7 @@ export type FakeInput = {
   readonly deadLetters: readonly { readonly packet: Packet; readonly error: DbusError }[];
   readonly idles: Position[];
   readonly states: (string | null)[];
-  readonly lags: { readonly seconds?: number; readonly bytes?: number }[];
+  readonly lags: Lag[];
   /** Packets given to `deliver` that are not settled yet. */
   readonly pendingDeliveries: number;
   /** Packets that were emitted although an earlier promise was still pending: must stay 0. */
@@ -74,11 +75,13 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
   const deadLetters: FakeInput["deadLetters"][number][] = [];
   const idles: Position[] = [];
   const states: (string | null)[] = [];
-  const lags: { seconds?: number; bytes?: number }[] = [];
+  const lags: Lag[] = [];
   let waiting: Waiting[] = [];
   let deliveries: Delivery[] = [];
   let credit = options.credit ?? Number.POSITIVE_INFINITY;
   let overruns = 0;
+  /** Everything counts as settled once it was emitted. */
+  const settled = new Map<string, Json>();
 
   function take(batch: readonly Packet[], partition: string): Promise<void> | undefined {
     if (controller.signal.aborted) return Promise.reject(stopped());
@@ -86,10 +89,15 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
     for (const packet of batch) {
       packets.push(packet);
       partitions.push(partition);
+      mark(partition, packet.position);
     }
     credit -= batch.length;
     if (credit > 0) return undefined;
     return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+  }
+
+  function mark(partition: string, position: Position): void {
+    settled.set(partition, JSON.parse(JSON.stringify(position)));
   }
 
   const name = options.name ?? "fake";
@@ -110,7 +118,18 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
       });
     },
     hasCredit: (count) => credit >= count,
-    idle: (position) => void idles.push(position),
+    room(count) {
+      if (controller.signal.aborted) return Promise.reject(stopped());
+      if (credit > 0 || credit >= count) return undefined;
+      return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+    },
+    settled: (partition = "0") => settled.get(partition) ?? null,
+    drained: async () => true,
+    known: () => Object.keys(options.resume ?? {}),
+    idle(position, more) {
+      idles.push(position);
+      mark(more?.partition ?? "0", position);
+    },
     async gap(report) {
       gaps.push(report);
     },

@@ -47,6 +47,6 @@ export const textOf = (text: string): Packet => ({
 
 export function recordOf(value: string | null, key: string | null = "k"): Packet {
   const bytes = (text: string | null) => (text === null ? null : new TextEncoder().encode(text));
-  const payload = { key: bytes(key), value: bytes(value), headers: {}, timestamp: 1_000 };
+  const payload = { key: bytes(key), value: bytes(value), headers: [], timestamp: 1_000 };
   return { ident: "topic", payload: { kind: "bytes", ...payload }, position: 7, bytes: 50 };
 }

@@ -1,4 +1,4 @@
-import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { ConfigResourceTypes, Kafka, logLevel, Partitioners } from "kafkajs";
 import { waitFor } from "./wait-for.ts";
 
 /** What tests ask of Kafka with a client that shares no code with the producer under test. */
@@ -8,13 +8,15 @@ export type KafkaPeer = {
     partitions: number,
     config?: Readonly<Record<string, string>>,
   ): Promise<void>;
+  /** The settings that the topic was given. */
+  topicConfigs(topic: string): Promise<ReadonlyMap<string, string>>;
   growTopic(topic: string, partitions: number): Promise<void>;
   /** Resolves when it is gone. */
   deleteTopic(topic: string): Promise<void>;
   /** Deletes every record of a partition, as retention does. */
   deleteRecords(topic: string, partition: number): Promise<void>;
   /** Writes one record for each key, partitioned as the Java client does. */
-  produceByKey(topic: string, keys: readonly string[]): Promise<void>;
+  produceByKey(topic: string, keys: readonly string[], value?: string): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -31,6 +33,14 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
         topics: [{ topic, numPartitions: partitions, replicationFactor: -1, configEntries }],
       });
     },
+    async topicConfigs(topic) {
+      const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic }];
+      const { resources: found } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources,
+      });
+      return new Map(found[0]?.configEntries.map((one) => [one.configName, one.configValue]));
+    },
     async growTopic(topic, count) {
       await admin.createPartitions({ topicPartitions: [{ topic, count }] });
     },
@@ -46,10 +56,10 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
       const offset = "-1";
       await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset }] });
     },
-    async produceByKey(topic, keys) {
+    async produceByKey(topic, keys, value = "v") {
       const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
       await producer.connect();
-      await producer.send({ topic, messages: keys.map((key) => ({ key, value: "v" })) });
+      await producer.send({ topic, messages: keys.map((key) => ({ key, value })) });
       await producer.disconnect();
     },
     close: () => admin.disconnect(),

@@ -5,7 +5,7 @@ import { kafkaLibs } from "../services/kafka.ts";
 import { freePort } from "../services/port.ts";
 import { removeRunDir, runDir } from "../services/run-dir.ts";
 
-/** A broker that asks for logins and speaks TLS, with ACLs: only `alice` may write, to `allowed*`. */
+/** A broker that asks for logins and speaks TLS, with ACLs: only `alice` may read and write `allowed*`. */
 export type SecuredKafka = {
   /** Anybody, in the clear: for the test itself. */
   readonly bootstrap: string;
@@ -90,6 +90,7 @@ async function grant({ bootstrap }: KafkaService): Promise<void> {
     command([
       ...[...java, "org.apache.kafka.tools.AclCommand", ...at, "--add"],
       ...["--allow-principal", "User:alice", "--producer", "--topic", "allowed"],
+      ...["--consumer", "--group", "allowed"],
       ...["--resource-pattern-type", "prefixed"],
     ]),
   ]);

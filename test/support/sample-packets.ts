@@ -49,14 +49,18 @@ const payloads: readonly Payload[] = [
     kind: "bytes",
     key: null,
     value: null,
-    headers: JSON.parse('{"__proto__":"x","$":"y"}'),
+    headers: [
+      ["__proto__", "x"],
+      ["$", "y"],
+      ["$", null],
+    ],
     timestamp: 0,
   },
   {
     kind: "bytes",
     key: Uint8Array.of(),
     value: Uint8Array.from({ length: 256 }, (_, i) => i),
-    headers: { bin: Uint8Array.of(1) },
+    headers: [["bin", Uint8Array.of(1)]],
     timestamp: undefined,
   },
 ];

@@ -118,7 +118,8 @@ function* documents(gathered: Gathered, first: Packet, { by, ident }: State): Ge
         ["bytes", bytes],
       ]),
     );
-    yield documentPacket(json, first, ident);
+    // It is about many, so no record's key is its own.
+    yield { ...documentPacket(json, first, ident), payload: { kind: "document", json } };
   }
 }
 

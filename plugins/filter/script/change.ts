@@ -1,4 +1,4 @@
-import { DbusError, type Packet, type RowChange } from "#plugin";
+import { DbusError, type Headers, type Packet, type RowChange, recordOf } from "#plugin";
 import { type ExactJson, exactNumber, isRawNumber, parseExact } from "#src/format/exact-json.ts";
 import { documentPacket, textPacket, under } from "#src/format/packet-parts.ts";
 import { type Fields, fieldsOf, rowOfFields } from "./row-fields.ts";
@@ -27,7 +27,8 @@ export type Change =
       ident: string;
       key: Uint8Array | null;
       value: Uint8Array | null;
-      headers: Readonly<Record<string, string | Uint8Array>>;
+      /** Pairs of a name and a value, in their order. */
+      headers: Headers;
       readonly timestamp: number | undefined;
     };
 
@@ -79,20 +80,30 @@ export function packetOfChange(change: Change, from: Packet, own: string): Packe
       if (typeof change.text !== "string") throw unfit("its text");
       return textPacket(change.text, from, ident);
     case "bytes": {
-      const { key = null, value = null, headers = {}, timestamp } = change;
+      const { key = null, value = null, headers = [], timestamp } = change;
       for (const part of [key, value]) {
         if (part !== null && !(part instanceof Uint8Array)) throw unfit("its key or value");
       }
       const bytes = Math.max(1, (key?.length ?? 0) + (value?.length ?? 0));
       return {
         ...under(from, ident),
-        payload: { kind: "bytes", key, value, headers, timestamp },
+        payload: { ...placeOf(from), kind: "bytes", key, value, headers, timestamp },
         bytes,
       };
     }
     default:
       throw unfit("its kind");
   }
+}
+
+/** Where the record stood that a packet came from. */
+function placeOf({ payload }: Packet) {
+  const { partition, offset, partitions } = recordOf(payload) ?? {};
+  return {
+    ...(partition === undefined ? {} : { partition }),
+    ...(offset === undefined ? {} : { offset }),
+    ...(partitions === undefined ? {} : { partitions }),
+  };
 }
 
 /** What a row is charged more than the one that it was made of. */

@@ -81,7 +81,7 @@ function maker(config: Config, idents: readonly string[]): Make {
     };
   }
   const value = new Uint8Array(config.size).fill(120);
-  const payload: Payload = { kind: "bytes", key: null, value, headers: {}, timestamp: undefined };
+  const payload: Payload = { kind: "bytes", key: null, value, headers: [], timestamp: undefined };
   const bytes = config.size;
   const [only] = idents;
   if (length === 1 && only !== undefined) {

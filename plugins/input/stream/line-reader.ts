@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import {
   DbusError,
   type ErrorCode,
+  type Headers,
   type InputContext,
   type Packet,
   type Payload,
@@ -47,8 +48,14 @@ export function createLineReader(config: StreamInputConfig, context: InputContex
         error,
       });
     }
-    const headers: Record<string, string> = { "dbus-error": code };
-    if (line.part > 0) headers["dbus-part"] = `${line.part}${line.last ? " last" : ""}`;
+    const part = `${line.part}${line.last ? " last" : ""}`;
+    const headers: Headers =
+      line.part > 0
+        ? [
+            ["dbus-error", code],
+            ["dbus-part", part],
+          ]
+        : [["dbus-error", code]];
     const value = Uint8Array.from(line.bytes);
     return { kind: "bytes", key: null, value, headers, timestamp: undefined };
   }

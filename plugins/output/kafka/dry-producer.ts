@@ -1,5 +1,5 @@
 import type { KafkaProducer } from "#src/clients/kafka/port.ts";
-import { requestWriter } from "#src/clients/kafka/record-batch.ts";
+import { requestWriter } from "#src/clients/kafka/producer/record-batch.ts";
 import type { KafkaOutputConfig } from "./kafka-config.ts";
 
 const stamp = { producerId: -1n, epoch: -1, sequence: -1 };
@@ -15,6 +15,7 @@ export function dryProducer(
     connect: async () => {},
     partitionCount: async () => partitions,
     createTopic: async () => {},
+    growTopic: async () => {},
     produce: async (batches) =>
       batches.map(({ records }) => {
         writer.reset();

@@ -1,4 +1,4 @@
-import type { Packet, Transaction } from "#plugin";
+import { type Packet, recordOf, type Transaction } from "#plugin";
 
 /** Names each packet by where it came from: the same for a packet that is delivered twice. */
 export type EventIds = (packet: Packet) => string;
@@ -8,7 +8,8 @@ type Placed = { readonly lineage?: unknown; readonly file?: unknown; readonly po
 /**
  * A row is `gtid:n`, n rows of its transaction before it, or without GTIDs
  * `lineage:file:pos:n`, where file and pos are the start of the transaction and the lineage tells
- * one server's files from another's. Anything else is `ident:position`.
+ * one server's files from another's. A record of a log is `ident:partition:offset`, anything else
+ * `ident:position`.
  */
 export function createEventIds(): EventIds {
   let txn: Transaction | undefined;
@@ -30,6 +31,8 @@ export function createEventIds(): EventIds {
       return prefix + payload.ordinal;
     }
     const { position } = packet;
+    const { partition, offset } = recordOf(payload) ?? {};
+    if (offset !== undefined) return `${packet.ident}:${partition}:${offset}`;
     const text = typeof position === "object" ? JSON.stringify(position) : position;
     return `${packet.ident}:${text}`;
   };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { kafkaConnectionFields } from "#src/clients/kafka/connection-config.ts";
+import { type KafkaDriver, kafkaDrivers } from "#src/clients/kafka/drivers.ts";
 import { formatNames } from "#src/format/format.ts";
 import { checkTemplate } from "./topic-names.ts";
 
@@ -10,6 +11,10 @@ const createTopicsSchema = z.strictObject({
     .min(1)
     .optional()
     .describe("of a new topic; the broker's default without it"),
+  configs: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+    .optional()
+    .describe("settings of a new topic: {cleanup.policy: compact, min.insync.replicas: 2}"),
 });
 
 const topicSchema = z
@@ -30,6 +35,15 @@ export const kafkaOutputSchema = z.strictObject({
     .union([z.literal(false), createTopicsSchema])
     .default({})
     .describe("how to create a topic that is missing, or false: then its packets wait for it"),
+  partition: z
+    .union([z.enum(["key", "source", "roundRobin"]), z.int().min(0).max(1_000_000)])
+    .default("key")
+    .describe(
+      "partition of a record. key: by its key, as the Java client chooses it; source: the one it had " +
+        "in the Kafka it was read from, and a topic that is made, or has fewer, gets as many; " +
+        "roundRobin: one after the other, so that only the order within a partition is kept; or its " +
+        "number",
+    ),
   format: z
     .enum(formatNames)
     .default("row")
@@ -94,7 +108,10 @@ export const kafkaOutputSchema = z.strictObject({
     .min(1024)
     .default(1_000_000)
     .describe("bytes of one batch of one partition before compression"),
-  driver: z.enum(["kafkajs"]).default("kafkajs").describe("the client library underneath"),
+  driver: z
+    .enum(Object.keys(kafkaDrivers) as [KafkaDriver, ...KafkaDriver[]])
+    .default("kafkajs")
+    .describe("the client library underneath"),
 });
 
 export type KafkaOutputConfig = z.infer<typeof kafkaOutputSchema>;

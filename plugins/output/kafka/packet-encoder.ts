@@ -1,4 +1,4 @@
-import { type Clock, DbusError, type Packet, toDbusError } from "#plugin";
+import { type Clock, DbusError, type Packet, recordOf, toDbusError } from "#plugin";
 import { partitionOf } from "#src/clients/kafka/partitioner.ts";
 import type { KafkaHeader, KafkaRecord } from "#src/clients/kafka/port.ts";
 import { createFormat, type FormatRecord } from "#src/format/format.ts";
@@ -14,6 +14,8 @@ export type PlacedRecord = { readonly partition: number; readonly record: KafkaR
  */
 export type PacketEncoder = {
   encode(packet: Packet, partitions: number, fence?: number): readonly PlacedRecord[];
+  /** How many partitions its topic must have; 0 where any number will do. */
+  needs(packet: Packet): number;
   /** Goes on to the next partition with what has neither a key nor a table. */
   turn(): void;
 };
@@ -31,6 +33,7 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   let identHeader: KafkaHeader = ["dbus-ident", ""];
   let fenceHeader: KafkaHeader = ["dbus-fence", ""];
   let sticky = 0;
+  let next = 0;
 
   function headersOf(packet: Packet, own: readonly KafkaHeader[], fence: number | undefined) {
     if (!config.headers) return own;
@@ -54,6 +57,12 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   }
 
   function partition({ key }: FormatRecord, packet: Packet, partitions: number): number {
+    if (typeof config.partition === "number") return config.partition;
+    if (config.partition === "roundRobin") return next++ % partitions;
+    if (config.partition === "source") {
+      const own = recordOf(packet.payload)?.partition;
+      if (own !== undefined) return own;
+    }
     if (key !== null) return partitionOf(key, partitions);
     const { payload } = packet;
     if (payload.kind !== "row") return sticky % partitions;
@@ -62,9 +71,15 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   }
 
   function timestamp({ payload }: Packet): number {
-    if (payload.kind === "bytes") return payload.timestamp ?? wall();
-    if (payload.kind === "row" && config.timestamps === "source") return payload.ts * 1000;
-    return wall();
+    if (payload.kind !== "row") return recordOf(payload)?.timestamp ?? wall();
+    return config.timestamps === "source" ? payload.ts * 1000 : wall();
+  }
+
+  function needs({ payload }: Packet): number {
+    if (typeof config.partition === "number") return config.partition + 1;
+    if (config.partition !== "source") return 0;
+    const { partition = -1, partitions = 0 } = recordOf(payload) ?? {};
+    return Math.max(partition + 1, partitions);
   }
 
   return {
@@ -85,6 +100,7 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
         throw toDbusError(error, "FORMAT_VALUE");
       }
     },
+    needs,
     turn: () => {
       sticky = (sticky + 1) & 0x7fffffff;
     },

@@ -89,7 +89,7 @@ function encodeAll(
     const packet = packets[i] as Packet;
     try {
       const topic = writer.names(packet);
-      const partitions = writer.topics.partitions(topic);
+      const partitions = writer.topics.partitions(topic, writer.encoder.needs(packet));
       if (partitions === undefined) return undefined;
       encoded.push(encodeOne(writer, packet, { topic, partitions, fence: fenceAt(i) }));
     } catch (error) {
@@ -115,11 +115,14 @@ async function encodeUnknown(
   fenceAt: FenceAt,
   errors: (DbusError | undefined)[],
 ): Promise<(Encoded | undefined)[]> {
-  const unknown = new Set<string>();
+  const unknown = new Map<string, number>();
   for (const packet of packets) {
     try {
       const topic = writer.names(packet);
-      if (writer.topics.partitions(topic) === undefined) unknown.add(topic);
+      const needed = writer.encoder.needs(packet);
+      if (writer.topics.partitions(topic, needed) === undefined) {
+        unknown.set(topic, Math.max(needed, unknown.get(topic) ?? 0));
+      }
     } catch {
       // The packet gets its error below, when its turn comes.
     }
@@ -129,7 +132,7 @@ async function encodeUnknown(
     errors[i] = undefined;
     try {
       const topic = writer.names(packet);
-      const partitions = writer.topics.partitions(topic);
+      const partitions = writer.topics.partitions(topic, writer.encoder.needs(packet));
       if (partitions !== undefined) {
         return encodeOne(writer, packet, { topic, partitions, fence: fenceAt(i) });
       }

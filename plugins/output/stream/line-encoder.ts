@@ -53,14 +53,17 @@ function twoLines(): DbusError {
 type Bytes = Extract<Packet["payload"], { kind: "bytes" }>;
 
 function bytesJson({ key, value, headers, timestamp }: Bytes): string {
-  const heads = Object.entries(headers).map(([name, head]) => [
+  const heads = headers.map(([name, head]) => [
     name,
-    typeof head === "string" ? head : base64(head),
+    head === null || typeof head === "string" ? head : base64(head),
   ]);
+  const names = new Set(headers.map(([name]) => name));
   return JSON.stringify({
     key: key && base64(key),
     bytes: value && base64(value),
-    ...(heads.length > 0 ? { headers: Object.fromEntries(heads) } : {}),
+    ...(heads.length > 0
+      ? { headers: names.size < heads.length ? heads : Object.fromEntries(heads) }
+      : {}),
     ...(timestamp === undefined ? {} : { timestamp }),
   });
 }

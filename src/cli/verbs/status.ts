@@ -60,7 +60,7 @@ export function statusText(stat: Stat, before: Stat | null): string {
   const rate = (now: number, then: number | undefined) => Math.round((now - (then ?? 0)) / seconds);
   const inputs = stat.inputs.map((one) => {
     const then = before?.inputs.find((b) => b.name === one.name && b.resource === one.resource);
-    const lag = lagText(one.lagSeconds, one.lagBytes);
+    const lag = lagText(one);
     const speed = rate(one.packets, then?.packets);
     return [one.name, one.label, one.state, one.packets, speed, one.inFlight, lag];
   });
@@ -97,10 +97,13 @@ function headText(stat: Stat): string {
   );
 }
 
-function lagText(seconds: number | null, bytes: number | null): string | null {
+type Lags = Pick<Stat["inputs"][number], "lagSeconds" | "lagBytes" | "lagRecords">;
+
+function lagText({ lagSeconds: seconds, lagBytes: bytes, lagRecords: records }: Lags) {
   const parts = [
     seconds === null ? null : durationText(seconds * 1000),
     bytes === null ? null : bytesText(bytes),
+    records === null ? null : counted(records, "record"),
   ].filter((part) => part !== null);
   return parts.length === 0 ? null : parts.join(", ");
 }

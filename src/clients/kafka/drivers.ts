@@ -1,15 +1,38 @@
-import { createKafkajsProducer } from "./kafkajs/producer.ts";
-import type { KafkaProducer, KafkaProducerOptions } from "./port.ts";
+import type { OpenConnection } from "./broker-connection.ts";
+import { createConsumer } from "./consumer/consumer.ts";
+import { openKafkajsConnection } from "./kafkajs/connection.ts";
+import type {
+  KafkaConsumer,
+  KafkaConsumerOptions,
+  KafkaProducer,
+  KafkaProducerOptions,
+} from "./port.ts";
+import { createProducer } from "./producer/producer.ts";
 
-const drivers = {
-  kafkajs: createKafkajsProducer,
-} as const satisfies Record<string, (options: KafkaProducerOptions) => KafkaProducer>;
+/** It is large, and most do without it: so it is loaded by whoever asks for it. */
+const openPlatformatic: OpenConnection = async (address, options) => {
+  const driver = await import("./platformatic/connection.ts");
+  return driver.openPlatformaticConnection(address, options);
+};
 
-export type KafkaDriver = keyof typeof drivers;
+/** The libraries that make, secure and frame connections, by the name that configs give them. */
+export const kafkaDrivers = {
+  kafkajs: openKafkajsConnection,
+  platformatic: openPlatformatic,
+} as const satisfies Record<string, OpenConnection>;
+
+export type KafkaDriver = keyof typeof kafkaDrivers;
 
 export function createKafkaProducer(
   driver: KafkaDriver,
   options: KafkaProducerOptions,
 ): KafkaProducer {
-  return drivers[driver](options);
+  return createProducer(kafkaDrivers[driver], options);
+}
+
+export function createKafkaConsumer(
+  driver: KafkaDriver,
+  options: KafkaConsumerOptions,
+): KafkaConsumer {
+  return createConsumer(kafkaDrivers[driver], options);
 }

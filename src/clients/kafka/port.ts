@@ -9,7 +9,7 @@ export type Content = Uint8Array | string | null;
 /** What writes itself may throw a `DbusError`, which then refuses the record alone. */
 export type KafkaValue = Content | Writable;
 
-export type KafkaHeader = readonly [name: string, value: Uint8Array | string];
+export type KafkaHeader = readonly [name: string, value: Uint8Array | string | null];
 
 /**
  * What is written. A record that is given to `produce` again must be the same object: that is how
@@ -43,6 +43,130 @@ export type NewTopic = {
   readonly topic: string;
   readonly partitions: number;
   readonly replicationFactor: number;
+  /** Of the topic, e.g. `cleanup.policy`. */
+  readonly configs?: Readonly<Record<string, string>>;
+};
+
+export type TopicPartition = { readonly topic: string; readonly partition: number };
+
+/** A header as it was read; names may come more than once. */
+export type ReadHeader = readonly [name: string, value: Uint8Array | null];
+
+/** What is read. Key, value and headers are views of what came off the wire. */
+export type ReadRecord = {
+  readonly offset: number;
+  /** Unix milliseconds, by the producer or by the broker, as the topic says; -1 without one. */
+  readonly timestamp: number;
+  readonly key: Uint8Array | null;
+  /** null is a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly headers: readonly ReadHeader[];
+};
+
+/** What one `poll` gives: records of one partition in order, or what stands against reading it. */
+export type Polled = TopicPartition &
+  (
+    | {
+        readonly error?: undefined;
+        readonly records: readonly ReadRecord[];
+        /** The offset behind them, where records are left out too. */
+        readonly next: number;
+        /** The next offset that will be written, as far as it may be read. */
+        readonly end: number;
+      }
+    | {
+        /**
+         * KAFKA_OFFSET_OUT_OF_RANGE, KAFKA_RECORD_CORRUPT and KAFKA_UNSUPPORTED: the partition is
+         * not read any more until it is given to `read` again. Others are told once, and tried
+         * again: KAFKA_TOPIC_MISSING, KAFKA_TOPIC_DENIED.
+         */
+        readonly error: DbusError;
+        /** What was to be read. */
+        readonly at: number;
+        /** Of what is corrupt: where the next batch begins. */
+        readonly behind?: number;
+      }
+  );
+
+export type TopicInfo = {
+  readonly partitions: number;
+  /** Tells a topic from another one of the same name; "" where brokers have none (before 2.8). */
+  readonly id: string;
+  /** Kafka's own, such as __consumer_offsets. */
+  readonly internal: boolean;
+};
+
+export type CommitOffset = TopicPartition & {
+  /** The next one to be read. */
+  readonly offset: number;
+  readonly metadata?: string;
+};
+
+/** What a group's member is told. Partitions that stay are not in any of these. */
+export type GroupEvents = {
+  /** These are ours from now on. */
+  assigned(partitions: readonly TopicPartition[]): void;
+  /** These are to be given up: the promise ends when what is in flight is settled and committed. */
+  revoked(partitions: readonly TopicPartition[]): Promise<void>;
+  /** These are no longer ours, and maybe read by another by now: they are not to be committed. */
+  lost(partitions: readonly TopicPartition[]): void;
+};
+
+export type GroupOptions = {
+  readonly group: string;
+  /** Without a heartbeat for so long the group goes on without this member. */
+  readonly sessionTimeoutMs: number;
+  /** How long the group waits for members to give up partitions and join again. */
+  readonly rebalanceTimeoutMs: number;
+  readonly heartbeatMs: number;
+};
+
+export type GroupMember = {
+  /**
+   * Joins, and stays a member until `signal` aborts, when it leaves. Throws what needs a person:
+   * KAFKA_GROUP_DENIED, KAFKA_GROUP_REFUSED, KAFKA_AUTH ...
+   */
+  run(events: GroupEvents, signal: AbortSignal): Promise<void>;
+  /** What it wants to read, and how many partitions there are: a change is a rebalance. */
+  subscribe(topics: ReadonlyMap<string, number>): void;
+  /** Throws KAFKA_REBALANCED when it is no member of this generation any more. */
+  commit(offsets: readonly CommitOffset[]): Promise<void>;
+};
+
+/**
+ * A Kafka consumer that reads when it is asked to: nothing is fetched while nobody polls, beyond
+ * what one request of each broker gives. Every implementation runs `test/contract/kafka-consumer.ts`.
+ *
+ * Errors are `DbusError`s: KAFKA_UNREACHABLE, KAFKA_AUTH, KAFKA_TLS, KAFKA_TOPIC_MISSING,
+ * KAFKA_TOPIC_DENIED, KAFKA_GROUP_DENIED, KAFKA_REQUEST_FAILED, KAFKA_UNSUPPORTED, KAFKA_NOT_LEADER.
+ */
+export type KafkaConsumer = {
+  /** Reaches a broker and logs in. */
+  connect(): Promise<void>;
+  /** Every topic that may be seen, asked for now. */
+  allTopics(): Promise<ReadonlyMap<string, TopicInfo>>;
+  /** These topics, asked for now; the reason in place of one that may not be read. */
+  topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo | DbusError>>;
+  /**
+   * The first offset that is there, the next that will be written, or the first whose record is
+   * that new (Unix milliseconds; the next one where none is).
+   */
+  offsets(
+    partitions: readonly TopicPartition[],
+    at: "earliest" | "latest" | number,
+  ): Promise<readonly (TopicPartition & { readonly offset: number })[]>;
+  /** Reads these too, each from its offset on; one that is read already goes on from there. */
+  read(partitions: readonly (TopicPartition & { readonly offset: number })[]): void;
+  /** Reads these no more: what was fetched of them and not handed out is forgotten. */
+  forget(partitions: readonly TopicPartition[]): void;
+  /** Undefined when nothing has come within `waitMs`, or `signal` has aborted. */
+  poll(waitMs: number, signal: AbortSignal): Promise<Polled | undefined>;
+  /** What the group has committed. */
+  committed(group: string): Promise<readonly CommitOffset[]>;
+  /** Commits without being a member; refused while the group has members. */
+  commit(group: string, offsets: readonly CommitOffset[]): Promise<void>;
+  member(options: GroupOptions): GroupMember;
+  close(): Promise<void>;
 };
 
 /**
@@ -61,6 +185,8 @@ export type KafkaProducer = {
   partitionCount(topic: string): Promise<number>;
   /** Resolves too when the topic is already there, and not before each partition has a leader. */
   createTopic(topic: NewTopic): Promise<void>;
+  /** Gives a topic more partitions; resolves when each has a leader, also when it has as many. */
+  growTopic(topic: string, partitions: number): Promise<void>;
   /**
    * Tries once to write each batch, one batch for each partition. Never throws for what concerns a
    * batch: that is in its result, which stands at the same place.
@@ -108,4 +234,20 @@ export type KafkaProducerOptions = KafkaConnectionOptions & {
   readonly batchBytesMax: number;
   /** Of one record, uncompressed. */
   readonly recordBytesMax: number;
+};
+
+export type KafkaConsumerOptions = KafkaConnectionOptions & {
+  /** Of one answer of a broker, and of one partition in it; a larger batch comes whole. */
+  readonly fetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  /** How long a broker may wait for something to be written. */
+  readonly fetchWaitMs: number;
+  /** Records of one `poll`. */
+  readonly pollRecordsMax: number;
+  /** What the records of a compressed batch may come to. */
+  readonly batchBytesMax: number;
+  /** Whether records of transactions that are open or were aborted are read too. */
+  readonly uncommitted: boolean;
+  /** Told what keeps it from reading while it tries again, and null once it reads again. */
+  readonly onTrouble: (trouble: DbusError | null) => void;
 };

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { builtins } from "#plugins/index.ts";
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import { insecureParts } from "#src/config/insecure.ts";
 import { requireConfig } from "#src/config/load.ts";
 import type { DbusError } from "#src/errors.ts";
@@ -20,7 +20,7 @@ const password = "canary-31f0aa77";
 
 /** What comes of connecting to it, with a password that must not get out. */
 async function attempt(port: number, ca: string): Promise<DbusError> {
-  const producer = createKafkajsProducer({
+  const producer = createKafkaProducer("kafkajs", {
     ...producerOptions(`127.0.0.1:${port}`),
     connectTimeoutMs: 3_000,
     tls: { ca, verify: true },

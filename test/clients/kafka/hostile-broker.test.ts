@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { createFrameCheck } from "#src/clients/kafka/kafkajs/answer-guard.ts";
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import { createFrameCheck } from "#src/clients/kafka/answer-frames.ts";
+import { createKafkaProducer, type KafkaDriver, kafkaDrivers } from "#src/clients/kafka/drivers.ts";
 import { systemClock } from "#src/clock.ts";
 import { silentLog } from "#src/log.ts";
 import {
@@ -16,9 +16,9 @@ const broker = await startBroker();
 afterAll(() => broker.close());
 
 /** Writes one record, and says what became of it. */
-async function write(answers: Answers): Promise<string> {
+async function write(driver: KafkaDriver, answers: Answers): Promise<string> {
   broker.answer({ ...goodAnswers, ...answers }, -1);
-  const producer = createKafkajsProducer({
+  const producer = createKafkaProducer(driver, {
     brokers: [`127.0.0.1:${broker.port}`],
     ...{ clientId: "t", acks: "all", compression: "none", clock: systemClock, log: silentLog },
     ...{ connectTimeoutMs: 20_000, requestTimeoutMs: 20_000 },
@@ -39,9 +39,11 @@ async function write(answers: Answers): Promise<string> {
 const body = (hex: string) => framed(Buffer.from(hex, "hex"));
 const size = (bytes: number) => framed(Buffer.alloc(8), bytes);
 
-describe("a hostile or broken broker", () => {
+const drivers = Object.keys(kafkaDrivers) as KafkaDriver[];
+
+describe.each(drivers)("by %s a hostile or broken broker", (driver) => {
   test("one that is neither is written to", async () => {
-    expect(await write({})).toBe("written");
+    expect(await write(driver, {})).toBe("written");
   });
 
   test.each([
@@ -62,7 +64,7 @@ describe("a hostile or broken broker", () => {
     async (_, answers) => {
       const before = process.memoryUsage.rss();
       const started = performance.now();
-      expect(await write(answers)).toMatch(/^KAFKA_(REQUEST_FAILED|UNREACHABLE)$/);
+      expect(await write(driver, answers)).toMatch(/^KAFKA_(REQUEST_FAILED|UNREACHABLE)$/);
       // Long before its timeouts, which are 20 s.
       expect(performance.now() - started).toBeLessThan(10_000);
       expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 2 ** 20);
@@ -72,7 +74,7 @@ describe("a hostile or broken broker", () => {
   test("that confirms another topic has confirmed nothing", async () => {
     const other = Buffer.from(goodAnswers[apiKeys.produce]!);
     other[14] = "u".charCodeAt(0);
-    expect(await write({ [apiKeys.produce]: other })).toBe("KAFKA_REQUEST_FAILED");
+    expect(await write(driver, { [apiKeys.produce]: other })).toBe("KAFKA_REQUEST_FAILED");
   });
 
   test("that is too old for what is written is KAFKA_UNSUPPORTED", async () => {
@@ -80,9 +82,11 @@ describe("a hostile or broken broker", () => {
     // The first entry is Produce: key, oldest, newest.
     versions.writeInt16BE(0, 16);
     versions.writeInt16BE(2, 18);
-    expect(await write({ [apiKeys.apiVersions]: versions })).toBe("KAFKA_UNSUPPORTED");
+    expect(await write(driver, { [apiKeys.apiVersions]: versions })).toBe("KAFKA_UNSUPPORTED");
   });
+});
 
+describe("a stream of answers", () => {
   test("S18: frames are followed however they are cut", () => {
     const frames = Buffer.concat([framed(Buffer.alloc(3)), framed(Buffer.alloc(0)), size(-1)]);
     for (const step of [1, 3, 7, frames.length]) {

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
+import type { KafkaRecord } from "#src/clients/kafka/port.ts";
 import {
   advance,
   bumpEpoch,
   partitionSequence,
   repeatedCount,
-} from "#src/clients/kafka/partition-sequence.ts";
-import type { KafkaRecord } from "#src/clients/kafka/port.ts";
+} from "#src/clients/kafka/producer/partition-sequence.ts";
 
 const make = (value: string): KafkaRecord => ({ key: null, value, headers: [], timestamp: 0 });
 const [a, b, c] = [make("a"), make("b"), make("c")];

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type ByteSink, putText } from "#src/byte-sink.ts";
 import { crc32c } from "#src/clients/kafka/crc32c.ts";
 import type { Compression, Content, KafkaRecord, KafkaValue } from "#src/clients/kafka/port.ts";
-import { requestWriter } from "#src/clients/kafka/record-batch.ts";
+import { requestWriter } from "#src/clients/kafka/producer/record-batch.ts";
 import { DbusError } from "#src/errors.ts";
 
 const stamp = { producerId: 77n, epoch: 3, sequence: 41 };

@@ -1,4 +1,4 @@
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import { createKafkaProducer, type KafkaDriver, kafkaDrivers } from "#src/clients/kafka/drivers.ts";
 import type { PartitionResult } from "#src/clients/kafka/port.ts";
 import { systemClock } from "#src/clock.ts";
 import { silentLog } from "#src/log.ts";
@@ -15,8 +15,9 @@ import {
 } from "./kafka-script.ts";
 
 /** The answer to one request is changed; the others are as they should be. */
-type Note = { readonly api: keyof typeof apiKeys };
+type Note = { readonly api: keyof typeof apiKeys; readonly driver?: KafkaDriver };
 
+const drivers = Object.keys(kafkaDrivers) as KafkaDriver[];
 const names = Object.keys(apiKeys) as (keyof typeof apiKeys)[];
 const dictionary = [
   ...[
@@ -56,15 +57,16 @@ function generate(random: Random, others: readonly Buffer[]): FuzzInput {
   const api = random.pick(names);
   const good = goodAnswers[apiKeys[api]]!;
   const options = { dictionary, others, changesMax: 4 };
-  if (random.chance(0.3)) return { note: { api }, bytes: mutate(good, random, options) };
+  const driver = random.pick(drivers);
+  if (random.chance(0.3)) return { note: { api, driver }, bytes: mutate(good, random, options) };
   // The frame stays right, so that what is inside of it is looked at.
-  return { note: { api }, bytes: framed(mutate(good.subarray(8), random, options)) };
+  return { note: { api, driver }, bytes: framed(mutate(good.subarray(8), random, options)) };
 }
 
 async function check(broker: ScriptedBroker, { note, bytes }: FuzzInput): Promise<string> {
-  const { api } = note as Note;
+  const { api, driver = "kafkajs" } = note as Note;
   broker.answer({ ...goodAnswers, [apiKeys[api]]: bytes }, apiKeys[api]);
-  const producer = createKafkajsProducer({
+  const producer = createKafkaProducer(driver, {
     brokers: [`127.0.0.1:${broker.port}`],
     ...{ clientId: "fuzz", acks: "all", compression: "none", clock: systemClock, log: silentLog },
     ...{

@@ -106,7 +106,7 @@ function spell(payload: Payload): string {
   if (payload.kind === "text") return `text ${payload.text}`;
   if (payload.kind === "document") return `document ${payload.json}`;
   if (payload.kind !== "bytes") return payload.kind;
-  const { "dbus-error": code, "dbus-part": part = "" } = payload.headers;
+  const { "dbus-error": code, "dbus-part": part = "" } = Object.fromEntries(payload.headers);
   return `${code} ${part} ${Buffer.from(payload.value ?? []).toString("latin1")}`;
 }
 

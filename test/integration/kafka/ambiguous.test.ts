@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import type { KafkaProducer, KafkaRecord, PartitionResult } from "#src/clients/kafka/port.ts";
 import { systemClock } from "#src/clock.ts";
 import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
@@ -39,7 +39,7 @@ type Around = {
 async function withTopic(proxy: FaultProxy, use: (around: Around) => Promise<void>): Promise<void> {
   const bootstrap = `127.0.0.1:${proxy.port}`;
   const loseAnswer = () => proxy.add({ type: "swallow_reply", to: { apiKey: produce } });
-  const producer = patient(createKafkajsProducer(producerOptions(bootstrap)));
+  const producer = patient(createKafkaProducer("kafkajs", producerOptions(bootstrap)));
   const peer = await kafkaPeer(bootstrap);
   const topic = newTopicName("ambiguous");
   try {
@@ -149,7 +149,7 @@ services.test(
     await peer.createTopic(topic, 1);
     await peer.close();
     const away = proxy.add({ type: "refuse" });
-    const producer = createKafkajsProducer(producerOptions(direct));
+    const producer = createKafkaProducer("kafkajs", producerOptions(direct));
     await producer.connect();
     const batch = records("1");
     const send = async () => {

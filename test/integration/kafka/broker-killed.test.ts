@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { kafkaOutput } from "#plugins/output/kafka/kafka-output.ts";
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
@@ -144,7 +144,7 @@ services.test(
     const peer = await kafkaPeer(bootstrap);
     await peer.createTopic(topic, 1);
     await peer.close();
-    const producer = patient(createKafkajsProducer(producerOptions(bootstrap)));
+    const producer = patient(createKafkaProducer("kafkajs", producerOptions(bootstrap)));
     await producer.connect();
     const write = async (value: string) => {
       // A broker that starts forgets who wrote what, by the timestamps of records, is a day old.

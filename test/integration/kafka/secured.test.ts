@@ -1,8 +1,14 @@
 import { expect } from "bun:test";
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import {
+  createKafkaConsumer,
+  createKafkaProducer,
+  type KafkaDriver,
+  kafkaDrivers,
+} from "#src/clients/kafka/drivers.ts";
 import type { KafkaProducerOptions, KafkaSasl } from "#src/clients/kafka/port.ts";
 import type { DbusError } from "#src/errors.ts";
 import type { Log, LogFields } from "#src/log.ts";
+import { consumerOptions, take } from "../../contract/kafka-consumer.ts";
 import { patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { useStarted } from "../../services/index.ts";
 import { type SecuredKafka, startSecuredKafka } from "../../support/kafka-secured.ts";
@@ -13,9 +19,13 @@ const topic = "allowed-1";
 type More = Partial<Pick<KafkaProducerOptions, "tls" | "sasl" | "log">>;
 
 /** Writes one record; resolves to the code of what stood in the way, or "written". */
-async function attempt(broker: string, more: More): Promise<{ code: string; message: string }> {
+async function attempt(
+  broker: string,
+  more: More,
+  driver: KafkaDriver = "kafkajs",
+): Promise<{ code: string; message: string }> {
   const options = { ...producerOptions(broker), connectTimeoutMs: 3_000, ...more };
-  const producer = patient(createKafkajsProducer(options));
+  const producer = patient(createKafkaProducer(driver, options));
   try {
     await producer.connect();
     await producer.createTopic({ topic, partitions: 1, replicationFactor: 1 });
@@ -35,58 +45,73 @@ const alice = (
   mechanism: KafkaSasl["mechanism"] = "plain",
 ): KafkaSasl => ({ mechanism, username: "alice", password });
 
-for (const mechanism of ["plain", "scram-sha-256", "scram-sha-512"] as const) {
+for (const driver of Object.keys(kafkaDrivers) as KafkaDriver[]) {
+  for (const mechanism of ["plain", "scram-sha-256", "scram-sha-512"] as const) {
+    services.test(
+      `${driver}: ${mechanism} logs in with the right password, and only with that`,
+      async (kafka) => {
+        const sasl = alice(kafka, mechanism);
+        expect((await attempt(kafka.sasl, { sasl }, driver)).code).toBe("written");
+        const wrong = await attempt(
+          kafka.sasl,
+          { sasl: { ...sasl, password: "guess-51c9" } },
+          driver,
+        );
+        expect(wrong.code).toBe("KAFKA_AUTH");
+        expect(wrong.message).toContain("alice");
+      },
+    );
+  }
+
   services.test(
-    `${mechanism} logs in with the right password, and only with that`,
+    `${driver}: over TLS too, and the certificate is verified by default (S5)`,
     async (kafka) => {
-      const sasl = alice(kafka, mechanism);
-      expect((await attempt(kafka.sasl, { sasl })).code).toBe("written");
-      const wrong = await attempt(kafka.sasl, { sasl: { ...sasl, password: "guess-51c9" } });
-      expect(wrong.code).toBe("KAFKA_AUTH");
-      expect(wrong.message).toContain("alice");
+      const { ca } = kafka;
+      const sasl = alice(kafka, "scram-sha-512");
+      expect((await attempt(kafka.saslTls, { sasl, tls: { ca, verify: true } }, driver)).code).toBe(
+        "written",
+      );
+      expect((await attempt(kafka.tls, { tls: { ca, verify: true } }, driver)).code).toBe(
+        "written",
+      );
+      const unknown = await attempt(kafka.tls, { tls: { verify: true } }, driver);
+      expect(unknown.code).toBe("KAFKA_TLS");
+      expect(unknown.message).toContain("self signed");
+      const elsewhere = kafka.tls.replace("127.0.0.1", "localhost");
+      expect((await attempt(elsewhere, { tls: { ca, verify: true } }, driver)).code).toBe(
+        "KAFKA_TLS",
+      );
+      expect((await attempt(kafka.tls, { tls: { verify: false } }, driver)).code).toBe("written");
+    },
+  );
+
+  services.test(
+    `${driver}: the wrong kind of listener is said to be one, it is never waited for`,
+    async (kafka) => {
+      const sasl = alice(kafka);
+      const tls = { ca: kafka.ca, verify: true };
+      expect(await attempt(kafka.tls, {}, driver)).toMatchObject({
+        code: "KAFKA_UNREACHABLE",
+        message: expect.stringContaining("TLS"),
+      });
+      expect((await attempt(kafka.bootstrap, { tls }, driver)).code).toBe("KAFKA_TLS");
+      expect(await attempt(kafka.bootstrap, { sasl }, driver)).toMatchObject({
+        code: "KAFKA_AUTH",
+        message: expect.stringContaining("no logins"),
+      });
+      expect(await attempt(kafka.sasl, {}, driver)).toMatchObject({
+        code: "KAFKA_REQUEST_FAILED",
+        message: expect.stringContaining("SASL"),
+      });
     },
   );
 }
-
-services.test("over TLS too, and the certificate is verified by default (S5)", async (kafka) => {
-  const { ca } = kafka;
-  const sasl = alice(kafka, "scram-sha-512");
-  expect((await attempt(kafka.saslTls, { sasl, tls: { ca, verify: true } })).code).toBe("written");
-  expect((await attempt(kafka.tls, { tls: { ca, verify: true } })).code).toBe("written");
-  const unknown = await attempt(kafka.tls, { tls: { verify: true } });
-  expect(unknown.code).toBe("KAFKA_TLS");
-  expect(unknown.message).toContain("self signed");
-  const elsewhere = kafka.tls.replace("127.0.0.1", "localhost");
-  expect((await attempt(elsewhere, { tls: { ca, verify: true } })).code).toBe("KAFKA_TLS");
-  expect((await attempt(kafka.tls, { tls: { verify: false } })).code).toBe("written");
-});
-
-services.test(
-  "the wrong kind of listener is said to be one, it is never waited for",
-  async (kafka) => {
-    const sasl = alice(kafka);
-    const tls = { ca: kafka.ca, verify: true };
-    expect(await attempt(kafka.tls, {})).toMatchObject({
-      code: "KAFKA_UNREACHABLE",
-      message: expect.stringContaining("TLS"),
-    });
-    expect((await attempt(kafka.bootstrap, { tls })).code).toBe("KAFKA_TLS");
-    expect(await attempt(kafka.bootstrap, { sasl })).toMatchObject({
-      code: "KAFKA_AUTH",
-      message: expect.stringContaining("no logins"),
-    });
-    expect(await attempt(kafka.sasl, {})).toMatchObject({
-      code: "KAFKA_REQUEST_FAILED",
-      message: expect.stringContaining("SASL"),
-    });
-  },
-);
 
 services.test(
   "a topic that the user may not touch is KAFKA_TOPIC_DENIED (fault 33)",
   async (kafka) => {
     const options = { ...producerOptions(kafka.sasl), sasl: alice(kafka) };
-    const producer = createKafkajsProducer(options);
+    const producer = createKafkaProducer("kafkajs", options);
     await producer.connect();
     const create = { topic: "forbidden", partitions: 1, replicationFactor: 1 };
     const codeOf = (promise: Promise<unknown>) =>
@@ -102,6 +127,39 @@ services.test(
     await producer.close();
   },
 );
+
+services.test("a reader is told what it may not, and reads what it may", async (kafka) => {
+  const options = { ...consumerOptions(kafka.sasl), sasl: alice(kafka) };
+  await attempt(kafka.sasl, { sasl: alice(kafka) });
+  const consumer = createKafkaConsumer("kafkajs", options);
+  const codeOf = (promise: Promise<unknown>) =>
+    promise.then(
+      () => "none",
+      (error: DbusError) => error.code,
+    );
+  const topics = await consumer.topics([topic, "forbidden"]);
+  expect((topics.get("forbidden") as DbusError).code).toBe("KAFKA_TOPIC_DENIED");
+  expect([...(await consumer.allTopics()).keys()]).toEqual([topic]);
+  expect(await codeOf(consumer.committed("forbidden"))).toBe("KAFKA_GROUP_DENIED");
+  expect(await codeOf(consumer.committed("allowed"))).toBe("none");
+  const member = consumer.member({
+    ...{ group: "forbidden", sessionTimeoutMs: 6_000, rebalanceTimeoutMs: 6_000, heartbeatMs: 500 },
+  });
+  member.subscribe(new Map([[topic, 1]]));
+  const nothing = { assigned() {}, revoked: async () => {}, lost() {} };
+  expect(await codeOf(member.run(nothing, new AbortController().signal))).toBe(
+    "KAFKA_GROUP_DENIED",
+  );
+  consumer.read([{ topic, partition: 0, offset: 0 }]);
+  expect((await take(consumer, 1)).length).toBeGreaterThan(0);
+  await consumer.close();
+  const stranger = createKafkaConsumer("kafkajs", {
+    ...options,
+    sasl: { ...alice(kafka), password: "guess-77aa" },
+  });
+  expect(await codeOf(stranger.connect())).toBe("KAFKA_AUTH");
+  await stranger.close();
+});
 
 services.test("no password is in any message or log line (S4)", async (kafka) => {
   const lines: string[] = [];

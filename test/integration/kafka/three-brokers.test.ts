@@ -1,7 +1,13 @@
 import { expect } from "bun:test";
 import { kafkaOutput } from "#plugins/output/kafka/kafka-output.ts";
-import { createKafkajsProducer } from "#src/clients/kafka/kafkajs/producer.ts";
+import {
+  createKafkaConsumer,
+  createKafkaProducer,
+  type KafkaDriver,
+  kafkaDrivers,
+} from "#src/clients/kafka/drivers.ts";
 import type { KafkaRecord } from "#src/clients/kafka/port.ts";
+import { consumerOptions } from "../../contract/kafka-consumer.ts";
 import { producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
@@ -53,7 +59,7 @@ services.test(
     const peer = await kafkaPeer(kafka.bootstrap);
     await peer.createTopic(topic, 1, { "min.insync.replicas": "3" });
     await peer.close();
-    const producer = createKafkajsProducer(producerOptions(kafka.bootstrap));
+    const producer = createKafkaProducer("kafkajs", producerOptions(kafka.bootstrap));
     await producer.connect();
     const produce = async (records: readonly KafkaRecord[]) => {
       const [result = []] = await producer.produce([{ topic, partition: 0, records }]);
@@ -77,6 +83,96 @@ services.test(
     await producer.close();
     const values = (await readTopic(kafka.bootstrap, topic)).map(({ value }) => `${value}`);
     expect(values).toEqual(["0", "1", "2", "3"]);
+  },
+  120_000,
+);
+
+services.test(
+  "with min.insync.replicas=2 one of three brokers may go and come back, and nothing is lost",
+  async (kafka) => {
+    const table = noteTable("three", "isr2");
+    const output = await driveOutput(kafkaOutput, {
+      brokers: kafka.bootstrap.split(","),
+      createTopics: {
+        partitions: 3,
+        replicationFactor: 3,
+        configs: { "min.insync.replicas": 2, "retention.ms": 3_600_000 },
+      },
+      requestTimeoutMs: 5_000,
+      connectTimeoutMs: 1_000,
+    });
+    const packets = Array.from({ length: 6_000 }, (_, i) => {
+      return notePacket(table, "I", { after: [i % 30, `${i}`] }, i);
+    });
+    await output.deliver(packets.slice(0, 2_000), { batch: 200 });
+    kafka.brokers[0]?.kill("SIGKILL");
+    await output.deliver(packets.slice(2_000, 4_000), { batch: 200, delayMs: 200 });
+    await kafka.brokers[0]?.restart();
+    const { refused } = await output.deliver(packets.slice(4_000), { batch: 200, delayMs: 200 });
+    await output.close();
+    expect(refused.size).toBe(0);
+    const peer = await kafkaPeer(kafka.bootstrap);
+    const configs = await peer.topicConfigs("cdc.three.isr2");
+    await peer.close();
+    expect([configs.get("min.insync.replicas"), configs.get("retention.ms")]).toEqual([
+      "2",
+      "3600000",
+    ]);
+    const records = await readTopic(kafka.bootstrap, "cdc.three.isr2");
+    expect(records).toHaveLength(packets.length);
+  },
+  120_000,
+);
+
+services.test(
+  "readers follow a killed leader to the new one, and read each record once (fault 27)",
+  async (kafka) => {
+    const topic = "three.read";
+    const places = [0, 1, 2].map((partition) => ({ topic, partition, offset: 0 }));
+    const peer = await kafkaPeer(kafka.bootstrap);
+    await peer.createTopic(topic, 3);
+    await peer.close();
+    const options = { ...producerOptions(kafka.bootstrap), requestTimeoutMs: 5_000 };
+    const producer = createKafkaProducer("kafkajs", options);
+    const write = async (from: number) => {
+      const batches = places.map(({ partition }) => ({
+        topic,
+        partition,
+        records: Array.from({ length: 200 }, (_, i) => recordOf("k", `${from + i}`)),
+      }));
+      const written = async () =>
+        (await producer.produce(batches)).flat().every((error) => error === null);
+      await waitFor(written, { what: "a write", timeoutMs: 30_000, intervalMs: 100 });
+    };
+    await write(0);
+    const readers = (Object.keys(kafkaDrivers) as KafkaDriver[]).map((driver) => {
+      const own = { ...consumerOptions(kafka.bootstrap), connectTimeoutMs: 1_000 };
+      const consumer = createKafkaConsumer(driver, own);
+      consumer.read(places);
+      return { consumer, seen: places.map((): number[] => []) };
+    });
+    const readTo = (count: number) =>
+      waitFor(
+        async () => {
+          for (const { consumer, seen } of readers) {
+            const polled = await consumer.poll(200, new AbortController().signal);
+            const records = polled?.error ? [] : (polled?.records ?? []);
+            for (const { offset } of records) seen[polled?.partition ?? 0]?.push(offset);
+          }
+          return readers.every(({ seen }) => seen.every((offsets) => offsets.length >= count));
+        },
+        { what: `${count} records of each partition`, timeoutMs: 60_000, intervalMs: 1 },
+      );
+    await readTo(200);
+    kafka.brokers[2]?.kill("SIGKILL");
+    await write(200);
+    await readTo(400);
+    await kafka.brokers[2]?.restart();
+    await producer.close();
+    for (const { consumer, seen } of readers) {
+      await consumer.close();
+      for (const offsets of seen) expect(offsets).toEqual([...offsets.keys()]);
+    }
   },
   120_000,
 );

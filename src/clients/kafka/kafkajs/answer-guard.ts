@@ -1,5 +1,6 @@
 import type Connection from "kafkajs/src/network/connection";
 import Decoder from "kafkajs/src/protocol/decoder";
+import { createFrameCheck } from "../answer-frames.ts";
 
 /*
  * kafkajs believes every length that a broker tells: one that is negative makes it read the same
@@ -7,12 +8,6 @@ import Decoder from "kafkajs/src/protocol/decoder";
  * millions is allocated. So the frames are checked before it sees them, and its decoder is given
  * readers that know where their bytes end.
  */
-
-/** What a broker itself takes at most (`socket.request.max.bytes`). */
-const answerBytesMax = 100 * 1024 * 1024;
-const sizeBytes = 4;
-/** Every answer begins with its correlation id. */
-const answerBytesMin = 4;
 
 /** Ends the connection when what comes from the broker is no answer. */
 export function guardAnswers(connection: Connection): void {
@@ -25,30 +20,6 @@ export function guardAnswers(connection: Connection): void {
       take(chunk);
     } catch (error) {
       connection.socket?.destroy(error instanceof Error ? error : new Error(String(error)));
-    }
-  };
-}
-
-/** Follows `size:i32 bytes` over chunks that are cut anywhere; throws at a size that cannot be. */
-export function createFrameCheck(): (chunk: Uint8Array) => void {
-  const head = Buffer.alloc(sizeBytes);
-  let headFill = 0;
-  let left = 0;
-  return (chunk) => {
-    for (let at = 0; at < chunk.length; ) {
-      if (left > 0) {
-        const taken = Math.min(left, chunk.length - at);
-        left -= taken;
-        at += taken;
-        continue;
-      }
-      head[headFill++] = chunk[at++]!;
-      if (headFill < sizeBytes) continue;
-      headFill = 0;
-      left = head.readInt32BE(0);
-      if (left < answerBytesMin || left > answerBytesMax) {
-        throw new Error(`the broker announced an answer of ${left} bytes`);
-      }
     }
   };
 }

@@ -1,59 +1,19 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import Connection from "kafkajs/src/network/connection";
-import { type Definition, requests, type Versions } from "kafkajs/src/protocol/requests";
+import { requests, type Versions } from "kafkajs/src/protocol/requests";
 import { DbusError } from "../../../errors.ts";
 import type { Log } from "../../../log.ts";
+import type { Address, BrokerConnection, FramedRequest } from "../broker-connection.ts";
+import { connectError, requestError } from "../connect-errors.ts";
 import type { KafkaConnectionOptions } from "../port.ts";
 import { guardAnswers } from "./answer-guard.ts";
-import { connectError, requestError } from "./errors.ts";
 import { onMonotonicTime } from "./monotonic-queue.ts";
-
-export type Address = { readonly host: string; readonly port: number };
-
-/** A connection to one broker, logged in. Errors are `DbusError`s. */
-export type BrokerConnection = {
-  readonly name: string;
-  isOpen(): boolean;
-  /** The newest version of an API that both sides speak. Throws KAFKA_UNSUPPORTED without one. */
-  version(apiKey: number, oldest: number, newest: number): number;
-  /** Makes a request of kafkajs's own and returns the answer with its error codes in it. */
-  call<Args, Decoded>(
-    apiKey: number,
-    definition: Definition<Args, Decoded>,
-    args: Args,
-  ): Promise<Decoded>;
-  /** Makes a request with a body that is encoded already. */
-  send<Decoded>(request: RawRequest<Decoded>): Promise<Decoded>;
-  /** Makes a request that is whole already, but for its correlation id. */
-  sendFrame<Decoded extends Throttled>(request: FramedRequest<Decoded>): Promise<Decoded>;
-  /** Gives the connection up at once; what is on its way fails. */
-  drop(): void;
-};
-
-export type RawRequest<Decoded> = {
-  readonly apiKey: number;
-  readonly apiVersion: number;
-  readonly apiName: string;
-  readonly body: Buffer;
-  decode(data: Buffer): Decoded | Promise<Decoded>;
-};
-
-type Throttled = { readonly clientSideThrottleTime: number };
-
-export type FramedRequest<Decoded> = {
-  readonly apiKey: number;
-  readonly apiVersion: number;
-  readonly apiName: string;
-  /** The bytes to send, which must stay as they are until the answer is there. */
-  frame(correlationId: number): Buffer;
-  decode(data: Buffer): Decoded;
-};
 
 const saslAuthenticate = 36;
 
 /** Connects, asks what the broker speaks, and logs in. */
-export async function openConnection(
+export async function openKafkajsConnection(
   address: Address,
   options: KafkaConnectionOptions,
 ): Promise<BrokerConnection> {
@@ -169,22 +129,7 @@ function brokerConnection(
     name,
     isOpen: () => connection.isConnected(),
     version,
-    async call(apiKey, definition, args) {
-      const known = definition.versions.map(Number);
-      const chosen = version(apiKey, Math.min(...known), Math.max(...known));
-      const { request, response } = definition.protocol({ version: chosen })(args);
-      try {
-        const { decode } = response;
-        return await connection.send({
-          request,
-          response: { decode, parse: async (data) => data },
-        });
-      } catch (error) {
-        drop();
-        throw requestError(error, name, options);
-      }
-    },
-    async send({ apiKey, apiVersion, apiName, body, decode }) {
+    async send({ apiKey, apiVersion, apiName, body, timeoutMs, decode }) {
       try {
         return await connection.send({
           request: {
@@ -194,6 +139,7 @@ function brokerConnection(
             encode: async () => ({ buf: body, buffer: body }),
           },
           response: { decode: async (data) => decode(data), parse: async (data) => data },
+          ...(timeoutMs === undefined ? {} : { requestTimeout: timeoutMs }),
         });
       } catch (error) {
         drop();

@@ -89,7 +89,7 @@ test("a line that is not UTF-8 is passed on byte by byte with the reason, or sto
   const { found, bus } = await readAll({ file });
   expect(found).toEqual(["ok", "bytes:\xff\xfebad", "ok again"]);
   expect(bus.packets[1]?.payload).toMatchObject({
-    headers: { "dbus-error": "STREAM_TEXT_INVALID" },
+    headers: [["dbus-error", "STREAM_TEXT_INVALID"]],
   });
   const failing = await readAll({ file, onInvalid: "fail" });
   expect(failing.error).toMatchObject({ code: "STREAM_TEXT_INVALID" });
@@ -111,7 +111,7 @@ test("ndjson keeps every digit, passes over empty lines, and tells what is no JS
   });
   expect(found).toEqual([big, 'bytes:{"half":', "[1]", "null"]);
   expect(bus.packets[1]?.payload).toMatchObject({
-    headers: { "dbus-error": "STREAM_JSON_INVALID" },
+    headers: [["dbus-error", "STREAM_JSON_INVALID"]],
   });
 });
 
@@ -123,7 +123,10 @@ test("a line that is too long comes in parts, and nothing of it is lost", async 
   const parts = found.slice(1, -1).map((part) => part.replace("bytes:", ""));
   expect(parts.join("")).toBe(long);
   expect(bus.packets.at(-2)?.payload).toMatchObject({
-    headers: { "dbus-error": "STREAM_LINE_TOO_LONG", "dbus-part": "3 last" },
+    headers: [
+      ["dbus-error", "STREAM_LINE_TOO_LONG"],
+      ["dbus-part", "3 last"],
+    ],
   });
 });
 

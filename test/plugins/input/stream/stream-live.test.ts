@@ -85,7 +85,7 @@ test("a command that fails is started again, its torn line is told apart from a 
   const { bus } = await run({ command: sh("echo one; printf half; exit 3") });
   await has(bus, 4);
   expect(texts(bus).slice(0, 4)).toEqual(["one", "bytes:half", "one", "bytes:half"]);
-  expect(bus.packets[1]?.payload).toMatchObject({ headers: { "dbus-error": "STREAM_LINE_TORN" } });
+  expect(bus.packets[1]?.payload).toMatchObject({ headers: [["dbus-error", "STREAM_LINE_TORN"]] });
   expect(bus.states.some((state) => state?.includes("ended with 3"))).toBe(true);
 });
 

@@ -176,7 +176,7 @@ describe("what cannot be one document is refused by itself", () => {
   });
 
   test("a record whose value is not UTF-8, a document that is broken over lines", () => {
-    const bytes = { kind: "bytes", headers: {}, timestamp: undefined } as const;
+    const bytes = { kind: "bytes", headers: [], timestamp: undefined } as const;
     const key = Buffer.from("k");
     expect(code({}, other({ ...bytes, key, value: Uint8Array.of(0xff) }))).toBe("FORMAT_VALUE");
     expect(code({}, other({ ...bytes, key: null, value: null }))).toBe("FORMAT_KEY_MISSING");
@@ -206,7 +206,7 @@ describe("what is no row", () => {
   test("a record is written under its key, or under where it stands; a tombstone deletes", () => {
     const record = (key: string | null, value: string | null) => {
       const bytes = (text: string | null) => (text === null ? null : Buffer.from(text));
-      const made = { key: bytes(key), value: bytes(value), headers: {}, timestamp: 0 };
+      const made = { key: bytes(key), value: bytes(value), headers: [], timestamp: 0 };
       return other({ kind: "bytes", ...made }, { topicId: "t", partition: 1, offset: "5" });
     };
     const { actions } = shown({ index: "t" }, record("k-1", "{}"), record("k-1", null));

@@ -51,17 +51,19 @@ function fake(config: Record<string, unknown> = {}): Fake {
   const checked = kafkaOutputSchema.parse({ brokers: ["h:1"], ...config });
   const batches: PartitionBatch[] = [];
   const self = { batches, answer: () => undefined, topicError: undefined } as unknown as Fake;
-  const producer: Pick<KafkaProducer, "produce" | "partitionCount" | "createTopic"> = {
-    produce: async (given) => {
-      batches.push(...given.map((batch) => ({ ...batch, records: [...batch.records] })));
-      return given.map((batch) => self.answer(batch) ?? batch.records.map(() => null));
-    },
-    partitionCount: async () => {
-      if (self.topicError) throw self.topicError;
-      return partitions;
-    },
-    createTopic: async () => {},
-  };
+  const producer: Pick<KafkaProducer, "produce" | "partitionCount" | "createTopic" | "growTopic"> =
+    {
+      produce: async (given) => {
+        batches.push(...given.map((batch) => ({ ...batch, records: [...batch.records] })));
+        return given.map((batch) => self.answer(batch) ?? batch.records.map(() => null));
+      },
+      partitionCount: async () => {
+        if (self.topicError) throw self.topicError;
+        return partitions;
+      },
+      createTopic: async () => {},
+      growTopic: async () => {},
+    };
   const writer: Writer = {
     names: createTopicNames(checked.topic),
     topics: createTopics(producer, checked, { clock: systemClock, log: silentLog }),

@@ -1,5 +1,5 @@
-import { assert } from "../../assert.ts";
-import type { KafkaRecord } from "./port.ts";
+import { assert } from "../../../assert.ts";
+import type { KafkaRecord } from "../port.ts";
 
 /*
  * The idempotence of one partition. The broker keeps (producer id, epoch, sequence) of the last

@@ -1,7 +1,7 @@
-import { DbusError, toDbusError } from "../../../errors.ts";
-import type { KafkaConnectionOptions } from "../port.ts";
-import { type Address, type BrokerConnection, openConnection } from "./connection.ts";
-import { fetchMetadata, type Metadata, type TopicMetadata } from "./metadata.ts";
+import { DbusError, toDbusError } from "../../errors.ts";
+import type { Address, BrokerConnection, OpenConnection } from "./broker-connection.ts";
+import type { KafkaConnectionOptions } from "./port.ts";
+import { fetchMetadata, type Metadata, type TopicMetadata } from "./wire/metadata.ts";
 
 /** The brokers of one Kafka cluster: one connection each, and what is known of the topics. */
 export type Cluster = {
@@ -11,6 +11,8 @@ export type Cluster = {
   controller(): Promise<BrokerConnection>;
   /** From memory where it is known and young, the rest from a broker. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>>;
+  /** Every topic that there is and may be seen, asked for now. */
+  allTopics(): Promise<ReadonlyMap<string, TopicMetadata>>;
   /** Makes the next question about a topic go to a broker. */
   forget(topic: string): void;
   close(): void;
@@ -26,7 +28,7 @@ export function parseBroker(broker: string): Address {
   return { host, port: Number(broker.slice(colon + 1)) };
 }
 
-export function createCluster(options: KafkaConnectionOptions): Cluster {
+export function createCluster(open: OpenConnection, options: KafkaConnectionOptions): Cluster {
   const connections = new Map<string, Promise<BrokerConnection>>();
   const known = new Map<string, { readonly meta: TopicMetadata; readonly at: number }>();
   const seeds = options.brokers.map(parseBroker);
@@ -37,7 +39,7 @@ export function createCluster(options: KafkaConnectionOptions): Cluster {
   async function connectionTo(address: Address): Promise<BrokerConnection> {
     const name = `${address.host}:${address.port}`;
     for (;;) {
-      if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the producer is closed");
+      if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the client is closed");
       const pending = connections.get(name);
       if (!pending) break;
       const held = await pending.catch(() => undefined);
@@ -45,7 +47,7 @@ export function createCluster(options: KafkaConnectionOptions): Cluster {
       // Whoever waited for the same one may have begun a new one meanwhile.
       if (connections.get(name) === pending) connections.delete(name);
     }
-    const opening = openConnection(address, options);
+    const opening = open(address, options);
     connections.set(name, opening);
     const opened = await opening;
     if (closed) opened.drop();
@@ -70,7 +72,7 @@ export function createCluster(options: KafkaConnectionOptions): Cluster {
     throw telling ?? new DbusError("KAFKA_UNREACHABLE", "no brokers are given");
   }
 
-  async function refresh(names: readonly string[]): Promise<Metadata> {
+  async function refresh(names: readonly string[] | null): Promise<Metadata> {
     const metadata = await fetchMetadata(await any(), names);
     brokers = metadata.brokers;
     controllerId = metadata.controllerId;
@@ -118,6 +120,7 @@ export function createCluster(options: KafkaConnectionOptions): Cluster {
         }),
       );
     },
+    allTopics: async () => (await refresh(null)).topics,
     forget: (topic) => void known.delete(topic),
     close() {
       closed = true;

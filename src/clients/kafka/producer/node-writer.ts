@@ -1,15 +1,9 @@
 import { toDbusError } from "../../../errors.ts";
-import {
-  advance,
-  bumpEpoch,
-  type PartitionSequence,
-  repeatedCount,
-} from "../partition-sequence.ts";
+import type { BrokerConnection } from "../broker-connection.ts";
+import type { Cluster } from "../cluster.ts";
 import type { KafkaProducerOptions, KafkaRecord } from "../port.ts";
-import { duplicateSequence, mayBeKept, noError, protocolError } from "../protocol-errors.ts";
-import { type EncodedBatch, requestWriter } from "../record-batch.ts";
-import type { Cluster } from "./cluster.ts";
-import type { BrokerConnection } from "./connection.ts";
+import { duplicateSequence, mayBeKept, noError, protocolError } from "../wire/protocol-errors.ts";
+import { advance, bumpEpoch, type PartitionSequence, repeatedCount } from "./partition-sequence.ts";
 import { type ProduceJob, refuseRest, sentRecords, settleUpTo } from "./produce-job.ts";
 import {
   type ProduceAnswer,
@@ -20,6 +14,7 @@ import {
   writeProduce,
 } from "./produce-request.ts";
 import type { ProducerIdentity } from "./producer-identity.ts";
+import { type EncodedBatch, requestWriter } from "./record-batch.ts";
 
 /** Requests from here on have the event loop's turn to themselves. */
 const largeBytes = 4 << 20;

@@ -1,7 +1,8 @@
-import { requests } from "kafkajs/src/protocol/requests";
 import { assert } from "../../../assert.ts";
 import { sleep } from "../../../clock.ts";
 import { type DbusError, toDbusError } from "../../../errors.ts";
+import type { OpenConnection } from "../broker-connection.ts";
+import { createCluster } from "../cluster.ts";
 import type {
   KafkaProducer,
   KafkaProducerOptions,
@@ -9,26 +10,23 @@ import type {
   PartitionBatch,
   PartitionResult,
 } from "../port.ts";
-import { noError, protocolError, topicExists } from "../protocol-errors.ts";
-import { createCluster } from "./cluster.ts";
-import { checkTopic } from "./metadata.ts";
+import { requestPartitions, requestTopic } from "../wire/create-topics.ts";
+import { checkTopic } from "../wire/metadata.ts";
+import { invalidPartitions, noError, protocolError, topicExists } from "../wire/protocol-errors.ts";
 import { createNodeWriter, type NodeWriter } from "./node-writer.ts";
 import { type ProduceJob, produceJob, refuseRest } from "./produce-job.ts";
 import { createProducerIdentity } from "./producer-identity.ts";
 
-const createTopicsKey = 19;
-
 /**
- * The port over kafkajs's connections and codecs (TLS, SASL, framing, metadata), with a producer of
- * our own in place of its. Its producer answers for a whole request at once, so that one partition's
- * failure hides what became of the others; it takes the sequence numbers of all of them back and
- * tries again by itself, other batches in between; and it costs twice the CPU of what is here.
+ * The port over the connections of a driver (TLS, SASL, framing), with a producer of our own in
+ * place of its. Those of the drivers answer for a whole request at once, so that one partition's
+ * failure hides what became of the others, and try again by themselves, other batches in between.
  *
  * One request is in flight to each broker, and one batch of each partition; what failed is given
  * back to the caller, who tries again when it wants.
  */
-export function createKafkajsProducer(options: KafkaProducerOptions): KafkaProducer {
-  const cluster = createCluster(options);
+export function createProducer(open: OpenConnection, options: KafkaProducerOptions): KafkaProducer {
+  const cluster = createCluster(open, options);
   const identity = createProducerIdentity(cluster, options);
   const writers = new Map<number, NodeWriter>();
   const closing = new AbortController();
@@ -85,32 +83,35 @@ export function createKafkajsProducer(options: KafkaProducerOptions): KafkaProdu
 
   async function createTopic(topic: NewTopic): Promise<void> {
     const controller = await cluster.controller();
-    const { topicErrors } = await controller.call(createTopicsKey, requests.CreateTopics, {
-      topics: [
-        {
-          topic: topic.topic,
-          numPartitions: topic.partitions,
-          replicationFactor: topic.replicationFactor,
-        },
-      ],
-      timeout: options.requestTimeoutMs,
-    });
-    const { errorCode = noError, errorMessage } = topicErrors[0] ?? {};
+    const answer = await requestTopic(controller, topic, options.requestTimeoutMs);
+    const { errorCode, message } = answer;
     if (errorCode !== noError && errorCode !== topicExists) {
-      throw protocolError(errorCode, `create topic ${topic.topic}`, errorMessage ?? undefined);
+      throw protocolError(errorCode, `create topic ${topic.topic}`, message);
     }
-    await leadersOf(topic.topic);
+    await leadersOf(topic.topic, 1);
+  }
+
+  async function growTopic(topic: string, partitions: number): Promise<void> {
+    const controller = await cluster.controller();
+    const answer = await requestPartitions(controller, topic, partitions, options.requestTimeoutMs);
+    const { errorCode, message } = answer;
+    // Somebody else may have been faster: what counts is how many there are.
+    if (errorCode !== noError && errorCode !== invalidPartitions) {
+      throw protocolError(errorCode, `give topic ${topic} ${partitions} partitions`, message);
+    }
+    await leadersOf(topic, partitions);
   }
 
   /** Waits until each partition of a new topic has its leader, which takes a cluster a moment. */
-  async function leadersOf(topic: string): Promise<void> {
+  async function leadersOf(topic: string, atLeast: number): Promise<void> {
     const deadline = options.clock.now() + options.requestTimeoutMs;
     let last: DbusError;
     do {
       cluster.forget(topic);
       const found = (await cluster.topics([topic])).get(topic);
       try {
-        if (checkTopic(topic, found).leaders.every((leader) => leader >= 0)) return;
+        const { leaders } = checkTopic(topic, found);
+        if (leaders.length >= atLeast && leaders.every((leader) => leader >= 0)) return;
         last = protocolError(5, `topic ${topic}`);
       } catch (error) {
         last = toDbusError(error);
@@ -129,6 +130,7 @@ export function createKafkajsProducer(options: KafkaProducerOptions): KafkaProdu
       return checkTopic(topic, (await cluster.topics([topic])).get(topic)).leaders.length;
     },
     createTopic,
+    growTopic,
     produce,
     async close() {
       closing.abort();

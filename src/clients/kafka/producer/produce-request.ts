@@ -1,6 +1,6 @@
 import { DbusError } from "../../../errors.ts";
-import type { EncodedBatch, RequestWriter } from "../record-batch.ts";
-import type { FramedRequest } from "./connection.ts";
+import type { FramedRequest } from "../broker-connection.ts";
+import type { EncodedBatch, RequestWriter } from "./record-batch.ts";
 
 export const produceKey = 0;
 /** The newest version that is written here; 7 is the first to know zstd. */
@@ -11,7 +11,7 @@ export const produceVersionMin = 3;
 /** The protocol's error code of each part, in the order of the request. */
 export type ProduceAnswer = {
   readonly errorCodes: readonly number[];
-  /** How long the broker asks us to keep quiet, in milliseconds; kafkajs sees to it. */
+  /** How long the broker asks us to keep quiet, in milliseconds. */
   readonly clientSideThrottleTime: number;
 };
 

@@ -1,8 +1,15 @@
-import { DbusError } from "../../../errors.ts";
-import type { KafkaConnectionOptions } from "../port.ts";
+import { DbusError } from "../../errors.ts";
+import type { KafkaConnectionOptions } from "./port.ts";
 
-/** What kafkajs, Bun's sockets and Bun's TLS throw has these in common. */
-type Thrown = { readonly name?: string; readonly message?: string; readonly code?: unknown };
+/** What the drivers, Bun's sockets and Bun's TLS throw has these in common. */
+type Thrown = {
+  readonly name?: string;
+  readonly message?: string;
+  readonly code?: unknown;
+  readonly apiCode?: unknown;
+  readonly cause?: unknown;
+  readonly errors?: readonly unknown[];
+};
 
 const tlsCodes =
   /CERT|^ERR_SSL|^ERR_TLS|^EPROTO$|UNABLE_TO_(GET|VERIFY|DECRYPT)|CRL_|^HOSTNAME_MISMATCH|^INVALID_CA/;
@@ -14,8 +21,23 @@ const saslCodes: ReadonlyMap<unknown, string> = new Map([
   [58, ""],
 ]);
 
+/** An error and what it was made of, the outermost first; a driver may wrap them several times. */
+function chainOf(error: unknown): Thrown[] {
+  const chain: Thrown[] = [];
+  const waiting = [error];
+  while (waiting.length > 0 && chain.length < 20) {
+    const one = waiting.shift() as Thrown | undefined;
+    if (one === undefined || one === null) continue;
+    chain.push(one);
+    waiting.push(...(one.errors ?? []), one.cause);
+  }
+  return chain;
+}
+
+/** What the innermost says is what happened. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const messages = chainOf(error).flatMap(({ message }) => message ?? []);
+  return messages.findLast((message) => message !== "") ?? String(error);
 }
 
 /** Names what went wrong while a connection was made. */
@@ -25,19 +47,27 @@ export function connectError(
   options: Pick<KafkaConnectionOptions, "tls" | "sasl">,
 ): DbusError {
   if (thrown instanceof DbusError) return thrown;
-  const { name, code } = thrown as Thrown;
+  const chain = chainOf(thrown);
   const message = messageOf(thrown);
   const cause = { cause: thrown };
-  if (name === "KafkaJSSASLAuthenticationError" || saslCodes.has(code)) {
+  const refused = chain.find((one) => isRefusal(one));
+  if (refused) {
     const { mechanism = "", username = "" } = options.sasl ?? {};
     const text = `broker ${broker} refused the ${mechanism} login of user ${username}`;
-    return new DbusError("KAFKA_AUTH", `${text}${saslCodes.get(code) ?? ""}`, cause);
+    const why = chain.flatMap(({ code, apiCode }) => saslCodes.get(apiCode ?? code) ?? []);
+    return new DbusError("KAFKA_AUTH", `${text}${why.find((one) => one !== "") ?? ""}`, cause);
   }
-  if (options.tls && (tlsCodes.test(String(code)) || /\b(certificate|ssl|tls)\b/i.test(message))) {
+  const isTls = ({ code }: Thrown) => tlsCodes.test(String(code));
+  if (options.tls && (chain.some(isTls) || /\b(certificate|ssl|tls)\b/i.test(message))) {
     return new DbusError("KAFKA_TLS", `broker ${broker}: ${message}`, cause);
   }
   const hint = /clos|hang up|reset|timed out|announced/i.test(message) ? closedHint(options) : "";
   return new DbusError("KAFKA_UNREACHABLE", `broker ${broker}: ${message}${hint}`, cause);
+}
+
+function isRefusal({ name, code, apiCode }: Thrown): boolean {
+  const named = name === "KafkaJSSASLAuthenticationError" || code === "PLT_KFK_AUTHENTICATION";
+  return named || saslCodes.has(code) || saslCodes.has(apiCode);
 }
 
 /** A broker that expects another kind of connection closes it, or answers with an alert of TLS. */

@@ -1,7 +1,7 @@
-import { type ByteSink, createByteSink, putBytes, putText, reserve } from "../../byte-sink.ts";
-import { DbusError, toDbusError } from "../../errors.ts";
-import { crc32c } from "./crc32c.ts";
-import type { Compression, KafkaRecord, KafkaValue } from "./port.ts";
+import { type ByteSink, createByteSink, putBytes, putText, reserve } from "../../../byte-sink.ts";
+import { DbusError, toDbusError } from "../../../errors.ts";
+import { crc32c } from "../crc32c.ts";
+import type { Compression, KafkaRecord, KafkaValue } from "../port.ts";
 
 /*
  * RecordBatch (magic 2, since Kafka 0.11) =>

@@ -1,8 +1,8 @@
-import { DbusError, type ErrorCode } from "../../errors.ts";
+import { DbusError, type ErrorCode } from "../../../errors.ts";
 
 /**
  * The error codes of the Kafka protocol (https://kafka.apache.org/protocol#protocol_error_codes)
- * that a producer can meet, by what dbus does about them. `fate` is what is known of the records:
+ * that a client can meet, by what dbus does about them. `fate` is what is known of the records:
  * `kept` says that the broker has or may have them, `refused` that it surely has not.
  */
 type Meaning = {
@@ -13,6 +13,7 @@ type Meaning = {
 
 const meanings: Readonly<Record<number, Meaning>> = {
   [-1]: { name: "UNKNOWN_SERVER_ERROR", code: "KAFKA_REQUEST_FAILED", fate: "kept" },
+  1: { name: "OFFSET_OUT_OF_RANGE", code: "KAFKA_OFFSET_OUT_OF_RANGE", fate: "refused" },
   2: { name: "CORRUPT_MESSAGE", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
   3: { name: "UNKNOWN_TOPIC_OR_PARTITION", code: "KAFKA_TOPIC_MISSING", fate: "refused" },
   5: { name: "LEADER_NOT_AVAILABLE", code: "KAFKA_NOT_LEADER", fate: "refused" },
@@ -21,6 +22,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
   8: { name: "BROKER_NOT_AVAILABLE", code: "KAFKA_NOT_LEADER", fate: "refused" },
   9: { name: "REPLICA_NOT_AVAILABLE", code: "KAFKA_NOT_LEADER", fate: "refused" },
   10: { name: "MESSAGE_TOO_LARGE", code: "KAFKA_RECORD_TOO_LARGE", fate: "refused" },
+  12: { name: "OFFSET_METADATA_TOO_LARGE", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
   13: { name: "NETWORK_EXCEPTION", code: "KAFKA_REQUEST_FAILED", fate: "kept" },
   14: { name: "COORDINATOR_LOAD_IN_PROGRESS", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
   15: { name: "COORDINATOR_NOT_AVAILABLE", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
@@ -29,7 +31,15 @@ const meanings: Readonly<Record<number, Meaning>> = {
   18: { name: "RECORD_LIST_TOO_LARGE", code: "KAFKA_RECORD_TOO_LARGE", fate: "refused" },
   19: { name: "NOT_ENOUGH_REPLICAS", code: "KAFKA_NOT_ENOUGH_REPLICAS", fate: "refused" },
   20: { name: "NOT_ENOUGH_REPLICAS_AFTER_APPEND", code: "KAFKA_NOT_ENOUGH_REPLICAS", fate: "kept" },
+  22: { name: "ILLEGAL_GENERATION", code: "KAFKA_REBALANCED", fate: "refused" },
+  23: { name: "INCONSISTENT_GROUP_PROTOCOL", code: "KAFKA_GROUP_REFUSED", fate: "refused" },
+  24: { name: "INVALID_GROUP_ID", code: "KAFKA_GROUP_REFUSED", fate: "refused" },
+  25: { name: "UNKNOWN_MEMBER_ID", code: "KAFKA_REBALANCED", fate: "refused" },
+  26: { name: "INVALID_SESSION_TIMEOUT", code: "KAFKA_GROUP_REFUSED", fate: "refused" },
+  27: { name: "REBALANCE_IN_PROGRESS", code: "KAFKA_REBALANCED", fate: "refused" },
+  28: { name: "INVALID_COMMIT_OFFSET_SIZE", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
   29: { name: "TOPIC_AUTHORIZATION_FAILED", code: "KAFKA_TOPIC_DENIED", fate: "refused" },
+  30: { name: "GROUP_AUTHORIZATION_FAILED", code: "KAFKA_GROUP_DENIED", fate: "refused" },
   31: { name: "CLUSTER_AUTHORIZATION_FAILED", code: "KAFKA_TOPIC_DENIED", fate: "refused" },
   32: { name: "INVALID_TIMESTAMP", code: "KAFKA_RECORD_REJECTED", fate: "refused" },
   33: { name: "UNSUPPORTED_SASL_MECHANISM", code: "KAFKA_AUTH", fate: "refused" },
@@ -50,13 +60,21 @@ const meanings: Readonly<Record<number, Meaning>> = {
   74: { name: "FENCED_LEADER_EPOCH", code: "KAFKA_NOT_LEADER", fate: "refused" },
   75: { name: "UNKNOWN_LEADER_EPOCH", code: "KAFKA_NOT_LEADER", fate: "refused" },
   76: { name: "UNSUPPORTED_COMPRESSION_TYPE", code: "KAFKA_UNSUPPORTED", fate: "refused" },
+  81: { name: "GROUP_MAX_SIZE_REACHED", code: "KAFKA_GROUP_REFUSED", fate: "refused" },
+  82: { name: "FENCED_INSTANCE_ID", code: "KAFKA_REBALANCED", fate: "refused" },
   87: { name: "INVALID_RECORD", code: "KAFKA_RECORD_REJECTED", fate: "refused" },
   89: { name: "THROTTLING_QUOTA_EXCEEDED", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
   100: { name: "UNKNOWN_TOPIC_ID", code: "KAFKA_TOPIC_MISSING", fate: "refused" },
 };
 
 export const noError = 0;
+export const offsetOutOfRange = 1;
+export const rebalanceInProgress = 27;
+export const memberIdRequired = 79;
+/** The coordinator of a group has moved, or has just begun to load what it needs. */
+export const coordinatorMoves: readonly number[] = [14, 15, 16];
 export const topicExists = 36;
+export const invalidPartitions = 37;
 /** The broker already has the batch: a retry of what was written after all. */
 export const duplicateSequence = 46;
 

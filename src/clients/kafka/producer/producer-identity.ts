@@ -1,11 +1,9 @@
-import { requests } from "kafkajs/src/protocol/requests";
 import { sleep } from "../../../clock.ts";
-import { isExhausted, type PartitionSequence, partitionSequence } from "../partition-sequence.ts";
+import type { Cluster } from "../cluster.ts";
 import type { KafkaProducerOptions } from "../port.ts";
-import { noError, protocolError } from "../protocol-errors.ts";
-import type { Cluster } from "./cluster.ts";
-
-const initProducerIdKey = 22;
+import { requestProducerId } from "../wire/init-producer-id.ts";
+import { noError, protocolError } from "../wire/protocol-errors.ts";
+import { isExhausted, type PartitionSequence, partitionSequence } from "./partition-sequence.ts";
 
 /** The id that the broker knows this producer by, and the numbering of each partition under it. */
 export type ProducerIdentity = {
@@ -29,13 +27,7 @@ export function createProducerIdentity(
   let producerId = -1n;
   let epoch = -1;
 
-  async function ask() {
-    const connection = await cluster.any();
-    return connection.call(initProducerIdKey, requests.InitProducerId, {
-      transactionalId: null,
-      transactionTimeout: 60_000,
-    });
-  }
+  const ask = async () => requestProducerId(await cluster.any());
 
   async function renew(): Promise<void> {
     const { clock } = options;
@@ -47,7 +39,7 @@ export function createProducerIdentity(
     }
     if (answer.errorCode !== noError)
       throw protocolError(answer.errorCode, "ask for a producer id");
-    producerId = BigInt(answer.producerId);
+    producerId = answer.producerId;
     epoch = answer.producerEpoch;
     sequences.clear();
   }

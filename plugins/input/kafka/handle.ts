@@ -1,0 +1,123 @@
+import { DbusError, type InputContext, type Packet } from "#plugin";
+import type { Polled } from "#src/clients/kafka/port.ts";
+import { type PacketMaker, positionAt } from "./packets.ts";
+import type { Place } from "./place.ts";
+import type { Places } from "./places.ts";
+import type { Reader } from "./reader.ts";
+import { goOn, whyGone } from "./start-offsets.ts";
+
+type Deps = {
+  readonly reader: Reader;
+  readonly places: Places;
+  readonly make: PacketMaker;
+  readonly context: InputContext;
+};
+
+/** Hands over what was polled, or does what the config says about what stands against it. */
+export async function handle(polled: Polled, deps: Deps): Promise<void> {
+  const place = deps.places.get(polled);
+  // Given up while it was polled.
+  if (!place) return;
+  if (polled.error) return refused(place, polled, deps);
+  const { records, next, end } = polled;
+  const { context, make } = deps;
+  const partition = place.name;
+  const packets: Packet[] = [];
+  for (const record of records) {
+    const { packet, error } = make(record, place);
+    if (error === undefined || passes(error, packet, deps, partition)) packets.push(packet);
+    else if (deps.reader.config.onInvalid === "fail") {
+      await emit(place, packets, context);
+      throw error;
+    }
+  }
+  place.end = Math.max(end, next);
+  const last = records.at(-1);
+  if (last && last.timestamp >= 0) place.lastTimestamp = last.timestamp;
+  const behind = packets.at(-1)?.position;
+  await emit(place, packets, context);
+  place.next = next;
+  if ((behind as { offset: number } | undefined)?.offset !== next) {
+    context.idle(positionAt(next, place.topicId), { partition });
+  }
+}
+
+async function emit(place: Place, packets: Packet[], context: InputContext): Promise<void> {
+  const waiting = context.emitBatch(packets, { partition: place.name });
+  if (!waiting) return;
+  place.emitting = waiting.catch(() => {});
+  await waiting;
+  place.emitting = undefined;
+}
+
+/** Whether a packet that is not of the format is passed on; else it is kept, if the config says so. */
+function passes(
+  error: DbusError,
+  packet: Packet,
+  { reader, context }: Deps,
+  partition: string,
+): boolean {
+  const { onInvalid } = reader.config;
+  if (onInvalid === "deadletter") context.deadLetter(packet, error, { partition });
+  return onInvalid === "bytes";
+}
+
+type Refused = Extract<Polled, { readonly error: DbusError }>;
+
+async function refused(place: Place, polled: Refused, deps: Deps): Promise<void> {
+  const { error, at } = polled;
+  switch (error.code) {
+    case "KAFKA_OFFSET_OUT_OF_RANGE":
+      return lost(place, at, deps);
+    case "KAFKA_RECORD_CORRUPT":
+    case "KAFKA_UNSUPPORTED":
+      return damaged(place, polled, deps);
+    default:
+      // It is tried again by itself, and read as soon as it can be.
+      deps.context.log.warn(`${place.name} cannot be read: ${error.message}`, {
+        code: error.code,
+        remedy: error.remedy,
+      });
+  }
+}
+
+async function lost(place: Place, at: number, { reader, places, context }: Deps): Promise<void> {
+  const { consumer, config } = reader;
+  const [first] = await consumer.offsets([place], "earliest");
+  const [last] = await consumer.offsets([place], "latest");
+  const range = { start: first?.offset ?? 0, end: last?.offset ?? 0 };
+  if (at >= range.start && at <= range.end) return places.jump(place, at);
+  const { topic, partition, topicId } = place;
+  const from = { topic, partition, topicId, at, atTopicId: topicId };
+  const offset = await goOn(from, range, whyGone(at, range), { context, config });
+  places.jump(place, offset);
+}
+
+/** A batch that is damaged is fetched once more: it may have happened on the way. */
+async function damaged(
+  place: Place,
+  { error, at, behind }: Refused,
+  { reader, places, context }: Deps,
+): Promise<void> {
+  if (place.damagedAt !== at && error.code === "KAFKA_RECORD_CORRUPT") {
+    place.damagedAt = at;
+    context.log.warn("a batch came damaged; it is fetched once more", {
+      partition: place.name,
+      offset: at,
+      why: error.message,
+    });
+    return places.jump(place, at);
+  }
+  const where = `${place.name} at offset ${at}: ${error.message}`;
+  if (reader.config.onCorrupt === "fail" || behind === undefined || behind <= at) {
+    throw new DbusError(error.code, where, { cause: error });
+  }
+  const { topic, partition } = place;
+  const record = { key: null, headers: [], timestamp: undefined, partition, offset: at };
+  const payload = { kind: "bytes", value: null, ...record } as const;
+  const position = positionAt(behind, place.topicId);
+  const text = `${where}; offsets ${at} to ${behind - 1} were passed over`;
+  const pointer = { ident: topic, payload, position, bytes: 1 };
+  context.deadLetter(pointer, new DbusError(error.code, text), { partition: place.name });
+  places.jump(place, behind);
+}

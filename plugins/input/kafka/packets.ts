@@ -1,0 +1,87 @@
+import { DbusError, type Packet, type Payload, type RecordFrame } from "#plugin";
+import type { ReadRecord } from "#src/clients/kafka/port.ts";
+import type { KafkaInputConfig, KafkaPosition } from "./kafka-input-config.ts";
+
+/** What a packet weighs beside its bytes. */
+const frameBytes = 48;
+
+export type PacketPlace = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: string;
+  readonly partitions: number;
+};
+
+export type Made = {
+  readonly packet: Packet;
+  /** Why the value is not what the config says it is. */
+  readonly error?: DbusError;
+};
+
+/** Makes a packet of a record: the topic is its ident, and its position the offset behind it. */
+export type PacketMaker = (record: ReadRecord, place: PacketPlace) => Made;
+
+export function packetMaker(format: KafkaInputConfig["format"]): PacketMaker {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  function textOf(value: Uint8Array): string | DbusError {
+    try {
+      return decoder.decode(value);
+    } catch {
+      return new DbusError("KAFKA_VALUE_INVALID", "the value is not valid UTF-8");
+    }
+  }
+
+  function payloadOf(value: Uint8Array, record: RecordFrame): Payload | DbusError {
+    const text = textOf(value);
+    if (typeof text !== "string") return text;
+    if (format === "text") return { kind: "text", text, record };
+    try {
+      JSON.parse(text);
+      return { kind: "document", json: text, record };
+    } catch {
+      return new DbusError("KAFKA_VALUE_INVALID", "the value is not JSON");
+    }
+  }
+
+  return (read, place) => {
+    const { topic, partition, partitions } = place;
+    const { value } = read;
+    const frame = frameOf(read, partition, partitions);
+    const position = positionBehind(read.offset, place);
+    const bytes = sizeOf(read);
+    // A tombstone is one whatever the values are.
+    const made = format === "bytes" || value === null ? undefined : payloadOf(value, frame);
+    if (made !== undefined && !(made instanceof DbusError)) {
+      return { packet: { ident: topic, payload: made, position, bytes } };
+    }
+    const payload: Payload = { kind: "bytes", value, ...frame };
+    const packet = { ident: topic, payload, position, bytes };
+    if (made === undefined) return { packet };
+    const where = `${topic}/${partition} at offset ${read.offset}`;
+    return { packet, error: new DbusError(made.code, `${where}: ${made.message}`) };
+  };
+}
+
+export function positionBehind(
+  offset: number,
+  { topicId }: { readonly topicId: string },
+): KafkaPosition {
+  return positionAt(offset + 1, topicId);
+}
+
+export function positionAt(offset: number, topicId: string): KafkaPosition {
+  return topicId === "" ? { offset } : { offset, topicId };
+}
+
+function frameOf(read: ReadRecord, partition: number, partitions: number): RecordFrame {
+  const { key, headers, timestamp, offset } = read;
+  const at = timestamp < 0 ? undefined : timestamp;
+  return { key, headers, timestamp: at, partition, offset, partitions };
+}
+
+function sizeOf({ key, value, headers }: ReadRecord): number {
+  let bytes = frameBytes + (key?.length ?? 0) + (value?.length ?? 0);
+  for (const [name, head] of headers) bytes += name.length + (head?.length ?? 0) + 16;
+  return bytes;
+}

@@ -1,0 +1,27 @@
+import type { TopicPartition } from "#src/clients/kafka/port.ts";
+
+/** One partition that is read, and how far. */
+export type Place = TopicPartition & {
+  /** Its name in the bus: the checkpoint and the lane are its own. */
+  readonly name: string;
+  /** Of the topic, by which one that was made anew is noticed. */
+  readonly topicId: string;
+  /** How many the topic has. */
+  partitions: number;
+  /** Where this run began to read. */
+  readonly start: number;
+  /** The next offset to be handed over. */
+  next: number;
+  /** The next offset that will be written, as far as it is known. */
+  end: number;
+  /** Unix milliseconds of the record that was handed over last. */
+  lastTimestamp: number | undefined;
+  /** What the group was told last. */
+  committed: number;
+  /** While its packets are being handed over. */
+  emitting: Promise<void> | undefined;
+  /** The offset of a batch that was found damaged once. */
+  damagedAt: number | undefined;
+};
+
+export const placeName = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;

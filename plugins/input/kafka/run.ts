@@ -1,0 +1,142 @@
+import { type Clock, type InputContext, sleep, toDbusError } from "#plugin";
+import { handle } from "./handle.ts";
+import { measureLag } from "./lag.ts";
+import { createMembership, type Membership, persist } from "./membership.ts";
+import { packetMaker } from "./packets.ts";
+import { createPlaces, type Places } from "./places.ts";
+import { type Reader, recordsMax } from "./reader.ts";
+import { goOn } from "./start-offsets.ts";
+
+const pollWaitMs = 1_000;
+const lagMs = 2_000;
+/** A topic that is not there yet is looked for that often. */
+const missingMs = 1_000;
+/** Others want their turn on this thread, heartbeats and timers among them. */
+const turnMs = 10;
+
+/**
+ * Reads until it is told to stop or something needs a person. What is in flight then has `drainMs`
+ * to be settled, is committed to the group, and the group is left: so the next one begins there.
+ */
+export async function run(reader: Reader, context: InputContext): Promise<void> {
+  const work = new AbortController();
+  const end = () => work.abort();
+  const { signal } = work;
+  let failure: unknown;
+  const fail = (error: unknown) => {
+    failure ??= error;
+    end();
+  };
+  context.signal.addEventListener("abort", end, { once: true });
+  if (context.signal.aborted) end();
+  const places = createPlaces(reader, context);
+  const membership = createMembership({ reader, places, context, signal, fail });
+  const { config } = reader;
+  const every = (ms: () => number, what: () => Promise<void>) =>
+    repeat(context.clock, ms, what, signal).catch(fail);
+  try {
+    await persist(() => look(reader, places, membership, context), { context, signal });
+    void every(
+      () =>
+        reader.discovery.incomplete ? Math.min(missingMs, config.refreshMs) : config.refreshMs,
+      () => look(reader, places, membership, context),
+    );
+    void every(
+      () => config.commitMs,
+      () => membership.commit(places.all()),
+    );
+    void every(
+      () => lagMs,
+      () => measureLag(reader, places, context),
+    );
+    await pump(reader, places, context, signal);
+  } catch (error) {
+    fail(error);
+  } finally {
+    context.signal.removeEventListener("abort", end);
+    end();
+    await windUp(places, membership, failure === undefined ? config.drainMs : 0);
+  }
+  if (failure !== undefined && !context.signal.aborted) throw toDbusError(failure);
+}
+
+async function windUp(places: Places, membership: Membership, drainMs: number): Promise<void> {
+  const all = places.all();
+  await places.drain(all, drainMs);
+  await membership.commit(all);
+  await membership.leave();
+}
+
+async function pump(
+  reader: Reader,
+  places: Places,
+  context: InputContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock } = context;
+  const make = packetMaker(reader.config.format);
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  let turnEnds = clock.now() + turnMs;
+  while (!signal.aborted) {
+    const room = context.room(recordsMax, reader.config.partitionBytesMax);
+    if (room) await Promise.race([room.catch(() => {}), aborted]);
+    if (signal.aborted) return;
+    const polled = await reader.consumer.poll(pollWaitMs, signal);
+    if (polled) {
+      const handing = handle(polled, { reader, places, make, context });
+      await Promise.race([handing, aborted]);
+      if (signal.aborted) handing.catch(() => {});
+    }
+    if (clock.now() < turnEnds) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    turnEnds = clock.now() + turnMs;
+  }
+}
+
+/** Looks which topics there are; one that was made anew has lost what was to be read next. */
+async function look(
+  reader: Reader,
+  places: Places,
+  membership: Membership,
+  context: InputContext,
+): Promise<void> {
+  const topics = await reader.discovery.find();
+  for (const place of places.all()) {
+    const { id = "", partitions = place.partitions } = topics.get(place.topic) ?? {};
+    place.partitions = partitions;
+    if (id === "" || place.topicId === "" || id === place.topicId) continue;
+    const { topic, partition, topicId, next } = place;
+    const from = { topic, partition, topicId: id, at: next, atTopicId: topicId };
+    const [first] = await reader.consumer.offsets([place], "earliest");
+    const [last] = await reader.consumer.offsets([place], "latest");
+    const range = { start: first?.offset ?? 0, end: last?.offset ?? 0 };
+    const offset = await goOn(from, range, "the topic was made anew", {
+      context,
+      config: reader.config,
+    });
+    // What the group was told of the topic before means nothing now.
+    places.jump({ ...place, committed: -1 }, offset, id);
+  }
+  await membership.found(topics);
+}
+
+/** Does it again and again; what may pass by itself is tried again the next time. */
+async function repeat(
+  clock: Clock,
+  ms: () => number,
+  what: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await sleep(clock, ms(), signal);
+    if (signal.aborted) return;
+    try {
+      await what();
+    } catch (thrown) {
+      const error = toDbusError(thrown);
+      if (error.kind !== "retry") throw error;
+    }
+  }
+}

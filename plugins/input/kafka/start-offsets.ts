@@ -1,0 +1,156 @@
+import { DbusError, type InputContext, type Json } from "#plugin";
+import type { KafkaConsumer, TopicPartition } from "#src/clients/kafka/port.ts";
+import type { KafkaInputConfig, KafkaPosition } from "./kafka-input-config.ts";
+import { positionAt } from "./packets.ts";
+import { placeName } from "./place.ts";
+import type { Found } from "./places.ts";
+
+/** A partition to be read, with what is known of where to go on. */
+export type Candidate = Found & {
+  /** Of the ledger or the store; null without one. */
+  readonly checkpoint: KafkaPosition | null;
+  /** Of the group. */
+  readonly committed: number | undefined;
+  /** It appeared while we were reading, so all of it is news. */
+  readonly isNew: boolean;
+};
+
+export type Started = Candidate & { readonly offset: number };
+
+type Deps = {
+  readonly consumer: KafkaConsumer;
+  readonly context: InputContext;
+  readonly config: Pick<KafkaInputConfig, "start" | "onPositionLost">;
+};
+
+/**
+ * Where each partition is to be read from. A checkpoint and what the group has committed are both
+ * true, so the one that is further counts; whatever is between a stored position and what the
+ * partition has is a gap, under the policy of the config. Throws `POSITION_LOST`.
+ */
+export async function startOffsets(
+  candidates: readonly Candidate[],
+  deps: Deps,
+): Promise<readonly Started[]> {
+  const { consumer } = deps;
+  const [earliest, latest] = await Promise.all([
+    offsetsAt(consumer, candidates, "earliest"),
+    offsetsAt(consumer, candidates, "latest"),
+  ]);
+  const fresh = candidates.filter((one) => resumeOf(one) === undefined);
+  const begun = await freshOffsets(fresh, deps, earliest, latest);
+  const started: Started[] = [];
+  for (const candidate of candidates) {
+    const name = placeName(candidate);
+    const range = { start: earliest.get(name) ?? 0, end: latest.get(name) ?? 0 };
+    const resume = resumeOf(candidate);
+    const offset =
+      resume === undefined
+        ? (begun.get(name) ?? range.start)
+        : await within(candidate, resume, range, deps);
+    started.push({ ...candidate, offset });
+  }
+  return started;
+}
+
+type Resume = { readonly offset: number; readonly topicId: string | undefined };
+
+function resumeOf({ checkpoint, committed, topicId }: Candidate): Resume | undefined {
+  if (checkpoint === null && committed === undefined) return undefined;
+  // The group forgets what it had of a topic that was deleted; a checkpoint does not.
+  const stale =
+    checkpoint?.topicId !== undefined && topicId !== "" && checkpoint.topicId !== topicId;
+  if (checkpoint === null || (stale && committed !== undefined)) {
+    return { offset: committed ?? 0, topicId: undefined };
+  }
+  return { offset: Math.max(checkpoint.offset, committed ?? 0), topicId: checkpoint.topicId };
+}
+
+async function offsetsAt(
+  consumer: KafkaConsumer,
+  partitions: readonly TopicPartition[],
+  at: "earliest" | "latest" | number,
+): Promise<ReadonlyMap<string, number>> {
+  const found = await consumer.offsets(partitions, at);
+  return new Map(found.map((one) => [placeName(one), one.offset]));
+}
+
+type Offsets = ReadonlyMap<string, number>;
+
+async function freshOffsets(
+  fresh: readonly Candidate[],
+  { consumer, config: { start } }: Deps,
+  earliest: Offsets,
+  latest: Offsets,
+): Promise<Offsets> {
+  const known = fresh.filter(({ isNew }) => !isNew);
+  if (start === "earliest" || known.length === 0) return earliest;
+  const named = new Map(
+    fresh.filter(({ isNew }) => isNew).map((one) => [placeName(one), earliest]),
+  );
+  const of = await policyOffsets();
+  return new Map(
+    fresh.map((one) => {
+      const name = placeName(one);
+      return [name, (named.get(name) ?? of).get(name) ?? earliest.get(name) ?? 0];
+    }),
+  );
+
+  async function policyOffsets(): Promise<Offsets> {
+    if (start === "latest") return latest;
+    if (typeof start === "object" && "timestamp" in start) {
+      return offsetsAt(consumer, known, Date.parse(start.timestamp));
+    }
+    const given = typeof start === "object" ? start.offsets : {};
+    return new Map(
+      known.flatMap(({ topic, partition }) => {
+        const offset = given[topic]?.[partition];
+        return offset === undefined ? [] : [[placeName({ topic, partition }), offset] as const];
+      }),
+    );
+  }
+}
+
+export type Range = { readonly start: number; readonly end: number };
+
+/** Where to go on from `at`: there, or, when the partition has it no more, as the policy says. */
+async function within(candidate: Candidate, at: Resume, range: Range, deps: Deps): Promise<number> {
+  const recreated =
+    at.topicId !== undefined && candidate.topicId !== "" && at.topicId !== candidate.topicId;
+  const there = at.offset >= range.start && at.offset <= range.end;
+  if (there && !recreated) return at.offset;
+  const why = recreated ? "the topic was made anew" : whyGone(at.offset, range);
+  return goOn({ ...candidate, at: at.offset, atTopicId: at.topicId ?? "" }, range, why, deps);
+}
+
+export function whyGone(at: number, { start, end }: Range): string {
+  return at < start
+    ? `the records up to ${start - 1} were deleted`
+    : `it ends at ${end}: records that were there are lost`;
+}
+
+const jsonOf = (offset: number, topicId: string): Json => ({ ...positionAt(offset, topicId) });
+
+type Lost = TopicPartition & {
+  readonly topicId: string;
+  readonly at: number;
+  readonly atTopicId: string;
+};
+
+/** Writes the gap down and answers where reading goes on. Throws `POSITION_LOST` by policy. */
+export async function goOn(
+  { topic, partition, topicId, at, atTopicId }: Lost,
+  { start, end }: Range,
+  why: string,
+  { context, config }: Pick<Deps, "context" | "config">,
+): Promise<number> {
+  const name = placeName({ topic, partition });
+  const reason = `offset ${at} of ${name} is gone: ${why}`;
+  if (config.onPositionLost === "fail") throw new DbusError("POSITION_LOST", reason);
+  const offset = config.onPositionLost === "earliest" ? start : end;
+  await context.gap(
+    { from: jsonOf(at, atTopicId), to: jsonOf(offset, topicId), reason },
+    { partition: name },
+  );
+  return offset;
+}

@@ -1,0 +1,296 @@
+import { sleep } from "../../../clock.ts";
+import { DbusError, toDbusError } from "../../../errors.ts";
+import type { Cluster } from "../cluster.ts";
+import type { KafkaConsumerOptions, Polled, TopicPartition } from "../port.ts";
+import { type FetchAnswer, fetchRecords } from "../wire/fetch.ts";
+import { checkTopic } from "../wire/metadata.ts";
+import { noError, offsetOutOfRange, protocolError } from "../wire/protocol-errors.ts";
+import { type RecordCursor, recordCursor } from "./record-cursor.ts";
+
+/** Fetches from every broker that leads one of the partitions: a request in flight to each. */
+export type Fetcher = {
+  read(partitions: readonly (TopicPartition & { readonly offset: number })[]): void;
+  forget(partitions: readonly TopicPartition[]): void;
+  poll(waitMs: number, signal: AbortSignal): Promise<Polled | undefined>;
+  close(): void;
+};
+
+/** A partition that is read. */
+type Part = TopicPartition & {
+  /** What is to be fetched next. */
+  offset: number;
+  /** What is to be handed out next. */
+  handed: number;
+  leader: number | undefined;
+  /** Monotonic ms before which it is left alone. */
+  notBefore: number;
+  failures: number;
+  /** How often its first batch came cut off. */
+  cuts: number;
+  /** Reading it ended with an error that was told. */
+  halted: boolean;
+  /** Set when it is no longer read, or from elsewhere: answers that come later are not for it. */
+  gone: boolean;
+};
+
+/** An answer for one partition that is not handed out whole. */
+type Ready = {
+  readonly part: Part;
+  readonly node: number;
+  readonly cursor: RecordCursor;
+  readonly end: number;
+};
+
+type Told = { readonly part: Part; readonly error: DbusError };
+
+/** A broker that is asked. */
+type Node = { busy: boolean; notBefore: number; failures: number };
+
+const partDelay = { min: 100, max: 5_000 };
+/** Somebody has to do something first. */
+const deniedDelayMs = 10_000;
+const cutsMax = 10;
+const placeOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
+
+export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): Fetcher {
+  const { clock, onTrouble } = options;
+  const parts = new Map<string, Part>();
+  const nodes = new Map<number, Node>();
+  const told: Told[] = [];
+  let ready: Ready[] = [];
+  let wake = () => {};
+  let looking = false;
+  let troubled = false;
+  let closed = false;
+
+  const delay = (failures: number) => Math.min(partDelay.max, partDelay.min * 2 ** (failures - 1));
+
+  function trouble(error: DbusError): void {
+    troubled = true;
+    onTrouble(error);
+  }
+
+  /** A partition that failed is left alone for a while, and its leader looked up again. */
+  function fail(part: Part, error: DbusError, delayMs = delay(part.failures + 1)): void {
+    part.failures++;
+    part.leader = undefined;
+    part.notBefore = clock.now() + delayMs;
+    cluster.forget(part.topic);
+    trouble(error);
+  }
+
+  /** Finds out who leads the partitions of which that is not known. */
+  async function look(): Promise<void> {
+    looking = true;
+    const now = clock.now();
+    const lost = [...parts.values()].filter((part) => needsLeader(part, now));
+    try {
+      const topics = await cluster.topics([...new Set(lost.map(({ topic }) => topic))]);
+      for (const part of lost) {
+        try {
+          const leader = checkTopic(part.topic, topics.get(part.topic)).leaders[part.partition];
+          if (leader === undefined) throw protocolError(3, placeOf(part));
+          if (leader < 0) throw protocolError(5, placeOf(part));
+          part.leader = leader;
+        } catch (error) {
+          const why = toDbusError(error);
+          const denied = why.code === "KAFKA_TOPIC_DENIED" || why.code === "KAFKA_TOPIC_MISSING";
+          if (denied && part.failures % 8 === 0) told.push({ part, error: why });
+          fail(part, why, denied ? deniedDelayMs : undefined);
+        }
+      }
+    } catch (error) {
+      for (const part of lost) fail(part, toDbusError(error));
+    } finally {
+      looking = false;
+      wake();
+    }
+  }
+
+  const needsLeader = (part: Part, now: number) =>
+    part.leader === undefined && !part.halted && part.notBefore <= now;
+
+  /** Asks every broker that has nothing in flight and not more than one answer that is read. */
+  function ask(): void {
+    if (closed) return;
+    const now = clock.now();
+    const ofNode = new Map<number, Part[]>();
+    let unknown = false;
+    for (const part of parts.values()) {
+      if (needsLeader(part, now)) unknown = true;
+      if (part.leader === undefined || part.halted || part.notBefore > now) continue;
+      const others = ofNode.get(part.leader);
+      if (others) others.push(part);
+      else ofNode.set(part.leader, [part]);
+    }
+    if (unknown && !looking) void look();
+    for (const [nodeId, wanted] of ofNode) {
+      const node = nodes.get(nodeId) ?? { busy: false, notBefore: 0, failures: 0 };
+      nodes.set(nodeId, node);
+      if (node.busy || node.notBefore > now || waiting(nodeId) > options.fetchBytesMax / 2)
+        continue;
+      node.busy = true;
+      void fetchFrom(nodeId, node, wanted);
+    }
+  }
+
+  function waiting(nodeId: number): number {
+    let bytes = 0;
+    for (const { node, cursor } of ready) if (node === nodeId) bytes += cursor.bytesLeft;
+    return bytes;
+  }
+
+  async function fetchFrom(nodeId: number, node: Node, wanted: readonly Part[]): Promise<void> {
+    const asked = new Map(wanted.map((part) => [placeOf(part), { part, offset: part.offset }]));
+    try {
+      const connection = await cluster.node(nodeId);
+      const answer = await fetchRecords(connection, {
+        parts: wanted.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
+        waitMs: options.fetchWaitMs,
+        bytesMax: options.fetchBytesMax,
+        partitionBytesMax: options.partitionBytesMax,
+        isolation: options.uncommitted ? 0 : 1,
+      });
+      if (answer.errorCode !== noError) throw protocolError(answer.errorCode, "fetch");
+      node.failures = 0;
+      if (answer.throttleMs > 0) node.notBefore = clock.now() + answer.throttleMs;
+      for (const part of answer.parts) {
+        const one = asked.get(placeOf(part));
+        if (one && !one.part.gone && one.part.offset === one.offset) take(one.part, nodeId, part);
+      }
+    } catch (thrown) {
+      const error = toDbusError(thrown);
+      node.failures++;
+      node.notBefore = clock.now() + delay(node.failures);
+      for (const part of wanted) if (!part.gone) fail(part, error, 0);
+    } finally {
+      node.busy = false;
+      wake();
+    }
+  }
+
+  function take(part: Part, node: number, answer: FetchAnswer): void {
+    if (answer.errorCode !== noError) {
+      const error = protocolError(answer.errorCode, `${placeOf(part)} at ${part.offset}`);
+      if (answer.errorCode === offsetOutOfRange) halt(part, error);
+      else {
+        const denied = error.code === "KAFKA_TOPIC_DENIED";
+        if (denied) told.push({ part, error });
+        fail(part, error, denied ? deniedDelayMs : undefined);
+      }
+      return;
+    }
+    part.failures = 0;
+    if (troubled && parts.values().every(({ failures }) => failures === 0)) {
+      troubled = false;
+      onTrouble(null);
+    }
+    const { records, aborted, end } = answer;
+    if (records === null || records.length === 0) return;
+    const { batchBytesMax } = options;
+    const cursor = recordCursor(records, { from: part.offset, aborted, batchBytesMax });
+    if (cursor.cut) {
+      // It comes whole once it stands at the head of a request; a length that is wrong never does.
+      if (++part.cuts < cutsMax) return;
+      const text = `a batch of ${placeOf(part)} at ${part.offset} never comes whole`;
+      halt(part, new DbusError("KAFKA_RECORD_CORRUPT", text));
+      return;
+    }
+    part.cuts = 0;
+    part.offset = cursor.next;
+    ready.push({ part, node, cursor, end });
+    // The broker fills its next answer from the front, so those that had nothing stand there.
+    parts.delete(placeOf(part));
+    parts.set(placeOf(part), part);
+  }
+
+  function halt(part: Part, error: DbusError): void {
+    part.halted = true;
+    told.push({ part, error });
+  }
+
+  /** What is there already: errors first, then records in the order in which they came. */
+  function shift(): Polled | undefined {
+    for (let one = told.shift(); one; one = told.shift()) {
+      const { part, error } = one;
+      const { topic, partition, handed } = part;
+      if (!part.gone) return { topic, partition, error, at: handed };
+    }
+    for (let first = ready[0]; first; first = ready[0]) {
+      const found = first.part.gone || first.part.halted ? undefined : piece(first);
+      if (!found || first.cursor.done) ready.shift();
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  function piece({ part, cursor, end }: Ready): Polled | undefined {
+    const { topic, partition } = part;
+    try {
+      const records = cursor.take(options.pollRecordsMax);
+      const { done } = cursor;
+      const last = records.at(-1);
+      if (last === undefined && !done) return undefined;
+      const next = done ? cursor.next : (last?.offset ?? part.handed) + 1;
+      if (last === undefined && next === part.handed) return undefined;
+      part.handed = next;
+      return { topic, partition, records, next, end };
+    } catch (thrown) {
+      const error = toDbusError(thrown);
+      part.halted = true;
+      return { topic, partition, error, at: part.handed, behind: cursor.skip() };
+    }
+  }
+
+  function drop(place: string): void {
+    const part = parts.get(place);
+    if (!part) return;
+    part.gone = true;
+    parts.delete(place);
+    ready = ready.filter((one) => one.part !== part);
+  }
+
+  return {
+    read(partitions) {
+      for (const { topic, partition, offset } of partitions) {
+        const place = placeOf({ topic, partition });
+        drop(place);
+        const fresh = {
+          leader: undefined,
+          notBefore: 0,
+          failures: 0,
+          cuts: 0,
+          halted: false,
+          gone: false,
+        };
+        parts.set(place, { topic, partition, offset, handed: offset, ...fresh });
+      }
+      wake();
+    },
+    forget(partitions) {
+      for (const partition of partitions) drop(placeOf(partition));
+    },
+    async poll(waitMs, signal) {
+      const until = clock.now() + waitMs;
+      for (;;) {
+        if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the client is closed");
+        const found = shift();
+        ask();
+        const left = until - clock.now();
+        if (found || left <= 0 || signal.aborted) return found;
+        const rung = new AbortController();
+        wake = () => rung.abort();
+        const end = () => rung.abort();
+        signal.addEventListener("abort", end, { once: true });
+        // What is left alone for a while is asked again within that wait.
+        await sleep(clock, Math.min(left, partDelay.min), rung.signal);
+        signal.removeEventListener("abort", end);
+        wake = () => {};
+      }
+    },
+    close() {
+      closed = true;
+      wake();
+    },
+  };
+}

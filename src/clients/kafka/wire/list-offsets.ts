@@ -1,0 +1,59 @@
+import type { BrokerConnection } from "../broker-connection.ts";
+import { wireReader } from "./wire-reader.ts";
+import { wireWriter } from "./wire-writer.ts";
+
+/*
+ * ListOffsets Request (Version: 2 to 3) => replica_id isolation_level [topics]
+ *   topics => name [partitions]
+ *     partitions => partition_index timestamp
+ * ListOffsets Response (Version: 2 to 3) => throttle_time_ms [topics]
+ *   topics => name [partitions]
+ *     partitions => partition_index error_code timestamp offset
+ * A timestamp of -2 asks for the first offset, -1 for the next one to be written (of what is
+ * committed, where the isolation level is 1).
+ */
+const listOffsetsKey = 2;
+export const earliestTime = -2;
+export const latestTime = -1;
+
+export type OffsetAnswer = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly errorCode: number;
+  /** -1 where nothing is that new. */
+  readonly offset: number;
+};
+
+export async function listOffsets(
+  connection: BrokerConnection,
+  asked: ReadonlyMap<string, readonly number[]>,
+  timestamp: number,
+  isolation: 0 | 1,
+): Promise<readonly OffsetAnswer[]> {
+  const writer = wireWriter().int32(-1).int8(isolation);
+  writer.array([...asked], ([topic, partitions]) => {
+    writer.string(topic).array(partitions, (partition) => {
+      writer.int32(partition).int64(timestamp);
+    });
+  });
+  return connection.send({
+    apiKey: listOffsetsKey,
+    apiVersion: connection.version(listOffsetsKey, 2, 3),
+    apiName: "ListOffsets",
+    body: writer.done(),
+    decode(data) {
+      const reader = wireReader(data);
+      reader.int32();
+      return reader
+        .array(() => {
+          const topic = reader.string();
+          return reader.array(() => {
+            const [partition, errorCode] = [reader.int32(), reader.int16()];
+            reader.int64();
+            return { topic, partition, errorCode, offset: reader.int64() };
+          });
+        })
+        .flat();
+    },
+  });
+}

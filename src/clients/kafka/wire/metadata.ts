@@ -1,0 +1,154 @@
+import type { Address, BrokerConnection } from "../broker-connection.ts";
+import { protocolError } from "./protocol-errors.ts";
+import { type WireReader, wireReader } from "./wire-reader.ts";
+import { wireWriter } from "./wire-writer.ts";
+
+/*
+ * Metadata Request (Version: 4 to 8) => [topics] allow_auto_topic_creation
+ *   (since version 8) include_cluster_authorized_operations include_topic_authorized_operations
+ * Metadata Request (Version: 12) => [topic_id name] allow_auto_topic_creation
+ *   include_topic_authorized_operations
+ * A null list asks for all topics.
+ *
+ * Metadata Response (Version: 4 to 8) => throttle_time_ms [brokers] cluster_id controller_id [topics]
+ *   brokers => node_id host port rack
+ *   topics => error_code name is_internal [partitions]
+ *     partitions => error_code partition_index leader_id leader_epoch (since 7) [replica_nodes]
+ *       [isr_nodes] [offline_replicas] (since 5)
+ * Version 12 adds topic_id, writes lengths compactly and has tags behind every structure; its
+ * header has tags too, which are empty in a request.
+ */
+const metadataKey = 3;
+/** The first that is spelled as here, and knows topics by an id of their own. */
+const withIds = 12;
+const withoutIds = 8;
+
+export type TopicMetadata = {
+  /** Of the protocol; 0 where all is well. */
+  readonly errorCode: number;
+  /** Tells a topic from another one of the same name, before or after it; "" where not known. */
+  readonly id: string;
+  /** Kafka's own, such as __consumer_offsets. */
+  readonly internal: boolean;
+  /** The node id of each partition's leader, -1 without one. */
+  readonly leaders: readonly number[];
+};
+
+export type Metadata = {
+  readonly brokers: ReadonlyMap<number, Address>;
+  readonly controllerId: number;
+  readonly topics: ReadonlyMap<string, TopicMetadata>;
+};
+
+/** Asks for the brokers and these topics, null for all. Never makes the broker create a topic. */
+export async function fetchMetadata(
+  connection: BrokerConnection,
+  topics: readonly string[] | null,
+): Promise<Metadata> {
+  const newest = connection.version(metadataKey, 4, withIds);
+  const apiVersion = newest === withIds ? withIds : Math.min(newest, withoutIds);
+  return connection.send({
+    apiKey: metadataKey,
+    apiVersion,
+    apiName: "Metadata",
+    body: apiVersion === withIds ? flexibleRequest(topics) : plainRequest(topics, apiVersion),
+    decode: (data) =>
+      apiVersion === withIds ? flexibleAnswer(data) : plainAnswer(data, apiVersion),
+  });
+}
+
+function plainRequest(topics: readonly string[] | null, version: number): Buffer {
+  const writer = wireWriter();
+  if (topics === null) writer.int32(-1);
+  else writer.array(topics, (topic) => writer.string(topic));
+  writer.int8(0);
+  if (version >= 8) writer.int8(0).int8(0);
+  return writer.done();
+}
+
+function flexibleRequest(topics: readonly string[] | null): Buffer {
+  const writer = wireWriter().int8(0);
+  writer.compactArray(topics, (topic) => {
+    writer.int64(0).int64(0).compactString(topic).int8(0);
+  });
+  return writer.int8(0).int8(0).int8(0).done();
+}
+
+function plainAnswer(data: Buffer, version: number): Metadata {
+  const reader = wireReader(data);
+  reader.int32();
+  const brokers = reader.array(() => {
+    const broker = [reader.int32(), { host: reader.string(), port: reader.int32() }] as const;
+    reader.string();
+    return broker;
+  });
+  reader.string();
+  const controllerId = reader.int32();
+  const topics = reader.array(() => {
+    const errorCode = reader.int16();
+    const name = reader.string();
+    const internal = reader.bool();
+    const partitions = reader.array(() => plainPartition(reader, version));
+    if (version >= 8) reader.int32();
+    return [name, { errorCode, id: "", internal, leaders: leadersOf(partitions) }] as const;
+  });
+  return { brokers: new Map(brokers), controllerId, topics: new Map(topics) };
+}
+
+function plainPartition(reader: WireReader, version: number): Led {
+  reader.int16();
+  const led = { index: reader.int32(), leader: reader.int32() };
+  if (version >= 7) reader.int32();
+  reader.array(reader.int32);
+  reader.array(reader.int32);
+  if (version >= 5) reader.array(reader.int32);
+  return led;
+}
+
+function flexibleAnswer(data: Buffer): Metadata {
+  const reader = wireReader(data);
+  reader.tags();
+  reader.int32();
+  const brokers = reader.compactArray(() => {
+    const id = reader.int32();
+    const broker = [id, { host: reader.compactString(), port: reader.int32() }] as const;
+    reader.compactString();
+    reader.tags();
+    return broker;
+  });
+  reader.compactString();
+  const controllerId = reader.int32();
+  const topics = reader.compactArray(() => {
+    const errorCode = reader.int16();
+    const name = reader.compactString();
+    const id = reader.uuid();
+    const internal = reader.bool();
+    const partitions = reader.compactArray(() => flexiblePartition(reader));
+    reader.int32();
+    reader.tags();
+    return [name, { errorCode, id, internal, leaders: leadersOf(partitions) }] as const;
+  });
+  return { brokers: new Map(brokers), controllerId, topics: new Map(topics) };
+}
+
+function flexiblePartition(reader: WireReader): Led {
+  reader.int16();
+  const led = { index: reader.int32(), leader: reader.int32() };
+  reader.int32();
+  for (let lists = 3; lists > 0; lists--) reader.compactArray(reader.int32);
+  reader.tags();
+  return led;
+}
+
+type Led = { readonly index: number; readonly leader: number };
+
+function leadersOf(partitions: readonly Led[]): readonly number[] {
+  return partitions.toSorted((a, b) => a.index - b.index).map(({ leader }) => leader);
+}
+
+/** Throws what the broker says against a topic, if it does. */
+export function checkTopic(topic: string, metadata: TopicMetadata | undefined): TopicMetadata {
+  const code = metadata?.errorCode ?? 3;
+  if (metadata && code === 0 && metadata.leaders.length > 0) return metadata;
+  throw protocolError(code === 0 ? 3 : code, `topic ${topic}`);
+}
