@@ -143,6 +143,8 @@ function propertiesOf(
     "min.insync.replicas": nodes.length === 1 ? "1" : "2",
     "group.initial.rebalance.delay.ms": "0",
     "log.cleaner.dedupe.buffer.size": "8388608",
+    // Records of tests carry timestamps of long ago, and would be deleted by them half a minute later.
+    "log.retention.ms": "-1",
     // A killed broker may come back only when its session has ended: 9 s unless told.
     "broker.session.timeout.ms": "4000",
     "broker.heartbeat.interval.ms": "1000",

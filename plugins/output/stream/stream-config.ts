@@ -12,6 +12,12 @@ export const streamConfig = z
       .max(4096)
       .optional()
       .describe("The file to append to. Default: <state.dir>/<name>/<name>.ndjson."),
+    folder: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe("Instead of one file: a file <ident>.ndjson for each ident in this folder."),
     stdout: z.literal(true).optional().describe("Write to standard output instead of a file."),
     connect: z
       .strictObject({
@@ -63,10 +69,10 @@ export const streamConfig = z
       .optional()
       .describe("Puts full files aside as <file>.000001 and so on. Default: one file that grows."),
   })
-  .superRefine(({ file, stdout, connect, rotate }, { addIssue }) => {
-    const targets = [file, stdout, connect].filter((target) => target !== undefined);
+  .superRefine(({ file, folder, stdout, connect, rotate }, { addIssue }) => {
+    const targets = [file, folder, stdout, connect].filter((target) => target !== undefined);
     if (targets.length > 1) {
-      addIssue({ code: "custom", message: "name only one of file, stdout and connect" });
+      addIssue({ code: "custom", message: "name only one of file, folder, stdout and connect" });
     }
     if (rotate && (stdout || connect)) {
       addIssue({ code: "custom", path: ["rotate"], message: "only files are rotated" });

@@ -28,8 +28,7 @@ const faults = Number(process.env.DBUS_MIRROR_FAULTS ?? 10);
 const services = await useStarted("kafka behind a proxy for the mirror", async () => {
   let port = 0;
   const proxy = await faultProxy(() => ({ port }), { seed: 72, protocol: "kafka" });
-  // Records keep their timestamps, by which the broker would delete them.
-  const properties = { "group.min.session.timeout.ms": "500", "log.retention.ms": "-1" };
+  const properties = { "group.min.session.timeout.ms": "500" };
   const kafka = await startKafka({ properties });
   port = kafka.brokers[0]?.port ?? 0;
   return { kafka, proxy };

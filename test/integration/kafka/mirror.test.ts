@@ -1,4 +1,6 @@
 import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createKafkaConsumer, createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import type { KafkaRecord } from "#src/clients/kafka/port.ts";
 import { consumerOptions } from "../../contract/kafka-consumer.ts";
@@ -8,6 +10,7 @@ import { waitFor } from "../../support/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { readTopic } from "../../support/kafka-read.ts";
 import { startSample } from "../../support/sample-daemon.ts";
+import { tempDir } from "../../support/temp-dir.ts";
 
 /** Two clusters of one broker each. */
 const services = await useStarted("two Kafkas", async () => {
@@ -134,6 +137,38 @@ services.test(
     const committed = await consumer.committed(prefix);
     await consumer.close();
     expect(committed.reduce((sum, { offset }) => sum + offset, 0)).toBe(7);
+  },
+  60_000,
+);
+
+services.test(
+  "listener.yaml writes every topic of a cluster into a file of its own",
+  async ({ to }) => {
+    const prefix = newTopicName("listen");
+    const peer = await kafkaPeer(to.bootstrap);
+    for (const name of ["a", "b"]) {
+      await peer.createTopic(`${prefix}.${name}`, 2);
+      await peer.produceByKey(`${prefix}.${name}`, ["x", "y", "z"], name);
+    }
+    await peer.close();
+    const folder = tempDir("listener");
+    const sample = await startSample("etc/listener.yaml", {
+      env: { KAFKA_BROKER: to.bootstrap },
+      edit: (text) => text.replace("data/listener", folder),
+    });
+    const linesOf = (name: string) =>
+      readFileSync(join(folder, `${prefix}.${name}.ndjson`), "utf8")
+        .trim()
+        .split("\n");
+    try {
+      const whole = () => linesOf("a").length === 3 && linesOf("b").length === 3;
+      await waitFor(whole, { what: "both files", timeoutMs: 30_000 });
+    } finally {
+      expect(await sample.end()).toBe(0);
+    }
+    for (const line of linesOf("b")) {
+      expect(Buffer.from(JSON.parse(line).bytes, "base64").toString()).toBe("b");
+    }
   },
   60_000,
 );
