@@ -129,8 +129,15 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
 };
 
 /** Those that need servers run in test/integration, in samples.test.ts and beside them. */
-/** Those that need servers run in test/integration, in samples.test.ts and beside them. */
-const withServers = ["canal.yaml", "canal_es.yaml", "canal_many.yaml", "cluster.yaml", "listener.yaml", "mirror.yaml", "sub.yaml"];
+const withServers = [
+  "canal.yaml",
+  "canal_es.yaml",
+  "canal_many.yaml",
+  "cluster.yaml",
+  "listener.yaml",
+  "mirror.yaml",
+  "sub.yaml",
+];
 
 describe("etc", () => {
   test("every sample is run by a test", () => {
