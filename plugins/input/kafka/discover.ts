@@ -1,5 +1,6 @@
 import { DbusError, type InputContext } from "#plugin";
 import type { KafkaConsumer, TopicInfo } from "#src/clients/kafka/port.ts";
+import type { LinearRegex } from "#src/format/linear-regex.ts";
 
 export type Topics = ReadonlyMap<string, TopicInfo>;
 
@@ -14,7 +15,7 @@ export function createDiscovery(
   consumer: KafkaConsumer,
   wanted:
     | { readonly names: readonly string[] }
-    | { readonly pattern: RegExp; readonly text: string },
+    | { readonly pattern: Pick<LinearRegex, "test">; readonly text: string },
   { log, reportState }: Pick<InputContext, "log" | "reportState">,
 ): Discovery {
   const said = new Set<string>();
@@ -58,7 +59,7 @@ export function createDiscovery(
     return topics;
   }
 
-  async function byPattern(pattern: RegExp, text: string): Promise<Topics> {
+  async function byPattern(pattern: Pick<LinearRegex, "test">, text: string): Promise<Topics> {
     const all = [...(await consumer.allTopics())];
     const matching = all.filter(([name, { internal }]) => !internal && pattern.test(name));
     incomplete = false;

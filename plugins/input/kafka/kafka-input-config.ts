@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { kafkaConnectionFields } from "#src/clients/kafka/connection-config.ts";
 import { type KafkaDriver, kafkaDrivers } from "#src/clients/kafka/drivers.ts";
+import { type LinearRegex, linearRegex } from "#src/format/linear-regex.ts";
 
 const topicName = z
   .string()
@@ -159,7 +160,7 @@ export type KafkaInputConfig = z.output<typeof kafkaInputSchema>;
 
 function isPattern(text: string): boolean {
   try {
-    new RegExp(`^(?:${text})$`, "u");
+    patternOf(text);
     return true;
   } catch {
     return false;
@@ -167,8 +168,8 @@ function isPattern(text: string): boolean {
 }
 
 /** Whole names alone: a pattern that is meant for a part says so with .* */
-export function patternOf(text: string): RegExp {
-  return new RegExp(`^(?:${text})$`, "u");
+export function patternOf(text: string): LinearRegex {
+  return linearRegex(`^(?:${text})$`);
 }
 
 type Problem = { readonly path: string; readonly message: string };
@@ -220,7 +221,12 @@ export function joins({ groupId, partitions }: Pick<KafkaInputConfig, "groupId" 
 
 export const kafkaPositionSchema = z.strictObject({
   offset: offset.describe("the next one to read"),
+  partition: z.int().min(0).optional().describe("the partition, which the checkpoint names too"),
   topicId: z.string().optional().describe("the topic's own id, by which one made anew is noticed"),
 });
 
-export type KafkaPosition = { readonly offset: number; readonly topicId?: string };
+export type KafkaPosition = {
+  readonly offset: number;
+  readonly partition?: number;
+  readonly topicId?: string;
+};

@@ -65,9 +65,10 @@ export function packetMaker(format: KafkaInputConfig["format"]): PacketMaker {
 
 export function positionBehind(
   offset: number,
-  { topicId }: { readonly topicId: string },
+  { topicId, partition }: Pick<PacketPlace, "topicId" | "partition">,
 ): KafkaPosition {
-  return positionAt(offset + 1, topicId);
+  // An output that orders by position has to tell partitions apart.
+  return { ...positionAt(offset + 1, topicId), partition };
 }
 
 export function positionAt(offset: number, topicId: string): KafkaPosition {
