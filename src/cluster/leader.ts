@@ -132,7 +132,10 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     const away = request ? new Set<string>() : absences.of(census, states);
     const answer = decideAll(asked, states, deps.resources(), settings, resting, away);
     if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {
-      await announce(census, answer);
+      const assign = new Map([...answer.assign].slice(0, assignMax));
+      await announce(census, { ...answer, assign });
+      // The rest of them: a decision has to fit into one node.
+      if (assign.size < answer.assign.size) deciding.poke();
     } else if (request) await write(answered(census));
   }
 
@@ -250,6 +253,8 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   }
 }
 
+/** As many assignments as a decision tells of: a node of ZooKeeper holds no more than a megabyte. */
+const assignMax = 2_000;
 /** As many operations as go into one write. */
 const partMax = 100;
 

@@ -64,7 +64,7 @@ services.test(
     await waitFor(everything, { what: "all to be read", timeoutMs: 240_000, intervalMs: 100 });
     process.stderr.write(`${count} resources: ${Math.round(performance.now() - since)} ms\n`);
     for (const path of [paths.decision, ...(await childrenOf(paths.history))]) {
-      expect((await session.get(path)).data.length).toBeLessThan(bytesMax / 2);
+      expect((await session.get(path)).data.length).toBeLessThan(bytesMax / 4);
     }
     for (const path of [paths.resources, paths.assign, paths.claim]) {
       const { names } = await session.children(path);
