@@ -7,6 +7,7 @@ import type { CheckpointOwner, CheckpointStore } from "#src/checkpoint/store.ts"
 import type { Clock } from "#src/clock.ts";
 import { joinAlone } from "#src/cluster/join-alone.ts";
 import { joinCluster } from "#src/cluster/join-cluster.ts";
+import type { LocalLog } from "#src/cluster/local-log.ts";
 import type { ClusterNode } from "#src/cluster/node-port.ts";
 import { createClusterPort } from "#src/cluster/operate/cluster-port.ts";
 import type { ConfigCheck } from "#src/cluster/operate/shared-config.ts";
@@ -24,6 +25,7 @@ export type MembershipOptions = {
   readonly wiring: Wiring;
   /** Those of this process by itself. */
   readonly checkpoints: CheckpointStore;
+  readonly localLog: LocalLog;
   /** What is to be known of a configuration before others may be given it. */
   readonly check?: (text: string) => Promise<ConfigCheck>;
   readonly clock: Clock;
@@ -64,7 +66,9 @@ export function createMembership(options: MembershipOptions): BusMembership {
     checkpoints: shared ?? options.checkpoints,
     join() {
       if (!cluster) return joinAlone({ ...given(), drainMs: bus.stopDeadlineMs });
-      return joinCluster({ ...given(), cluster, stateDir: state.dir, build: packageJson.version });
+      const { localLog } = options;
+      const build = packageJson.version;
+      return joinCluster({ ...given(), localLog, cluster, stateDir: state.dir, build });
     },
     rewired() {
       host.refresh();

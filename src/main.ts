@@ -68,9 +68,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const wiring = wire({ config, epoch: kept.epoch, clock, log });
   const { check: load } = options;
   const check = load && ((text: string) => checkShared(text, wiring.config, load));
-  const { checkpoints } = kept;
+  const { checkpoints, localLog } = kept;
   const cluster = createMembership({
-    ...{ config, wiring, checkpoints, clock, log },
+    ...{ config, wiring, checkpoints, localLog, clock, log },
     ...(check ? { check } : {}),
   });
   const state = { ...kept, checkpoints: cluster.checkpoints };

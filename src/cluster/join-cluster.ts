@@ -8,6 +8,7 @@ import type { Clock } from "#src/clock.ts";
 import type { ClusterConfig } from "#src/config/config.ts";
 import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
+import type { LocalLog } from "./local-log.ts";
 import { keptMaxEpoch } from "./max-epoch.ts";
 import { startClusterNode } from "./node.ts";
 import type { ClusterNode, NodeSettings } from "./node-port.ts";
@@ -23,6 +24,7 @@ export type JoinClusterOptions = {
   readonly stateDir: string;
   readonly host: ResourceHost;
   readonly resources: readonly ResourceRecord[];
+  readonly localLog: LocalLog;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -67,7 +69,7 @@ export async function joinCluster(options: JoinClusterOptions): Promise<ClusterN
   });
   node = startClusterNode({
     ...{ pid, rpc: advertise, clock, random, log, newId },
-    ...{ host: options.host, resources: options.resources },
+    ...{ host: options.host, resources: options.resources, localLog: options.localLog },
     // An event loop that stands still is no reason to lose what is owned.
     openSession: () => open(address, openZookeeperThread),
     beforeJoin: (signal) =>

@@ -5,6 +5,7 @@ import type { Log } from "#src/log.ts";
 import type { LostAnswer } from "./agreement.ts";
 import type { EpochMemory } from "./identity.ts";
 import type { LeaderSettings } from "./leader.ts";
+import type { LocalLog } from "./local-log.ts";
 import type { Monitor } from "./monitor.ts";
 import type { ParticipantSettings } from "./participant-port.ts";
 import type { ParticipantRecord, ResourceRecord } from "./records.ts";
@@ -31,6 +32,8 @@ export type NodeDeps = {
   /** What the configuration wants to be read. */
   readonly resources: readonly ResourceRecord[];
   readonly memory: EpochMemory;
+  /** Where settled positions go while ZooKeeper does not take them; nowhere unless told. */
+  readonly localLog?: LocalLog;
   readonly clock: Clock;
   readonly random: () => number;
   /** A text that no other has; sorted by time if it can be. */

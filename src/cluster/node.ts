@@ -10,6 +10,7 @@ import { readEpoch } from "./epoch.ts";
 import type { Identity } from "./identity.ts";
 import { lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
+import { noLocalLog } from "./local-log.ts";
 import { createMonitor } from "./monitor.ts";
 import type { ClusterNode, NodeDeps } from "./node-port.ts";
 import { createParticipant } from "./participant.ts";
@@ -132,6 +133,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     let others: ReadonlyMap<string, string | null> = new Map();
     const participant = createParticipant({
       ...{ session, self, clock, random, log, memory, settings, halt },
+      localLog: deps.localLog ?? noLocalLog,
       ...{ profile: deps.profile, host: deps.host, mayClaim: () => !promises.bound },
       learnOthers: (known) => {
         others = known;

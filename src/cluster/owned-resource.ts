@@ -2,14 +2,16 @@ import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import type { Clock } from "#src/clock.ts";
 import { type DbusError, toDbusError } from "#src/errors.ts";
+import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
 import { ownerWrite } from "./fenced-writes.ts";
 import type { Identity } from "./identity.ts";
-import { checkpointPath, claimPath, statusPath } from "./paths.ts";
+import type { LocalEntry, LocalLog } from "./local-log.ts";
+import { createOwnedCheckpoint } from "./owned-checkpoint.ts";
+import { claimPath, statusPath } from "./paths.ts";
 import {
-  type CheckpointRecord,
+  type AssignRecord,
   type ClaimRecord,
-  checkpointSchema,
   decode,
   encode,
   type StatusRecord,
@@ -26,6 +28,10 @@ export type OwnedDeps = {
   readonly drainMs: number;
   /** One that has failed is well again when it has run for so long, and longer after worse. */
   readonly calmAfterMs: number;
+  readonly log: Log;
+  readonly localLog: LocalLog;
+  /** Who owned it last before this assignment, and under which fence. */
+  readonly prev: AssignRecord["prev"];
   /** Resolves when no promise to others keeps us from taking something new. */
   readonly unbound: () => Promise<void>;
 };
@@ -47,6 +53,8 @@ export type OwnedResource = {
   commit(): Promise<void>;
   /** Closes it in good order, commits for the last time, and gives the claim back. */
   release(): Promise<void>;
+  /** What is settled and saved nowhere, as it goes into the local log; from then on it is saved. */
+  unsaved(): LocalEntry | null;
   /** Says why it cannot be read here any more, and gives the claim back. */
   renounce(error: DbusError): Promise<void>;
 };
@@ -57,16 +65,10 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
   const write = ownerWrite(session, rid, fence);
   const claim = (state: ClaimRecord["state"]) =>
     encode({ pid: self.pid, inc: self.inc, fence, state } satisfies ClaimRecord);
-  let checkpoint: { readonly record: CheckpointRecord; readonly version: number } | null = null;
+  const checkpoint = createOwnedCheckpoint({ ...deps, write });
   let committing: Promise<void> | undefined;
   let calmAfterMs: number | null = null;
-
-  async function readCheckpoint(): Promise<void> {
-    await session.sync(checkpointPath(rid));
-    checkpoint = await optional(session, checkpointPath(rid), (data) =>
-      decode(checkpointSchema, data, checkpointPath(rid), "CHECKPOINT_CORRUPT"),
-    );
-  }
+  let opened = false;
 
   /** Makes the claim; one of ours that is there already has come of a lost answer. */
   async function makeClaim(): Promise<void> {
@@ -144,41 +146,6 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
     await say(() => ({ state: "ok", ...well }));
   }
 
-  async function commitOnce(): Promise<void> {
-    const newest = Object.entries(host.positions(rid));
-    const before = checkpoint?.record ?? null;
-    const stands = (name: string) => before?.positions[name] ?? null;
-    if (newest.every(([name, at]) => stands(name) === at)) return;
-    const all = new Map<string, string | null>(Object.entries(before?.positions ?? {}));
-    for (const [name, at] of newest) all.set(name, at);
-    const known = [...all].flatMap(([name, at]) => (at === null ? [] : [[name, at] as const]));
-    const record: CheckpointRecord = {
-      positions: Object.fromEntries(known),
-      ...{ fence, seq: (before?.seq ?? 0) + 1, at: clock.wall() },
-    };
-    await writeCheckpoint(record);
-  }
-
-  async function writeCheckpoint(record: CheckpointRecord): Promise<void> {
-    const path = checkpointPath(rid);
-    const version = checkpoint?.version;
-    const data = encode(record);
-    try {
-      const [done] = await write([
-        version === undefined
-          ? { kind: "create", path, data }
-          : { kind: "set", path, data, version },
-      ]);
-      checkpoint = { record, version: done?.kind === "set" ? done.stat.version : 0 };
-    } catch (thrown) {
-      if (isZk(thrown, "lost", "bad_version", "node_exists", "no_node")) await readCheckpoint();
-      const now = checkpoint?.record;
-      // The answer was lost, not the write: what stands there is ours to the last letter.
-      if (now?.seq === record.seq && now.fence === fence) return;
-      throw thrown;
-    }
-  }
-
   return {
     owned,
     get calmAfterMs() {
@@ -187,23 +154,25 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
     calm: () => again(clock, calm),
     async open() {
       await again(clock, makeClaim);
-      await again(clock, readCheckpoint);
+      await again(clock, checkpoint.read);
+      await again(clock, () => twice(checkpoint.takeUp));
       // The claim may have been on its way when the promise was given.
       await deps.unbound();
       try {
-        await host.open(owned, checkpoint?.record ?? null);
+        await host.open(owned, checkpoint.record);
       } catch (thrown) {
         const error = toDbusError(thrown);
         await again(clock, () => sayFailed(error));
         await again(clock, dropClaim);
         return false;
       }
+      opened = true;
       await again(clock, () => setClaim("running"));
       await again(clock, learnCalm);
       return true;
     },
     async commit() {
-      committing ??= commitOnce().finally(() => {
+      committing ??= checkpoint.commit().finally(() => {
         committing = undefined;
       });
       await committing;
@@ -212,10 +181,12 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
       await again(clock, () => setClaim("closing"));
       await host.close(rid, deps.drainMs);
       await committing?.catch(() => {});
-      await again(clock, () => twice(commitOnce));
+      await again(clock, () => twice(checkpoint.commit));
       await again(clock, dropClaim);
     },
+    unsaved: () => (opened ? checkpoint.unsaved() : null),
     async renounce(error) {
+      opened = false;
       await again(clock, () => sayFailed(error));
       await again(clock, dropClaim);
     },

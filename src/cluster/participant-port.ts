@@ -3,6 +3,7 @@ import type { Clock } from "#src/clock.ts";
 import type { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import type { EpochMemory, Identity } from "./identity.ts";
+import type { LocalLog } from "./local-log.ts";
 import type { ParticipantRecord } from "./records.ts";
 import type { ResourceHost } from "./resource-host.ts";
 
@@ -16,6 +17,7 @@ export type ParticipantDeps = {
   readonly random: () => number;
   readonly log: Log;
   readonly memory: EpochMemory;
+  readonly localLog: LocalLog;
   readonly settings: ParticipantSettings;
   /** The state of the cluster is such that this process must not take part in it. */
   readonly halt: (error: DbusError) => void;

@@ -2,8 +2,9 @@ import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { sleep } from "#src/clock.ts";
 import { type DbusError, toDbusError } from "#src/errors.ts";
 import { again } from "./again.ts";
-import { readDecision } from "./decision.ts";
+import { concernedBy, isRevokedBy, readDecision } from "./decision.ts";
 import { readEpoch } from "./epoch.ts";
+import { createFallback } from "./fallback.ts";
 import { introduce, othersThan, register } from "./membership.ts";
 import { createOwnedResource, type OwnedResource, optional } from "./owned-resource.ts";
 import type { Participant, ParticipantDeps } from "./participant-port.ts";
@@ -17,6 +18,8 @@ import {
   resourceSchema,
   statusSchema,
 } from "./records.ts";
+
+type Given = { readonly record: AssignRecord; readonly version: number };
 
 type Holding = {
   readonly resource: OwnedResource;
@@ -52,6 +55,9 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     everyMs: commitEveryMs,
   });
 
+  const allUnsaved = () => [...holdings.values()].flatMap((one) => one.resource.unsaved() ?? []);
+  const fallback = createFallback({ clock, log, localLog: deps.localLog, unsaved: allUnsaved });
+
   /** Compares what is decided for us with what we have, and begins what is missing. */
   async function look(): Promise<void> {
     await session.sync(paths.decision);
@@ -59,7 +65,9 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     await readEpoch(session, memory, news);
     deps.learnOthers(await othersThan(session, self.pid, news));
     const full = clock.now() - lastFull >= settings.reconcileEveryMs;
-    const names = full ? await allAssigned() : concerned();
+    const names = full
+      ? (await session.children(paths.assign)).names
+      : concernedBy(decision, self.pid);
     if (full) lastFull = clock.now();
     await Promise.all([...new Set([...names, ...holdings.keys()])].sort().map(reconcile));
   }
@@ -74,22 +82,8 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     decision = next;
   }
 
-  async function allAssigned(): Promise<readonly string[]> {
-    return (await session.children(paths.assign)).names;
-  }
-
-  /** Resources of the last decision that are ours, or were. */
-  function concerned(): string[] {
-    const { assign = {}, revoke = {} } = decision ?? {};
-    const given = Object.entries(assign).filter(([, pid]) => pid === self.pid);
-    const taken = Object.entries(revoke).filter(([, { from }]) => from === self.pid);
-    return [...given, ...taken].map(([rid]) => rid);
-  }
-
-  function isRevoked(rid: string, assignment: AssignRecord): boolean {
-    const taken = decision?.revoke[rid];
-    return taken?.from === self.pid && (decision?.gen ?? 0) > assignment.gen;
-  }
+  const isRevoked = (rid: string, assignment: AssignRecord) =>
+    isRevokedBy(decision, self.pid, rid, assignment);
 
   async function reconcile(rid: string): Promise<void> {
     if (!live) return;
@@ -105,7 +99,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     if (leaving || !found || !ours || isRevoked(rid, found.record)) return;
     // Said to have failed, it is as good as given away: the next try is a new assignment.
     if (await hasFailed(rid, found.version)) return;
-    if (deps.mayClaim()) await claim(rid, found.version);
+    if (deps.mayClaim()) await claim(rid, found);
     else clock.after(50, () => looking.poke());
   }
 
@@ -115,14 +109,15 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     return said?.record.state === "failed" && said.record.fence === fence;
   }
 
-  async function claim(rid: string, fence: number): Promise<void> {
+  async function claim(rid: string, { record: { prev }, version: fence }: Given): Promise<void> {
     const path = resourcePath(rid);
     const found = await optional(session, path, (data) => decode(resourceSchema, data, path));
     if (!found || !live || holdings.has(rid)) return;
     const owned = { rid, fence, record: found.record };
     const { drainMs, calmAfterMs } = settings;
     const resource = createOwnedResource({
-      ...{ session, self, host, clock, owned, drainMs, calmAfterMs, unbound },
+      ...{ session, self, host, clock, log, owned, drainMs, calmAfterMs, unbound, prev },
+      localLog: fallback.log,
     });
     holdings.set(rid, { resource, fence, phase: "opening", failure: undefined });
     begin(rid, open);
@@ -205,7 +200,10 @@ export function createParticipant(deps: ParticipantDeps): Participant {
       await holding.resource.commit();
     } catch (thrown) {
       const error = toDbusError(thrown);
-      if (error.kind !== "fence") throw error;
+      if (error.kind !== "fence") {
+        fallback.soon();
+        throw error;
+      }
       if (holdings.get(rid) === holding) drop(rid, error.message);
     }
   }
@@ -247,8 +245,10 @@ export function createParticipant(deps: ParticipantDeps): Participant {
       live = false;
       looking.stop();
       committing.stop();
+      const unsaved = allUnsaved();
       for (const rid of holdings.keys()) host.fence(rid);
       holdings.clear();
+      fallback.write(unsaved);
     },
     pauseAll() {
       paused = true;

@@ -1,5 +1,6 @@
 import { createMemoryCheckpointStore } from "../checkpoint/memory-store.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { createMemoryLocalLog } from "../cluster/local-log.ts";
 import { createMemoryCrashStore } from "../crash/memory-store.ts";
 import { createMemoryDeadLetterStore } from "../deadletter/memory-store.ts";
 import { createMemoryGapStore } from "../gap/memory-store.ts";
@@ -14,6 +15,7 @@ export function memoryState(options: { epoch?: number; clock?: Clock } = {}): St
     deadLetters: createMemoryDeadLetterStore(clock),
     gaps: createMemoryGapStore(clock),
     crashes: createMemoryCrashStore(),
+    localLog: createMemoryLocalLog(),
     spills: createMemorySpillStore(),
     epoch,
     async close() {},

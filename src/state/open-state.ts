@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { createSqliteCheckpointStore } from "../checkpoint/sqlite-store.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { createSqliteLocalLog } from "../cluster/sqlite-local-log.ts";
 import { createSqliteCrashStore } from "../crash/sqlite-store.ts";
 import { createSqliteDeadLetterStore } from "../deadletter/sqlite-store.ts";
 import { createSqliteGapStore } from "../gap/sqlite-store.ts";
@@ -39,6 +40,7 @@ export async function openState(options: StateOptions): Promise<State> {
       deadLetters: createSqliteDeadLetterStore(database, clock),
       gaps: createSqliteGapStore(database, clock),
       crashes: createSqliteCrashStore(database),
+      localLog: createSqliteLocalLog(database),
       spills: createFileSpillStore(dir),
       epoch,
       async close() {

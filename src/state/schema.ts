@@ -38,6 +38,12 @@ CREATE TABLE crash (
   PRIMARY KEY (node, input, resource, partition, position)
 ) STRICT, WITHOUT ROWID;
 `,
+  `
+CREATE TABLE local_log (
+  rid TEXT PRIMARY KEY, fence INTEGER NOT NULL, seq INTEGER NOT NULL,
+  positions TEXT NOT NULL, at INTEGER NOT NULL, crc INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`,
 ];
 
 /** The version that this dbus writes. One that is newer was written by a newer dbus. */

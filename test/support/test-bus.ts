@@ -111,8 +111,8 @@ export async function startTestBus(options: TestBusOptions): Promise<TestBus> {
     shown: {},
   };
   const wiring = wire({ config, epoch: state.epoch, clock, log });
-  const { checkpoints } = state;
-  const cluster = createMembership({ config, wiring, checkpoints, clock, random, log });
+  const { checkpoints, localLog } = state;
+  const cluster = createMembership({ config, wiring, checkpoints, localLog, clock, random, log });
   const failures: TestBus["failures"] = [];
   let next = config;
   const reloader = createReloader(config, {

@@ -37,6 +37,18 @@ export const mutants: readonly Mutant[] = [
     put: "const { names } = await session.children(paths.participants, news);",
   },
   {
+    name: "what was settled before another owned it is taken up all the same",
+    file: "owned-checkpoint.ts",
+    find: "const mine = deps.prev?.pid === self.pid && deps.prev.fence === entry.fence;",
+    put: "const mine = deps.prev !== undefined;",
+  },
+  {
+    name: "what was settled is taken up though a newer checkpoint was written since",
+    file: "owned-checkpoint.ts",
+    find: "if (entry.seq > stored && mine) await",
+    put: "if (mine) await",
+  },
+  {
     name: "every look decides anew, though nothing has changed (49)",
     file: "leader.ts",
     find: "if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {",

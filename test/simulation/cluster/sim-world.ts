@@ -1,4 +1,5 @@
 import { type EpochMemory, memoryOfEpoch } from "#src/cluster/identity.ts";
+import { createMemoryLocalLog, type LocalLog } from "#src/cluster/local-log.ts";
 import { startClusterNode } from "#src/cluster/node.ts";
 import type { ClusterNode, NodeSettings } from "#src/cluster/node-port.ts";
 import {
@@ -29,6 +30,8 @@ export type Violation = { readonly at: number; readonly what: string };
 export type SimProcess = {
   readonly pid: string;
   readonly memory: EpochMemory;
+  /** Like the memory of epochs it outlives a crash. */
+  readonly localLog: LocalLog;
   clock: ProcessClock;
   node: ClusterNode | undefined;
   session: bigint;
@@ -245,19 +248,20 @@ export function createWorld(options: WorldOptions): SimWorld {
   const processes = Array.from({ length: options.processes }, (_, n): SimProcess => {
     const rest = { network: true, stopped: false, draining: false, session: 0n };
     const own = createProcessClock(clock, 1);
-    return { pid: `p${n}`, memory: memoryOfEpoch(), clock: own, node: undefined, ...rest };
+    const kept = { memory: memoryOfEpoch(), localLog: createMemoryLocalLog() };
+    return { pid: `p${n}`, ...kept, clock: own, node: undefined, ...rest };
   });
 
   function start(process: SimProcess): void {
     // Clocks of real machines differ by far less than these five percent.
     process.clock = createProcessClock(clock, 0.95 + 0.1 * random.next());
     process.stopped = false;
-    const { clock: own, pid, memory } = process;
+    const { clock: own, pid, memory, localLog } = process;
     const reach = (other: SimProcess) => {
       return process.network && other.network && other.node !== undefined;
     };
     process.node = startClusterNode({
-      ...{ pid, rpc: pid, memory, clock: own, resources, log: silentLog },
+      ...{ pid, rpc: pid, memory, localLog, clock: own, resources, log: silentLog },
       profile: { weight: 1, tags: [], tenants: [], proto: [1, 1], build: "sim", configVersion: 1 },
       openSession() {
         const session = zookeeper.open(own, () => process.network && process.clock === own);
