@@ -88,6 +88,7 @@ export function createClusterHost(deps: ClusterHostDeps): ClusterHost {
         own(node);
         return;
       }
+      node.tenure.readerId = owned.record.readerId;
       const { partitions } = node;
       // What a former tenure left is discarded by now, but for a write that is under way.
       await partitions.drained(Number.POSITIVE_INFINITY);

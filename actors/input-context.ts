@@ -43,6 +43,7 @@ export function inputContext(
     name: entry.name,
     ident: entry.ident,
     resource,
+    readerId: tenure.readerId,
     clock,
     log,
     stateDir,

@@ -7,6 +7,8 @@ import type { DbusError } from "#src/errors.ts";
  */
 export type Tenure = {
   owned: boolean;
+  /** What the cluster has this resource's reader be known by; undefined outside of one. */
+  readerId: number | undefined;
   /** Told once, when the first thing was read; set by whoever waits for that. */
   onAlive: (() => void) | undefined;
   /**
@@ -17,5 +19,5 @@ export type Tenure = {
 };
 
 export function createTenure(owned: boolean): Tenure {
-  return { owned, onAlive: undefined, onFailed: undefined };
+  return { owned, readerId: undefined, onAlive: undefined, onFailed: undefined };
 }

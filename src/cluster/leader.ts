@@ -106,7 +106,9 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   }
 
   async function decide(census: Census): Promise<void> {
-    if ((await registerResources(session, census, deps.resources(), write, deps.newId)) > 0) {
+    const wanted = deps.resources();
+    const { newId } = deps;
+    if ((await registerResources({ session, census, wanted, write, newId, random })) > 0) {
       deciding.poke();
       return;
     }

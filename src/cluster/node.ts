@@ -31,6 +31,7 @@ type Membership = {
 const folders = [
   ...[paths.election, paths.members, paths.participants, paths.resources, paths.assign],
   ...[paths.claim, paths.checkpoint, paths.status, paths.wishes, paths.orders, paths.history],
+  paths.serverIds,
 ];
 
 /** What needs a person is tried again seldom. */

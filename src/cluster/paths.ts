@@ -34,4 +34,5 @@ export const claimPath = (rid: string): string => `${paths.claim}/${rid}`;
 export const checkpointPath = (rid: string): string => `${paths.checkpoint}/${rid}`;
 export const statusPath = (rid: string): string => `${paths.status}/${rid}`;
 export const orderPath = (pid: string): string => `${paths.orders}/${pid}`;
+export const serverIdPath = (id: number): string => `${paths.serverIds}/${id}`;
 export const wishPath = (rid: string): string => `${paths.wishes}/${rid}`;

@@ -39,6 +39,8 @@ export const resourceSchema = z.strictObject({
   group: z.string().nullable(),
   tags: z.array(z.string()),
   tenant: z.string().nullable(),
+  /** What its reader is to be known by where it reads, whoever that is; given with the node. */
+  readerId: z.int().min(1).optional(),
 });
 export type ResourceRecord = z.output<typeof resourceSchema>;
 

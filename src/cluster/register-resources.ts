@@ -1,39 +1,67 @@
 import type { ZkOperation, ZkSession } from "#src/clients/zookeeper/port.ts";
+import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Census } from "./census.ts";
 import type { FencedWrite } from "./fenced-writes.ts";
-import { assignPath, paths, resourcePath } from "./paths.ts";
+import { assignPath, paths, resourcePath, serverIdPath } from "./paths.ts";
 import { type AssignRecord, encode, type ResourceRecord } from "./records.ts";
+
+export type RegisterDeps = {
+  readonly session: ZkSession;
+  readonly census: Pick<Census, "resources">;
+  readonly wanted: readonly ResourceRecord[];
+  readonly write: FencedWrite;
+  readonly newId: () => string;
+  readonly random: () => number;
+};
 
 const nobody: AssignRecord = { owner: null, inc: null, gen: 0, epoch: 0, prev: null };
 
 /**
  * Gives every resource of the configuration a node, if it has none yet: an id of its own, that is
- * never used again and says nothing of an address or a password. Answers how many were new. Both
- * nodes of a resource come at once, so none is ever seen by half.
+ * never used again and says nothing of an address or a password, and a number that no other reader of
+ * the cluster has. Answers how many were new. All nodes of a resource come at once, so none is ever
+ * seen by half.
  */
-export async function registerResources(
-  session: ZkSession,
-  census: Pick<Census, "resources">,
-  wanted: readonly ResourceRecord[],
-  write: FencedWrite,
-  newId: () => string,
-): Promise<number> {
+export async function registerResources(deps: RegisterDeps): Promise<number> {
+  const { session, census, wanted } = deps;
   const known = new Set(census.resources.map(({ record }) => resourceKey(record)));
   const missing = wanted.filter((record) => !known.has(resourceKey(record)));
   if (missing.length > 0) await refuseHalves(session, census);
-  for (let at = 0; at < missing.length; at += pairsMax) {
-    const operations = missing.slice(at, at + pairsMax).flatMap((record): ZkOperation[] => {
-      const rid = `${slug(record)}-${newId()}`;
-      return [
-        { kind: "create", path: resourcePath(rid), data: encode(record) },
-        { kind: "create", path: assignPath(rid), data: encode(nobody) },
-      ];
-    });
-    await write(operations);
+  for (let at = 0; at < missing.length; at += partMax) {
+    await registerPart(deps, missing.slice(at, at + partMax));
   }
   return missing.length;
 }
+
+/** With other numbers again where one of them is taken. */
+async function registerPart(
+  { write, newId, random }: RegisterDeps,
+  part: readonly ResourceRecord[],
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const operations = part.flatMap((record): ZkOperation[] => {
+      const rid = `${slug(record)}-${newId()}`;
+      const readerId = readerIdMin + Math.floor(random() * (readerIdEnd - readerIdMin));
+      return [
+        { kind: "create", path: resourcePath(rid), data: encode({ ...record, readerId }) },
+        { kind: "create", path: assignPath(rid), data: encode(nobody) },
+        { kind: "create", path: serverIdPath(readerId), data: encode({ rid }) },
+      ];
+    });
+    try {
+      await write(operations);
+      return;
+    } catch (thrown) {
+      if (!isZk(thrown, "node_exists") || tries >= triesMax) throw thrown;
+    }
+  }
+}
+
+/** Above the ids that people give to their servers, as readers outside of a cluster draw theirs. */
+const readerIdMin = 2 ** 30;
+const readerIdEnd = 2 ** 31;
+const triesMax = 10;
 
 /**
  * An assignment without its resource is what is left of one that somebody deleted. Its owner still
@@ -59,7 +87,8 @@ export function resourceKey({
   return JSON.stringify([input, resource]);
 }
 
-const pairsMax = 50;
+/** Three nodes each, in one write. */
+const partMax = 33;
 
 function slug({ input, resource }: ResourceRecord): string {
   const text = `${input}-${resource}`.toLowerCase().replace(/[^a-z0-9]+/g, "-");

@@ -42,6 +42,12 @@ export type EmitOptions = {
 
 export type InputContext = Common & {
   readonly resource: Resource;
+  /**
+   * What whoever reads this resource is known by at its source, from 2^30 to 2^31: the same on every
+   * process of a cluster, so that a source which has one reader of a name ends the former one.
+   * Undefined in a single process.
+   */
+  readonly readerId?: number | undefined;
   /** The entry's `ident`: what it emits under unless it has better ones. */
   readonly ident: string;
   /** The position to go on from, checked by `positionSchema`; null where nothing is stored. */

@@ -23,6 +23,8 @@ type CommonOptions = {
 };
 
 export type FakeInputOptions = CommonOptions & {
+  /** What a cluster has its reader be known by. */
+  readonly readerId?: number | undefined;
   readonly resource?: { readonly id: string; readonly label: string };
   /** What `resume` answers, by partition. */
   readonly resume?: Readonly<Record<string, Json>>;
@@ -105,6 +107,7 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
     ...common(options, controller.signal),
     ident: options.ident ?? name,
     resource: options.resource ?? { id: name, label: name },
+    readerId: options.readerId,
     resume: (partition = "0") => options.resume?.[partition] ?? null,
     emitBatch: (batch, more) => take(batch, more?.partition ?? "0"),
     emit: (packet, more) => take([packet], more?.partition ?? "0"),

@@ -27,6 +27,7 @@ export type InputOptions = {
   readonly credit?: number;
   readonly stateDir?: string;
   readonly clock?: Clock;
+  readonly readerId?: number;
 };
 
 /** Runs a MysqlbinlogInput against a server, with a bus that keeps everything. */
@@ -46,6 +47,7 @@ export async function runInput(
   const fake = fakeInputContext({
     ...{ name: "in", ident: "shop", log: warningsInto(warnings) },
     stateDir: options.stateDir ?? "",
+    readerId: options.readerId,
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.resume === undefined ? {} : { resume: { "0": options.resume } }),
     ...(options.credit === undefined ? {} : { credit: options.credit }),

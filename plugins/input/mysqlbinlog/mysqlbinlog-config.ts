@@ -51,7 +51,9 @@ export const mysqlbinlogConfigSchema = z
       .min(1)
       .max(4_294_967_295)
       .optional()
-      .describe("what it registers as, one for each reader; drawn once and kept unless told"),
+      .describe(
+        "what it registers as, one for each reader; drawn once and kept unless told, in a cluster for each resource",
+      ),
     start: start
       .default("earliest")
       .describe("where to begin without a checkpoint: earliest | latest | {file, pos} | {gtid}"),

@@ -45,7 +45,7 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
     return {
       target: targetOf(config),
       flavor: flavorOf(config),
-      serverId: config.serverId ?? (await ownServerId(stateDir, name)),
+      serverId: config.serverId ?? context.readerId ?? (await ownServerId(stateDir, name)),
       start: config.start,
       gtid: config.gtid,
       namesFromBinlog: config.schema === "binlog",
