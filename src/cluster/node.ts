@@ -76,6 +76,8 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       } catch (thrown) {
         const error = toDbusError(thrown);
         trouble = error;
+        // Only another build mends it, so whoever starts services is to know.
+        if (error.code === "CLUSTER_PROTOCOL") throw error;
         if (error.kind === "fatal") {
           // A person has to mend it: what needs no cluster goes on meanwhile, and it is found then.
           waitMs = backoffDelay(fatalBackoff, fatals++, random);

@@ -53,7 +53,7 @@ describe("protocol versions", () => {
     cluster.start("p2", { proto: [1, 2] });
     await waitFor(async () => (await format())?.protoFinal === 2, { what: "2" });
     const late = cluster.start("p3", { proto: [1, 1] });
-    await waitFor(() => late.trouble?.code === "CLUSTER_PROTOCOL", { what: "p3 to say why" });
+    expect((await late.ended)?.code).toBe("CLUSTER_PROTOCOL");
   });
 });
 
