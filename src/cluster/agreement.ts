@@ -12,8 +12,7 @@ export type LostAnswer = {
  * nothing is decided here, also when ZooKeeper is back before that.
  */
 export type Promises = {
-  readonly bound: boolean;
-  /** Milliseconds until the last promise has run out. */
+  /** Milliseconds until the last promise has run out; 0 when none binds. */
   readonly leftMs: number;
   /** Another asks: the answer, and a promise with it when ZooKeeper is lost here too. */
   asked(lost: boolean, known: readonly string[]): LostAnswer;
@@ -22,9 +21,6 @@ export type Promises = {
 export function createPromises(clock: Clock, promiseMs: number): Promises {
   let until = Number.NEGATIVE_INFINITY;
   return {
-    get bound() {
-      return clock.now() < until;
-    },
     get leftMs() {
       return Math.max(0, until - clock.now());
     },
@@ -49,10 +45,12 @@ export type AgreementDeps = {
 /**
  * Whether everybody has lost ZooKeeper: then nobody can be made the owner of what we read, and we
  * may go on. One that does not answer, has not lost it, or knows of somebody whom we do not know,
- * is enough to stop. Resolves with the time until which that holds, on our clock, or null.
+ * is enough to stop; and so is to know of nobody, who could have told of somebody that came
+ * meanwhile. Resolves with the time until which that holds, on our clock, or null.
  */
 export async function agree(deps: AgreementDeps): Promise<number | null> {
   const { clock, pid, others, ask, promiseMs } = deps;
+  if (others.length === 0) return null;
   // Counted from before the first question: whoever answers counts from later.
   const until = clock.now() + (promiseMs * 2) / 3;
   const all = new Set([pid, ...others]);

@@ -51,7 +51,10 @@ export function answerFor(
   const owners = new Map<string, string>();
   const wanted = resources.map(({ rid, record, assign, status }): Wanted => {
     const state = states.get(rid) ?? "orphan";
-    const revokedTo = decision?.revoke[rid]?.to ?? undefined;
+    const moved = decision?.revoke[rid];
+    const revokedTo = moved?.to ?? undefined;
+    const isMoved = moved?.from === assign.record.owner && (decision?.gen ?? 0) > assign.record.gen;
+    const underWay = isMoved && revokedTo !== undefined && isHeld(state);
     if (isHeld(state) && assign.record.owner !== null) owners.set(rid, assign.record.owner);
     const failing = status?.state === "failed";
     const failedOn = failing ? status.failedOn : [];
@@ -63,7 +66,11 @@ export function answerFor(
       // Where nobody else is left, who failed tries again after its wait.
       ...{ waits, ready: state !== "stray" && !(waits && isOut) && !away.has(rid) },
       lastOwner: assign.record.owner ?? assign.record.prev?.pid,
-      wish: wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : revokedTo),
+      // Its owner may be closing it by now: what was decided of it is carried on.
+      wish: underWay
+        ? revokedTo
+        : (wishes.get(rid)?.record.to ?? (isHeld(state) ? undefined : revokedTo)),
+      underWay,
     };
   });
   const policy = { ...defaultPolicy(resources.length), ...settings.policy };

@@ -32,6 +32,29 @@ export function ownerWrite(session: ZkSession, rid: string, fence: number): Fenc
   ]);
 }
 
+/** Counts in `of` what was sent and is not known to be done or refused. */
+export function counted(of: { undecided: number }, write: FencedWrite): FencedWrite {
+  return async (operations) => {
+    of.undecided++;
+    try {
+      const results = await write(operations);
+      of.undecided--;
+      return results;
+    } catch (thrown) {
+      if (!(thrown instanceof ZkError && thrown.outcomeUnknown)) of.undecided--;
+      throw thrown;
+    }
+  };
+}
+
+/** Fails with `node_exists` while there is a node: ZooKeeper has no check for that. */
+export function unlessExists(path: string): readonly ZkOperation[] {
+  return [
+    { kind: "create", path, data: new Uint8Array(0) },
+    { kind: "delete", path, version: 0 },
+  ];
+}
+
 /** A fence that does not hold fails the whole write, and is told apart from what failed behind it. */
 function fenced(
   session: ZkSession,

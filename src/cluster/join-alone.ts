@@ -23,7 +23,12 @@ const pid = "self";
 const aloneSettings: Omit<NodeSettings, "drainMs"> = {
   ...{ commitEveryMs: null, lookAfterMs: 0, calmAfterMs: 0 },
   reconcileEveryMs: Number.POSITIVE_INFINITY,
-  ...{ debounceMs: 0, claimTimeoutMs: 60_000, closeTimeoutMs: 60_000, quarantineAfter: 1 },
+  ...{
+    debounceMs: 0,
+    claimTimeoutMs: 60_000,
+    closeTimeoutMs: Number.POSITIVE_INFINITY,
+    quarantineAfter: 1,
+  },
   ...{ onCoordinatorLost: "continue", promiseMs: 0 },
 };
 
@@ -44,5 +49,6 @@ export function joinAlone({ drainMs, log, ...given }: JoinAloneOptions): Cluster
     settings: { ...aloneSettings, drainMs },
     ring() {},
     askLost: () => Promise.reject(new Error("there is nobody to ask")),
+    hasEnded: async () => false,
   });
 }

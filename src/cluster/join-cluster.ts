@@ -17,6 +17,8 @@ import type { ResourceRecord } from "./records.ts";
 import { createIfMissing } from "./register-resources.ts";
 import type { ResourceHost } from "./resource-host.ts";
 import { createRpcClient } from "./rpc/create-rpc-client.ts";
+import { answerMs } from "./rpc/messages.ts";
+import { refuses } from "./rpc/refuses.ts";
 import { startRpcServer } from "./rpc/start-rpc-server.ts";
 
 export type JoinClusterOptions = {
@@ -82,6 +84,7 @@ export async function joinCluster(options: JoinClusterOptions): Promise<ClusterN
     settings: settingsOf(cluster),
     ring: client.ring,
     askLost: client.askLost,
+    hasEnded: (rpc) => refuses(rpc, clock, answerMs),
   });
   void node.ended.then(() => server.stop());
   return node;
@@ -114,7 +117,8 @@ function settingsOf(cluster: ClusterConfig): NodeSettings {
     ...{ commitEveryMs: null, lookAfterMs: 10, reconcileEveryMs: 30_000 },
     calmAfterMs: 60_000,
     claimTimeoutMs: Math.max(10_000, 2 * sessionTimeoutMs),
-    closeTimeoutMs: drainMs + 5_000,
+    // Half of it is for who sees late that something is taken from it.
+    closeTimeoutMs: 2 * drainMs + 10_000,
     ...{ quarantineAfter: 3, promiseMs: 3_000 },
     policy: { gainMin, ...(movesMax === undefined ? {} : { movesMax }) },
   };

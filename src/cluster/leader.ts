@@ -8,6 +8,7 @@ import { type Answer, decideAll } from "./answer.ts";
 import type { AssignmentPolicy } from "./assignment/problem.ts";
 import { type Census, takeCensus } from "./census.ts";
 import type { Leadership } from "./election.ts";
+import { unlessExists } from "./fenced-writes.ts";
 import { forgetOldest, remember } from "./history.ts";
 import type { Identity } from "./identity.ts";
 import type { Monitor } from "./monitor.ts";
@@ -18,6 +19,7 @@ import { createReconciler } from "./reconciler.ts";
 import { type AssignRecord, type DecisionRecord, encode, type ResourceRecord } from "./records.ts";
 import { registerResources } from "./register-resources.ts";
 import { answered } from "./requests.ts";
+import { createSilent } from "./silent.ts";
 
 export type LeaderSettings = {
   /** What changes together is decided together. */
@@ -42,8 +44,8 @@ export type LeaderDeps = {
   readonly settings: LeaderSettings;
   /** Tells a participant that there is a decision for it; it may be lost. */
   readonly ring: (pid: string, rpc: string, gen: number, epoch: number) => void;
-  /** False while a promise to others binds us to decide nothing. */
-  readonly mayDecide: () => boolean;
+  /** For how long, in ms, a promise to others binds us to decide nothing. */
+  readonly boundMs: () => number;
   /** What the configuration wants to be read, as it is now. */
   readonly resources: () => readonly ResourceRecord[];
   /** Calls back when that is another; answers how to end it. */
@@ -69,6 +71,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   const failures = new Map<string, { readonly fence: number; readonly since: number }>();
   /** Looks again when the first of them has waited long enough: nothing else would tell. */
   let rested: Timer | undefined;
+  const silent = createSilent(clock, 4 * settings.claimTimeoutMs);
   const news = (): void => deciding.poke();
   const absences: Absences = createAbsences(clock, settings.rejoinDelayMs ?? 0, news);
   const deciding = createReconciler({
@@ -77,10 +80,11 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     async run() {
       const census = await takeCensus(session, news);
       if (signal.aborted) return;
-      if (deps.mayDecide()) {
+      const boundMs = deps.boundMs();
+      if (boundMs === 0) {
         await decide(census);
         deps.report(null);
-      } else clock.after(50, () => deciding.poke());
+      } else clock.after(boundMs, () => deciding.poke());
     },
     onError(error) {
       const isOver = error.kind === "fence" || signal.aborted;
@@ -101,7 +105,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
 
   /** Asked before each write: a promise may have been given while the one before was on its way. */
   async function write(operations: readonly ZkOperation[]): Promise<readonly ZkResult[]> {
-    if (!deps.mayDecide()) throw new DbusError("ACTOR_UNAVAILABLE", "bound by a promise");
+    if (deps.boundMs() > 0) throw new DbusError("ACTOR_UNAVAILABLE", "bound by a promise");
     return await leadership.write(operations);
   }
 
@@ -119,7 +123,11 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     await raiseProtocol(session, census.participants, write);
     const forced = census.resources.filter((one) => isOverdue(one, states.get(one.rid), census));
     if (forced.length > 0) {
-      for (const one of forced) await force(one);
+      for (const one of forced) {
+        const { owner } = one.assign.record;
+        if (owner !== null) silent.add(owner, census.participants);
+        await force(one);
+      }
       deciding.poke();
       return;
     }
@@ -129,14 +137,14 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     // Whoever asks for a decision now wants no more of former wishes, and no waiting.
     const rests = restingOf(census);
     const { request } = census;
-    const asked = request ? { ...census, wishes: new Map() } : census;
+    const participants = silent.heeded(census.participants);
+    const asked = { ...census, participants, wishes: request ? new Map() : census.wishes };
     const resting = request ? new Set<string>() : rests;
     const away = request ? new Set<string>() : absences.of(census, states);
     const answer = decideAll(asked, states, deps.resources(), settings, resting, away);
     if (answer.assign.size + answer.revoke.size > 0 && !isSame(answer, census.decision)) {
       const assign = new Map([...answer.assign].slice(0, assignMax));
-      await announce(census, { ...answer, assign });
-      // The rest of them: a decision has to fit into one node.
+      await announce(census, states, { ...answer, assign });
       if (assign.size < answer.assign.size) deciding.poke();
     } else if (request) await write(answered(census));
   }
@@ -193,9 +201,9 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
     const operations: ZkOperation[] = [
       { kind: "set", path: assignPath(rid), data: encode(freed), version },
     ];
-    if (claim) {
-      operations.push({ kind: "delete", path: claimPath(rid), version: claim.version });
-    }
+    // One that comes just now holds.
+    if (!claim) operations.unshift(...unlessExists(claimPath(rid)));
+    else operations.push({ kind: "delete", path: claimPath(rid), version: claim.version });
     await write(operations);
   }
 
@@ -205,7 +213,11 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   }
 
   /** Writes the decision and the assignments of it, then tells those whom it is for. */
-  async function announce(census: Census, answer: Answer): Promise<void> {
+  async function announce(
+    census: Census,
+    states: ReadonlyMap<string, ResourceState>,
+    answer: Answer,
+  ): Promise<void> {
     const { participants, decision, decisionVersion } = census;
     const gen = (decision?.gen ?? 0) + 1;
     const record: DecisionRecord = {
@@ -224,7 +236,7 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
             version: decisionVersion,
           };
     const byRid = new Map(census.resources.map((one) => [one.rid, one]));
-    const sets = [...answer.assign].flatMap(([rid, owner]): ZkOperation[] => {
+    const sets = [...answer.assign].flatMap(([rid, owner]): ZkOperation[][] => {
       const one = byRid.get(rid);
       const inc = participants.get(owner)?.inc;
       if (!one || inc === undefined) return [];
@@ -234,12 +246,14 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
         prev: prevOf(assign),
       };
       const path = assignPath(rid);
-      return [{ kind: "set", path, data: encode(given), version: assign.version }];
+      // It may be claimed by now, by one that has not heard yet that it gives it away.
+      const guard = states.get(rid) === "released" ? unlessExists(claimPath(rid)) : [];
+      return [[...guard, { kind: "set", path, data: encode(given), version: assign.version }]];
     });
     // The decision goes with the first of them: nothing of it is done before it is written.
     let first: readonly ZkOperation[] = [head, remember(record, census, clock.wall())];
-    for (const part of inParts([...sets, ...answered(census)])) {
-      await write([...first, ...part]);
+    for (const part of inParts([...sets, ...answered(census).map((one) => [one])])) {
+      await write([...first, ...part.flat()]);
       first = [];
     }
     if (first.length > 0) await write(first);
@@ -255,10 +269,10 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   }
 }
 
-/** As many assignments as a decision tells of: a node of ZooKeeper holds no more than a megabyte. */
+/** As many assignments as a decision tells of, which has to fit into one node; the rest follow. */
 const assignMax = 2_000;
-/** As many operations as go into one write. */
-const partMax = 100;
+/** As many resources as go into one write, with up to three operations each. */
+const partMax = 50;
 
 function inParts<T>(items: readonly T[]): T[][] {
   const parts: T[][] = [];

@@ -43,6 +43,8 @@ export type NodeDeps = {
   readonly ring: (pid: string, rpc: string, gen: number, epoch: number) => void;
   /** Asks another participant whether it has lost ZooKeeper; rejects without an answer in time. */
   readonly askLost: (pid: string, rpc: string) => Promise<LostAnswer>;
+  /** Whether the process that was a member at this address has certainly ended. */
+  readonly hasEnded: (rpc: string) => Promise<boolean>;
 };
 
 /** One process of the cluster: a participant, and a candidate for its leader. */

@@ -7,10 +7,12 @@ import { again } from "./again.ts";
 import { createPromises, keepAgreeing } from "./agreement.ts";
 import { type Leadership, standForElection } from "./election.ts";
 import { readEpoch } from "./epoch.ts";
+import { counted } from "./fenced-writes.ts";
 import type { Identity } from "./identity.ts";
 import { lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
 import { noLocalLog } from "./local-log.ts";
+import { untilKnown } from "./membership.ts";
 import { createMonitor } from "./monitor.ts";
 import type { ClusterNode, NodeDeps } from "./node-port.ts";
 import { createParticipant } from "./participant.ts";
@@ -18,6 +20,7 @@ import type { Participant } from "./participant-port.ts";
 import { paths } from "./paths.ts";
 import { requireProtocol } from "./protocol.ts";
 import { prepareRoot } from "./register-resources.ts";
+import { createWanted } from "./wanted.ts";
 
 type Membership = {
   readonly session: ZkSession;
@@ -26,6 +29,8 @@ type Membership = {
   readonly abort: AbortController;
   joined: boolean;
   epoch: number | null;
+  /** Decisions that went out over this connection, and whose outcome is not known. */
+  undecided: number;
 };
 
 const folders = [
@@ -46,21 +51,14 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   let membership: Membership | undefined;
   /** Until when everybody has agreed that nobody has ZooKeeper, on our clock. */
   let agreedUntil = Number.NEGATIVE_INFINITY;
-  let { resources } = deps;
+  const wanted = createWanted(deps.resources);
   let trouble: DbusError | null = null;
-  const resourceListeners = new Set<() => void>();
-  const onResources = (changed: () => void) => {
-    resourceListeners.add(changed);
-    return () => void resourceListeners.delete(changed);
-  };
 
   void run().then(ended.resolve, (thrown) => ended.resolve(toDbusError(thrown)));
 
   /** What keeps a leader from deciding; said once, however often it is tried. */
   function report(error: DbusError | null): void {
-    if (error && error.message !== trouble?.message) {
-      log.error("no decision can be made", { error });
-    }
+    if (error && error.message !== trouble?.message) log.error("no decision is made", { error });
     trouble = error;
   }
 
@@ -103,7 +101,10 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     };
     const off = session.onState((state) => {
       if (state === "suspended") whileSuspended(abort.signal);
-      if (state === "connected") membership?.participant.resumeAll();
+      if (state === "connected" && membership) {
+        membership.undecided = 0;
+        membership.participant.resumeAll();
+      }
       if (state === "denied") halt(new ZkError("auth_failed", "it refuses our credentials"));
       if (state !== "expired" && state !== "closed") return;
       membership?.participant.fence();
@@ -137,28 +138,31 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     const participant = createParticipant({
       ...{ session, self, clock, random, log, memory, settings, halt },
       localLog: deps.localLog ?? noLocalLog,
-      ...{ profile: deps.profile, host: deps.host, mayClaim: () => !promises.bound },
+      ...{ profile: deps.profile, host: deps.host, boundMs: () => promises.leftMs },
       learnOthers: (known) => {
         others = known;
       },
     });
-    membership = { session, participant, others: () => others, abort, joined: false, epoch: null };
+    const none = { joined: false, epoch: null, undecided: 0 };
+    membership = { session, participant, others: () => others, abort, ...none };
     const own = membership;
     await joined(session, participant);
     own.joined = true;
     trouble = null;
     watchLease(session, abort.signal);
+    await untilKnown({ ...deps, session }, abort.signal);
     const candidate = {
       ...{ session, self, clock, random, memory },
       lead: async (leadership: Leadership, signal: AbortSignal) => {
         own.epoch = leadership.epoch;
         try {
           const { ring, newId } = deps;
-          const mayDecide = () => !promises.bound;
-          const wanted = { resources: () => resources, onResources, newId, report };
+          const boundMs = () => promises.leftMs;
+          const leading = { session, self, clock, random, log, settings, ring, boundMs };
+          const write = counted(own, leadership.write);
           await lead(
-            { session, self, clock, random, log, settings, ring, mayDecide, monitor, ...wanted },
-            leadership,
+            { ...leading, ...wanted, monitor, newId, report },
+            { epoch: leadership.epoch, write },
             signal,
           );
         } finally {
@@ -181,7 +185,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
         const error = toDbusError(thrown);
         if (error.code !== "CLUSTER_DUPLICATE_ID" || clock.now() >= until) throw error;
       }
-      await sleep(clock, Math.max(50, session.timeoutMs / 20));
+      await sleep(clock, Math.max(50, Math.min(1_000, session.timeoutMs / 20)));
     }
   }
 
@@ -197,7 +201,8 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       if (paused && may) membership?.participant.resumeAll();
       if (!paused && !may) membership?.participant.pauseAll();
       paused = !may;
-      clock.after(Math.max(20, Math.min(lease.leftMs, session.timeoutMs / 12)), tick);
+      const nextMs = Math.min(lease.leftMs, session.timeoutMs / 12, 1_000);
+      clock.after(Math.max(20, nextMs), tick);
     };
     tick();
   }
@@ -205,7 +210,8 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   function mayEmit(): boolean {
     if (!membership || membership.abort.signal.aborted) return false;
     if (settings.onCoordinatorLost === "continue") return true;
-    return leaseOf(membership.session, clock).valid || clock.now() < agreedUntil;
+    const { session, participant } = membership;
+    return (leaseOf(session, clock).valid && participant.informed) || clock.now() < agreedUntil;
   }
 
   /** As soon as there is no connection the others are asked: an answer takes a while. */
@@ -225,14 +231,11 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       return rpc == null ? Promise.reject(new Error("no address")) : deps.askLost(pid, rpc);
     };
     const { promiseMs } = settings;
-    const asking = { clock, pid: deps.pid, others: [...known.keys()], ask, promiseMs };
-    void keepAgreeing(
-      { ...asking, stillValid: mayEmit },
-      (until) => {
-        agreedUntil = until;
-      },
-      here.signal,
-    );
+    const asking = { clock, pid: deps.pid, ask, promiseMs, stillValid: mayEmit };
+    const holds = (until: number): void => {
+      agreedUntil = until;
+    };
+    void keepAgreeing({ ...asking, others: [...known.keys()] }, holds, here.signal);
   }
 
   async function leave(own: Membership): Promise<void> {
@@ -266,10 +269,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     get session() {
       return membership?.session ?? null;
     },
-    setResources(next) {
-      resources = next;
-      for (const changed of [...resourceListeners]) changed();
-    },
+    setResources: wanted.set,
     async commit(rid) {
       if (!membership) throw new DbusError("ACTOR_UNAVAILABLE", "not a member of the cluster now");
       await membership.participant.commit(rid);
@@ -278,7 +278,9 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     doorbell: () => membership?.participant.poke(),
     lost() {
       const known = [deps.pid, ...(membership?.others().keys() ?? [])];
-      return promises.asked(membership?.session.state === "suspended", known);
+      // A decision that is on its way may be done in spite of any promise.
+      const lost = membership?.session.state === "suspended" && membership.undecided === 0;
+      return promises.asked(lost, known);
     },
     async stop(deadlineMs) {
       const own = membership;

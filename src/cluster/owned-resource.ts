@@ -1,7 +1,7 @@
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import type { Clock } from "#src/clock.ts";
-import { type DbusError, toDbusError } from "#src/errors.ts";
+import { DbusError, toDbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
 import { ownerWrite } from "./fenced-writes.ts";
@@ -25,15 +25,17 @@ export type OwnedDeps = {
   readonly host: ResourceHost;
   readonly clock: Clock;
   readonly owned: Owned;
-  readonly drainMs: number;
   /** One that has failed is well again when it has run for so long, and longer after worse. */
   readonly calmAfterMs: number;
   readonly log: Log;
   readonly localLog: LocalLog;
   /** Who owned it last before this assignment, and under which fence. */
   readonly prev: AssignRecord["prev"];
-  /** Resolves when no promise to others keeps us from taking something new. */
-  readonly unbound: () => Promise<void>;
+  /**
+   * Resolves when no promise to others keeps us from taking something new; false when it has been
+   * taken from us by then, and nothing may be opened any more.
+   */
+  readonly mayOpen: () => Promise<boolean>;
 };
 
 /**
@@ -52,7 +54,7 @@ export type OwnedResource = {
   /** Commits where reading has come to, if that has moved. One commit at a time. */
   commit(): Promise<void>;
   /** Closes it in good order, commits for the last time, and gives the claim back. */
-  release(): Promise<void>;
+  release(drainMs: number): Promise<void>;
   /** What is settled and saved nowhere, as it goes into the local log; from then on it is saved. */
   unsaved(): LocalEntry | null;
   /** Says why it cannot be read here any more, and gives the claim back. */
@@ -157,7 +159,9 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
       await again(clock, checkpoint.read);
       await again(clock, () => twice(checkpoint.takeUp));
       // The claim may have been on its way when the promise was given.
-      await deps.unbound();
+      if (!(await deps.mayOpen())) {
+        throw new DbusError("STALE_EPOCH", `the resource ${rid} was taken before it was opened`);
+      }
       try {
         await host.open(owned, checkpoint.record);
       } catch (thrown) {
@@ -177,9 +181,9 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
       });
       await committing;
     },
-    async release() {
+    async release(drainMs) {
       await again(clock, () => setClaim("closing"));
-      await host.close(rid, deps.drainMs);
+      await host.close(rid, drainMs);
       await committing?.catch(() => {});
       await again(clock, () => twice(checkpoint.commit));
       await again(clock, dropClaim);

@@ -21,8 +21,8 @@ export type ParticipantDeps = {
   readonly settings: ParticipantSettings;
   /** The state of the cluster is such that this process must not take part in it. */
   readonly halt: (error: DbusError) => void;
-  /** False while a promise to others binds us to take nothing new. */
-  readonly mayClaim: () => boolean;
+  /** For how long, in ms, a promise to others binds us to take nothing new. */
+  readonly boundMs: () => number;
   /** Told who else is there, with their addresses, by every look at all of it. */
   readonly learnOthers: (others: ReadonlyMap<string, string | null>) => void;
 };
@@ -38,6 +38,8 @@ export type ParticipantSettings = {
   readonly calmAfterMs: number;
   /** Looks at everything so often, for what no watch has told. */
   readonly reconcileEveryMs: number;
+  /** After this time a leader takes what has not been given away. */
+  readonly closeTimeoutMs: number;
 };
 
 /** Does what the leader has decided for this process: opens, closes, commits. */
@@ -55,6 +57,8 @@ export type Participant = {
   readonly owned: readonly string[];
   /** What of it was read, and is not given back with its last commit. */
   readonly unsettled: readonly string[];
+  /** Whether we know what is decided: else we may emit what has been taken from us. */
+  readonly informed: boolean;
   /** Ends all of it within this turn: the session, or the right to believe in it, is gone. */
   fence(): void;
   pauseAll(): void;

@@ -5,7 +5,8 @@ import { again } from "./again.ts";
 import { concernedBy, isRevokedBy, readDecision } from "./decision.ts";
 import { readEpoch } from "./epoch.ts";
 import { createFallback } from "./fallback.ts";
-import { introduce, othersThan, register } from "./membership.ts";
+import { type Closing, createInformed } from "./informed.ts";
+import { introduce, learnOthers, register } from "./membership.ts";
 import { createOwnedResource, type OwnedResource, optional } from "./owned-resource.ts";
 import type { Participant, ParticipantDeps } from "./participant-port.ts";
 import { assignPath, paths, resourcePath, statusPath } from "./paths.ts";
@@ -27,6 +28,7 @@ type Holding = {
   phase: "opening" | "running" | "closing";
   /** It failed when it was open, and we had not yet said that it runs. */
   failure: DbusError | undefined;
+  closing?: Closing;
 };
 
 export function createParticipant(deps: ParticipantDeps): Participant {
@@ -37,6 +39,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   let leaving = false;
   const emptied = Promise.withResolvers<void>();
   let lastFull = Number.NEGATIVE_INFINITY;
+  const informed = createInformed(clock, settings.closeTimeoutMs);
   let decision: DecisionRecord | null = null;
   // One function, so that a watch that is asked for again is not another one.
   const news = (): void => looking.poke();
@@ -47,7 +50,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   };
   const looking = createReconciler({
     ...{ clock, random, onError, run: look, debounceMs: settings.lookAfterMs },
-    everyMs: settings.reconcileEveryMs,
+    everyMs: Math.min(settings.reconcileEveryMs, settings.closeTimeoutMs / 4),
   });
   const commitEveryMs = settings.commitEveryMs ?? Number.POSITIVE_INFINITY;
   const committing = createReconciler({
@@ -60,16 +63,18 @@ export function createParticipant(deps: ParticipantDeps): Participant {
 
   /** Compares what is decided for us with what we have, and begins what is missing. */
   async function look(): Promise<void> {
+    const began = clock.now();
     await session.sync(paths.decision);
     await learnDecision();
     await readEpoch(session, memory, news);
-    deps.learnOthers(await othersThan(session, self.pid, news));
+    deps.learnOthers(await learnOthers(session, self, news));
     const full = clock.now() - lastFull >= settings.reconcileEveryMs;
     const names = full
       ? (await session.children(paths.assign)).names
       : concernedBy(decision, self.pid);
     if (full) lastFull = clock.now();
     await Promise.all([...new Set([...names, ...holdings.keys()])].sort().map(reconcile));
+    informed.looked(began);
   }
 
   async function learnDecision(): Promise<void> {
@@ -99,8 +104,13 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     if (leaving || !found || !ours || isRevoked(rid, found.record)) return;
     // Said to have failed, it is as good as given away: the next try is a new assignment.
     if (await hasFailed(rid, found.version)) return;
-    if (deps.mayClaim()) await claim(rid, found);
-    else clock.after(50, () => looking.poke());
+    const boundMs = deps.boundMs();
+    if (boundMs === 0) await claim(rid, found);
+    else {
+      // By then there may be another decision, which does not speak of it.
+      lastFull = Number.NEGATIVE_INFINITY;
+      clock.after(boundMs, () => looking.poke());
+    }
   }
 
   async function hasFailed(rid: string, fence: number): Promise<boolean> {
@@ -114,17 +124,18 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     const found = await optional(session, path, (data) => decode(resourceSchema, data, path));
     if (!found || !live || holdings.has(rid)) return;
     const owned = { rid, fence, record: found.record };
-    const { drainMs, calmAfterMs } = settings;
+    const { calmAfterMs } = settings;
+    const mayOpen = async (): Promise<boolean> => {
+      while (holdings.get(rid) === holding && deps.boundMs() > 0) await sleep(clock, 20);
+      return holdings.get(rid) === holding;
+    };
     const resource = createOwnedResource({
-      ...{ session, self, host, clock, log, owned, drainMs, calmAfterMs, unbound, prev },
+      ...{ session, self, host, clock, log, owned, calmAfterMs, mayOpen, prev },
       localLog: fallback.log,
     });
-    holdings.set(rid, { resource, fence, phase: "opening", failure: undefined });
+    const holding: Holding = { resource, fence, phase: "opening", failure: undefined };
+    holdings.set(rid, holding);
     begin(rid, open);
-  }
-
-  async function unbound(): Promise<void> {
-    while (live && !deps.mayClaim()) await sleep(clock, 20);
   }
 
   /** Lets a step run by itself; whatever it ends with, there is a look at it afterwards. */
@@ -173,8 +184,19 @@ export function createParticipant(deps: ParticipantDeps): Participant {
 
   async function close(rid: string, holding: Holding): Promise<void> {
     holding.phase = "closing";
-    await holding.resource.release();
-    if (holdings.get(rid) === holding) remove(rid);
+    const closing = informed.closing(() => {
+      if (holdings.get(rid) === holding) host.pause(rid);
+    });
+    holding.closing = closing;
+    try {
+      await holding.resource.release(Math.min(settings.drainMs, closing.leftMs));
+    } finally {
+      closing.done();
+    }
+    if (holdings.get(rid) !== holding) return;
+    remove(rid);
+    // If it was not wanted any more that we give it away, it is still ours.
+    lastFull = Number.NEGATIVE_INFINITY;
   }
 
   /** A step that failed has left the resource in no state to go on from: it begins anew, or not. */
@@ -223,7 +245,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   return {
     async join() {
       await again(clock, () => introduce(session, self));
-      deps.learnOthers(await othersThan(session, self.pid, news));
+      deps.learnOthers(await again(clock, () => learnOthers(session, self, news)));
       await again(clock, () => register(session, self, deps.profile, "online"));
       looking.poke();
       committing.poke();
@@ -241,6 +263,9 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     get unsettled() {
       return [...holdings].flatMap(([rid, { phase }]) => (phase === "opening" ? [] : [rid]));
     },
+    get informed() {
+      return informed.valid;
+    },
     fence() {
       live = false;
       looking.stop();
@@ -256,7 +281,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     },
     resumeAll() {
       paused = false;
-      for (const rid of holdings.keys()) host.resume(rid);
+      for (const [rid, { closing }] of holdings) if (closing?.silent !== true) host.resume(rid);
       looking.poke();
     },
     stop() {

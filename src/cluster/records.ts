@@ -27,8 +27,8 @@ export const participantSchema = z.strictObject({
 });
 export type ParticipantRecord = z.output<typeof participantSchema>;
 
-/** Where to find a member, alive or not; persistent. */
-export const memberSchema = z.strictObject({ rpc: z.string().nullable() });
+/** Where to find a member, alive or not, and whom it asks when ZooKeeper is gone; persistent. */
+export const memberSchema = z.strictObject({ rpc: z.string().nullable(), knows: z.array(pid) });
 export type MemberRecord = z.output<typeof memberSchema>;
 
 /** What is to be read; persistent. */

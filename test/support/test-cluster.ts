@@ -97,6 +97,7 @@ export async function createTestCluster(
         ...{ clock: systemClock, random: Math.random, log: silentLog, ring: () => {} },
         newId: () => `id${String(++ids).padStart(6, "0")}`,
         askLost: () => Promise.reject(new Error("nobody to ask")),
+        hasEnded: async () => false,
         settings: {
           ...{ drainMs: 100, commitEveryMs: 20, reconcileEveryMs: 200, debounceMs: 10 },
           calmAfterMs: 0,

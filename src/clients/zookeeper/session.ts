@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../clock.ts";
 import { DbusError, toDbusError } from "../../errors.ts";
 import type { ZkAddress } from "./address.ts";
+import { callAll } from "./call-all.ts";
 import { connectZookeeper, type ZkConnection, type ZkTls } from "./connection.ts";
 import { createJuteReader, createJuteWriter, type JuteReader } from "./jute.ts";
 import type { Heard, ZkState } from "./port.ts";
@@ -71,7 +72,7 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
       connection = undefined;
       requests.end(endError(next));
     }
-    for (const listener of [...listeners]) listener(next);
+    callAll(listeners, next);
     if (isFinal()) watches.loseAll();
   }
 

@@ -1,3 +1,4 @@
+import { callAll } from "./call-all.ts";
 import type { ZkEvent, ZkWatcher } from "./port.ts";
 
 /** What a watch waits for: changes of a node, its creation, changes of its children. */
@@ -37,7 +38,7 @@ export function createWatches(): Watches {
       byKind[kind].delete(event.path);
       for (const watcher of watchers ?? []) called.add(watcher);
     }
-    for (const watcher of called) watcher(event);
+    callAll(called, event);
   }
 
   return {

@@ -52,7 +52,7 @@ export function assignResources(problem: AssignmentProblem): AssignmentAnswer {
       else if (owner !== to) revoke.set(id, { from: owner, to });
     }
   }
-  for (const unit of leaving) {
+  for (const unit of leaving.toSorted(underWayFirst)) {
     // Without anybody to go to, an owner that should give it away is better than none.
     const load = placeFor(unit, loads, policy.stickiness);
     if (load && giveAway(unit, load.candidate.id)) take(load, unit);
@@ -109,6 +109,11 @@ function wishOf(unit: Unit, loads: readonly Load[]): Load | undefined {
 /** Where it failed not long ago it would fail again, however much it is wanted there. */
 function mayGoNow({ ready, waits, failedOn }: Wanted, { candidate: { id } }: Load): boolean {
   return ready && !(waits && failedOn.includes(id));
+}
+
+function underWayFirst(a: Unit, b: Unit): number {
+  const rank = ({ members }: Unit) => (members.some(({ underWay }) => underWay) ? 0 : 1);
+  return rank(a) - rank(b);
 }
 
 function largestFirst(a: Unit, b: Unit): number {

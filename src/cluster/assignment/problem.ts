@@ -34,6 +34,8 @@ export type Wanted = {
   readonly lastOwner: string | undefined;
   /** Where an operator wants it, or the decision that took it from its owner: goes there if it may. */
   readonly wish: string | undefined;
+  /** Its owner is giving it away to where it is wished; that goes before all other moves. */
+  readonly underWay: boolean;
   /** Where it could not be opened: others are tried first. */
   readonly failedOn: readonly string[];
   /** It failed not long ago: for now only others than those of `failedOn` may have it. */

@@ -1,3 +1,4 @@
+import { callAll } from "#src/clients/zookeeper/call-all.ts";
 import type { ZkSession, ZkState } from "#src/clients/zookeeper/port.ts";
 import { ZkError } from "#src/clients/zookeeper/zk-error.ts";
 import type { Clock } from "#src/clock.ts";
@@ -25,7 +26,7 @@ export function createEmbeddedCoordinator(clock: Clock): { open(): ZkSession } {
     function become(next: ZkState): void {
       if (state === next || state === "closed") return;
       state = next;
-      for (const listener of [...listeners]) listener(next);
+      callAll(listeners, next);
     }
 
     return {

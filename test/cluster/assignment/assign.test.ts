@@ -14,7 +14,8 @@ const someone = (id: string, more: Partial<Candidate> = {}): Candidate => ({
 });
 const resource = (id: string, more: Partial<Wanted> = {}): Wanted => ({
   ...{ id, cost: 1, group: undefined, tags: [], tenant: undefined },
-  ...{ ready: true, lastOwner: undefined, wish: undefined, failedOn: [], waits: false },
+  ...{ ready: true, lastOwner: undefined, wish: undefined, underWay: false, failedOn: [] },
+  waits: false,
   ...more,
 });
 const problem = (more: Partial<AssignmentProblem>): AssignmentProblem => ({
@@ -213,6 +214,7 @@ describe("properties", () => {
           ready: fc.constantFrom(true, true, true, false),
           lastOwner: fc.constantFrom(undefined, ...names(8, "p")),
           wish: fc.constantFrom(undefined, undefined, undefined, ...names(8, "p")),
+          underWay: fc.constantFrom(false, false, false, true),
           failedOn: fc.subarray(names(8, "p"), { maxLength: 2 }),
           waits: fc.constantFrom(false, false, true),
         }),

@@ -41,6 +41,7 @@ function participant(connect: string, pid: string, resources: readonly ResourceR
     },
     ring() {},
     askLost: () => Promise.reject(new Error("nobody to ask")),
+    hasEnded: async () => false,
   });
   return { node, reading };
 }

@@ -6,7 +6,7 @@ type Entry = { readonly at: number; readonly order: number; readonly run: () => 
 export type SimClock = {
   readonly now: number;
   at(time: number, run: () => void): Timer;
-  /** Moves on to what comes next; false when there is nothing, or only after `end`. */
+  /** Moves on to what comes next; to `end`, and false, when there is nothing before it. */
   step(end: number): boolean;
 };
 
@@ -60,7 +60,10 @@ export function createSimClock(): SimClock {
     step(end) {
       for (;;) {
         const next = heap[0];
-        if (next === undefined || next.at > end) return false;
+        if (next === undefined || next.at > end) {
+          now = Math.max(now, end);
+          return false;
+        }
         pop();
         if (next.dead) continue;
         now = next.at;
@@ -73,27 +76,48 @@ export function createSimClock(): SimClock {
 
 /** The clock of one process: it drifts, its wall jumps, and nothing happens while it is stopped. */
 export type ProcessClock = Clock & {
+  /** The process stands still, all of it. */
   stop(): void;
   go(): void;
+  /** Its event loop does something else and comes to nothing; its heart beats. */
+  busy(): void;
+  idle(): void;
   /** Nothing of it ever happens again. */
   kill(): void;
   jumpWall(ms: number): void;
-  /** Runs `work` now, or as soon as the process goes on. */
+  /** Runs `work` now, or as soon as the process comes to it. */
   deliver(work: () => void): void;
+  /** Like `deliver` for what does not wait for the event loop. */
+  heart(work: () => void): void;
 };
 
 export function createProcessClock(world: SimClock, rate: number): ProcessClock {
   const born = world.now;
   let stopped = false;
+  let busy = false;
   let dead = false;
   let wallOffset = 0;
   const held: (() => void)[] = [];
+  const beats: (() => void)[] = [];
   const now = () => (world.now - born) * rate;
 
   function deliver(work: () => void): void {
     if (dead) return;
-    if (stopped) held.push(work);
+    if (stopped || busy) held.push(work);
     else work();
+  }
+
+  function heart(work: () => void): void {
+    if (dead) return;
+    if (stopped) beats.push(work);
+    else work();
+  }
+
+  function goOn(): void {
+    if (stopped) return;
+    for (const work of beats.splice(0)) world.at(world.now, () => heart(work));
+    if (busy) return;
+    for (const work of held.splice(0)) world.at(world.now, () => deliver(work));
   }
 
   return {
@@ -114,12 +138,20 @@ export function createProcessClock(world: SimClock, rate: number): ProcessClock 
       };
     },
     deliver,
+    heart,
     stop() {
       stopped = true;
     },
     go() {
       stopped = false;
-      for (const work of held.splice(0)) world.at(world.now, () => deliver(work));
+      goOn();
+    },
+    busy() {
+      busy = true;
+    },
+    idle() {
+      busy = false;
+      goOn();
     },
     kill() {
       dead = true;

@@ -1,25 +1,20 @@
+import { drainMicrotasks } from "bun:jsc";
 import { type EpochMemory, memoryOfEpoch } from "#src/cluster/identity.ts";
 import { createMemoryLocalLog, type LocalLog } from "#src/cluster/local-log.ts";
 import { startClusterNode } from "#src/cluster/node.ts";
 import type { ClusterNode, NodeSettings } from "#src/cluster/node-port.ts";
-import {
-  assignSchema,
-  checkpointSchema,
-  decisionSchema,
-  decode,
-  epochSchema,
-  type ResourceRecord,
-} from "#src/cluster/records.ts";
-import type { ResourceHost } from "#src/cluster/resource-host.ts";
+import { assignSchema, decode, type ResourceRecord } from "#src/cluster/records.ts";
 import { DbusError } from "#src/errors.ts";
-import { silentLog } from "#src/log.ts";
+import { type Log, type LogFields, silentLog } from "#src/log.ts";
 import type { Random } from "../../support/random.ts";
+import { type Checks, createChecks } from "./checks.ts";
 import {
   createProcessClock,
   createSimClock,
   type ProcessClock,
   type SimClock,
 } from "./sim-clock.ts";
+import { createSimHost, type SimHost } from "./sim-host.ts";
 import { createSimZookeeper, type SimZookeeper } from "./sim-zookeeper.ts";
 
 export const sessionTimeoutMs = 4_000;
@@ -34,11 +29,17 @@ export type SimProcess = {
   readonly localLog: LocalLog;
   clock: ProcessClock;
   node: ClusterNode | undefined;
+  host: SimHost | undefined;
   session: bigint;
-  /** Whether it reaches ZooKeeper, and the other processes. */
+  /** Whether it reaches the other processes and ZooKeeper; whether it reaches the latter. */
   network: boolean;
-  stopped: boolean;
-  draining: boolean;
+  zookeeper: boolean;
+  /** What each way to ZooKeeper takes longer. */
+  extraMs: number;
+  /** It is on its way out, and comes back by itself. */
+  leaving: boolean;
+  /** Until when it has promised others to take nothing, in true time. */
+  boundUntil: number;
 };
 
 export type SimWorld = {
@@ -46,15 +47,21 @@ export type SimWorld = {
   readonly zookeeper: SimZookeeper;
   readonly processes: readonly SimProcess[];
   readonly violations: Violation[];
-  /** Rows that were emitted, by resource. */
+  readonly checks: Pick<Checks, "decisions" | "revoked">;
+  /** Rows that were emitted, by resource; when the last of them was. */
   readonly emitted: ReadonlyMap<string, number>;
-  readonly decisions: number;
+  readonly emittedAt: ReadonlyMap<string, number>;
   /** Whether resources sometimes cannot be opened, or fail when they are open. */
   faulty: boolean;
   /** How often each resource was opened. */
   readonly opened: ReadonlyMap<string, number>;
+  /** Resources that somebody wanted to be elsewhere. */
+  readonly wished: Set<string>;
+  violated(what: string): void;
   start(process: SimProcess): void;
   crash(process: SimProcess): void;
+  /** Somebody does by hand what no process would. */
+  byHand(operations: Parameters<SimZookeeper["server"]["tree"]["apply"]>[1]): void;
   /** Resources that nobody reads, or not the one that is to. */
   unread(): readonly string[];
   /** Lets everything happen up to that moment. */
@@ -65,6 +72,7 @@ export type WorldOptions = {
   readonly random: Random;
   readonly processes: number;
   readonly resources: number;
+  readonly lostChance?: number;
   readonly settings?: Partial<NodeSettings>;
   /** Resources that can be opened by everybody, and fail so many ms later: by their inputs. */
   readonly failing?: { readonly input: string; readonly afterMs: number };
@@ -73,77 +81,50 @@ export type WorldOptions = {
 const settings: NodeSettings = {
   ...{ drainMs: 300, commitEveryMs: 400, reconcileEveryMs: 2_500, lookAfterMs: 10 },
   calmAfterMs: 1_000,
-  ...{ debounceMs: 50, claimTimeoutMs: 8_000, closeTimeoutMs: 8_000, quarantineAfter: 3 },
+  ...{ debounceMs: 50, claimTimeoutMs: 8_000, closeTimeoutMs: 16_000, quarantineAfter: 3 },
   ...{ onCoordinatorLost: "auto", promiseMs: 2_000 },
 };
 
 export function createWorld(options: WorldOptions): SimWorld {
   const { random } = options;
   const clock = createSimClock();
-  const zookeeper = createSimZookeeper(clock, random, sessionTimeoutMs);
+  const zookeeper = createSimZookeeper(clock, random, {
+    timeoutMs: sessionTimeoutMs,
+    lostChance: options.lostChance ?? 0.004,
+  });
+  const { tree } = zookeeper.server;
   const violations: Violation[] = [];
   const emitted = new Map<string, number>();
+  const emittedAt = new Map<string, number>();
   /** Who emitted last, under which fence. */
   const emitters = new Map<string, { pid: string; fence: number }>();
-  const committed = new Map<string, { seq: number; position: number }>();
-  const running = new Map<string, Set<string>>();
   const opened = new Map<string, number>();
-  let lastGen = 0;
-  let lastEpoch = 0;
-  let decisions = 0;
   let ids = 0;
 
-  const violated = (what: string) => void violations.push({ at: clock.now, what });
+  const violated = (what: string): void => void violations.push({ at: clock.now, what });
   const resources = Array.from({ length: options.resources }, (_, n): ResourceRecord => {
     const group = n % 7 === 3 ? "g" : null;
     return { input: `in${n}`, resource: "r", cost: 1 + (n % 3), group, tags: [], tenant: null };
   });
-
-  zookeeper.onWrite = (session, { operations }) => {
-    for (const operation of operations) {
-      if (operation.kind !== "set" && operation.kind !== "create") continue;
-      const { path, data } = operation;
-      if (path.startsWith("/ckpt/")) checkCommit(session, path.slice(6), data);
-      if (path === "/decision") checkDecision(data);
-      if (path === "/leader_epoch") {
-        const { epoch } = decode(epochSchema, data, path);
-        if (epoch < lastEpoch) violated(`the epoch went back from ${lastEpoch} to ${epoch}`);
-        lastEpoch = epoch;
-      }
-    }
-  };
-
-  /** No commit by anyone but the holder of the newest fence, and no watermark goes back. */
-  function checkCommit(session: bigint, rid: string, data: Uint8Array): void {
-    const { tree } = zookeeper.server;
-    const assign = tree.get(`/assign/${rid}`);
-    const record = decode(checkpointSchema, data, rid);
-    const owner = assign && decode(assignSchema, assign.data, rid).owner;
-    const writer = processes.find((one) => one.session === session);
-    if (record.fence !== assign?.stat.version) {
-      violated(`${rid} was committed under fence ${record.fence}, it is ${assign?.stat.version}`);
-    }
-    if (writer && owner !== writer.pid) violated(`${rid} of ${owner} committed by ${writer.pid}`);
-    const position = Number(record.positions["0"] ?? 0);
-    const before = committed.get(rid) ?? { seq: 0, position: 0 };
-    if (record.seq <= before.seq || position < before.position) {
-      violated(`${rid} went back from ${before.position} to ${position}`);
-    }
-    if (position > (emitted.get(rid) ?? 0))
-      violated(`${rid} was committed beyond what was emitted`);
-    committed.set(rid, { seq: record.seq, position });
-  }
-
-  /** Every decision is written by the leader of its epoch, and is newer than the last. */
-  function checkDecision(data: Uint8Array): void {
-    const { gen, epoch } = decode(decisionSchema, data, "/decision");
-    const now = zookeeper.server.tree.get("/leader_epoch");
-    const current = now && decode(epochSchema, now.data, "/leader_epoch").epoch;
-    if (epoch !== current) violated(`a decision of epoch ${epoch} was written in epoch ${current}`);
-    if (gen <= lastGen) violated(`decision ${gen} came after ${lastGen}`);
-    lastGen = gen;
-    decisions++;
-  }
+  const processes = Array.from({ length: options.processes }, (_, n): SimProcess => {
+    const own = createProcessClock(clock, 1);
+    return {
+      ...{ pid: `p${n}`, memory: memoryOfEpoch(), clock: own, node: undefined, host: undefined },
+      ...{ network: true, zookeeper: true, session: 0n, extraMs: 0, leaving: false },
+      ...{ boundUntil: 0, localLog: createMemoryLocalLog() },
+    };
+  });
+  const checks = createChecks({
+    tree,
+    violated,
+    writerOf: (session) => processes.find((one) => one.session === session)?.pid,
+    emitted: (rid) => emitted.get(rid) ?? 0,
+    isBound: (session) =>
+      processes.some((one) => one.session === session && clock.now < one.boundUntil),
+    hasFailed: (pid, rid, fence) =>
+      processes.find((one) => one.pid === pid)?.host?.hasFailed(rid, fence) === true,
+  });
+  zookeeper.onWrite = checks.onWrite;
 
   /** At most one emitter: who has emitted under a newer fence is not followed by an older one. */
   function emit(process: SimProcess, rid: string, fence: number, position: number): void {
@@ -155,126 +136,68 @@ export function createWorld(options: WorldOptions): SimWorld {
     const most = emitted.get(rid) ?? 0;
     if (position > most + 1) violated(`${rid} jumped from ${most} to ${position}`);
     emitted.set(rid, Math.max(most, position));
+    emittedAt.set(rid, clock.now);
   }
 
-  function hostOf(process: SimProcess): ResourceHost {
-    const { clock: own } = process;
-    type Run = { fence: number; position: number; paused: boolean; live: boolean };
-    const runs = new Map<string, Run>();
-    const mine = new Set<string>();
-    /** The fences under which resources are being opened: one that is gone was fenced meanwhile. */
-    const opening = new Map<string, number>();
-    running.set(process.pid, mine);
-
-    function beat(rid: string, run: Run): void {
-      if (!run.live || runs.get(rid) !== run) return;
-      if (!run.paused && process.node?.mayEmit) emit(process, rid, run.fence, ++run.position);
-      own.after(50 + random.next() * 300, () => beat(rid, run));
-    }
-
-    /** As an input does that comes to its end with an error: it rests, and says so. */
-    function fail(rid: string, run: Run, code: "MYSQL_ACCESS_DENIED" | "MYSQL_UNREACHABLE"): void {
-      if (!run.live || runs.get(rid) !== run) return;
-      run.live = false;
-      mine.delete(rid);
-      process.node?.renounce(rid, new DbusError(code, "it failed when it was open"));
-    }
-
-    function end(rid: string): void {
-      opening.delete(rid);
-      const run = runs.get(rid);
-      if (run) run.live = false;
-      runs.delete(rid);
-      mine.delete(rid);
-    }
-
-    return {
-      open({ rid, fence, record }, checkpoint) {
-        return new Promise((resolve, reject) => {
-          opening.set(rid, fence);
-          own.after(random.next() * 300, () => {
-            if (opening.get(rid) !== fence) {
-              reject(new DbusError("ACTOR_UNAVAILABLE", "it was fenced"));
-              return;
-            }
-            opening.delete(rid);
-            if (world.faulty && random.chance(0.05)) {
-              reject(new DbusError("MYSQL_UNREACHABLE", "cannot be opened"));
-              return;
-            }
-            const position = Number(checkpoint?.positions["0"] ?? 0);
-            const run = { fence, position, paused: false, live: true };
-            runs.set(rid, run);
-            mine.add(rid);
-            opened.set(rid, (opened.get(rid) ?? 0) + 1);
-            beat(rid, run);
-            resolve();
-            if (record.input === options.failing?.input) {
-              own.after(options.failing.afterMs, () => fail(rid, run, "MYSQL_ACCESS_DENIED"));
-            } else if (world.faulty && random.chance(0.05)) {
-              own.after(random.next() * 400, () => fail(rid, run, "MYSQL_UNREACHABLE"));
-            }
-          });
-        });
-      },
-      close: (rid) =>
-        new Promise((resolve) => {
-          const run = runs.get(rid);
-          if (run) run.paused = true;
-          own.after(random.next() * 200, () => {
-            const position = run?.position ?? 0;
-            end(rid);
-            closedAt.set(`${process.pid} ${rid}`, position);
-            resolve();
-          });
-        }),
-      fence: end,
-      pause(rid) {
-        const run = runs.get(rid);
-        if (run) run.paused = true;
-      },
-      resume(rid) {
-        const run = runs.get(rid);
-        if (run) run.paused = false;
-      },
-      positions(rid) {
-        const position = runs.get(rid)?.position ?? closedAt.get(`${process.pid} ${rid}`) ?? 0;
-        return position > 0 ? { "0": String(position) } : {};
-      },
+  /** What no log of a program that works has: an error of the program itself. */
+  function logOf(pid: string): Log {
+    const note = (message: string, fields?: LogFields): void => {
+      const error = fields?.error;
+      if (error instanceof DbusError && error.kind === "bug")
+        violated(`${pid}: ${message}: ${error.message}`);
     };
+    return { ...silentLog, warn: note, error: note };
   }
-  const closedAt = new Map<string, number>();
-
-  const processes = Array.from({ length: options.processes }, (_, n): SimProcess => {
-    const rest = { network: true, stopped: false, draining: false, session: 0n };
-    const own = createProcessClock(clock, 1);
-    const kept = { memory: memoryOfEpoch(), localLog: createMemoryLocalLog() };
-    return { pid: `p${n}`, ...kept, clock: own, node: undefined, ...rest };
-  });
 
   function start(process: SimProcess): void {
     // Clocks of real machines differ by far less than these five percent.
     process.clock = createProcessClock(clock, 0.95 + 0.1 * random.next());
-    process.stopped = false;
     const { clock: own, pid, memory, localLog } = process;
     const reach = (other: SimProcess) => {
       return process.network && other.network && other.node !== undefined;
     };
-    process.node = startClusterNode({
-      ...{ pid, rpc: pid, memory, localLog, clock: own, resources, log: silentLog },
+    const host = createSimHost({
+      ...{ clock: own, random },
+      mayEmit: () => process.host === host && process.node?.mayEmit === true,
+      emit: (rid, fence, position) => emit(process, rid, fence, position),
+      fails: () => world.faulty && random.chance(0.05),
+      opens(rid) {
+        if (clock.now < process.boundUntil) violated(`${pid} opens ${rid} against its promise`);
+      },
+      opened: (rid) => void opened.set(rid, (opened.get(rid) ?? 0) + 1),
+      failsLater({ input }) {
+        if (input === options.failing?.input)
+          return { afterMs: options.failing.afterMs, code: "MYSQL_ACCESS_DENIED" };
+        const fails = world.faulty && random.chance(0.05);
+        return fails ? { afterMs: random.next() * 400, code: "MYSQL_UNREACHABLE" } : undefined;
+      },
+      renounce: (rid, error) => process.node?.renounce(rid, error),
+    });
+    process.host = host;
+    process.session = 0n;
+    process.boundUntil = 0;
+    const node = startClusterNode({
+      ...{ pid, rpc: pid, memory, localLog, clock: own, resources, host, log: logOf(pid) },
       profile: { weight: 1, tags: [], tenants: [], proto: [1, 1], build: "sim", configVersion: 1 },
       openSession() {
-        const session = zookeeper.open(own, () => process.network && process.clock === own);
+        const session = zookeeper.open(own, {
+          reaches: () => process.network && process.zookeeper && process.clock === own,
+          extraMs: () => process.extraMs,
+          ended() {
+            const left = [...host.running.keys()];
+            if (left.length > 0) violated(`${pid} still reads ${left} without its session`);
+          },
+        });
         session.onState(() => {
           if (process.clock === own) process.session = session.id;
         });
         return session;
       },
-      host: hostOf(process),
       random: () => random.next(),
       newId: () => `id${++ids}`,
       settings: { ...settings, ...options.settings },
-      ring(to) {
+      ring(to, _rpc, gen) {
+        if (gen > checks.gen) violated(`${to} was told of decision ${gen} before it was written`);
         const other = processes.find((one) => one.pid === to);
         if (other && reach(other) && !random.chance(0.1)) {
           clock.at(clock.now + random.next() * 20, () => {
@@ -282,6 +205,12 @@ export function createWorld(options: WorldOptions): SimWorld {
           });
         }
       },
+      hasEnded: (rpc) =>
+        new Promise((resolve) => {
+          const other = processes.find((one) => one.pid === rpc);
+          const refused = process.network && other?.network === true && other.node === undefined;
+          own.after(refused ? 5 : 1_000, () => resolve(refused));
+        }),
       askLost: (to) =>
         new Promise((resolve, reject) => {
           own.after(1_000, () => reject(new Error("no answer")));
@@ -291,46 +220,65 @@ export function createWorld(options: WorldOptions): SimWorld {
           clock.at(clock.now + random.next() * 20, () => {
             asked.deliver(() => {
               const answer = other.node?.lost();
-              if (!answer || !reach(other)) return;
+              if (!answer) return;
+              // The fastest of clocks has the shortest time.
+              const bound = clock.now + (options.settings?.promiseMs ?? settings.promiseMs) / 1.05;
+              if (answer.lost) other.boundUntil = Math.max(other.boundUntil, bound);
+              if (!reach(other)) return;
               clock.at(clock.now + random.next() * 20, () => own.deliver(() => resolve(answer)));
             });
           });
         }),
     });
+    process.node = node;
+    void node.ended.then((error) => {
+      if (error) violated(`${pid} has ended: ${error.message}`);
+    });
   }
 
   const world: SimWorld = {
-    ...{ clock, zookeeper, processes, violations, emitted, opened, faulty: true },
-    get decisions() {
-      return decisions;
+    ...{
+      clock,
+      zookeeper,
+      processes,
+      violations,
+      checks,
+      opened,
+      emitted,
+      emittedAt,
+      faulty: true,
     },
+    wished: new Set(),
+    violated,
     start,
     crash(process) {
       process.clock.kill();
-      running.delete(process.pid);
+      process.leaving = false;
       process.node = undefined;
+      process.host = undefined;
     },
+    byHand: (operations) => void tree.apply(0n, operations, 0),
     unread() {
-      const { tree } = zookeeper.server;
       const rids = tree.children("/resources") ?? [];
       const bad = rids.filter((rid) => {
         const assign = tree.get(`/assign/${rid}`);
         const { owner } = assign ? decode(assignSchema, assign.data, rid) : { owner: null };
-        return owner === null || !running.get(owner)?.has(rid);
+        const process = processes.find(({ pid }) => pid === owner);
+        const run = process?.host?.running.get(rid);
+        return run?.fence !== assign?.stat.version || run?.failed === true;
       });
       return rids.length < resources.length ? [...bad, "not registered"] : bad;
     },
-    async run(until) {
-      while (clock.step(until)) {
-        await settle();
-        if (violations.length > 0) return;
-      }
-    },
+    run: (until) =>
+      new Promise((resolve) => {
+        setImmediate(() => {
+          while (violations.length === 0 && clock.step(until)) {
+            // Every promise that can go on does so before time does.
+            drainMicrotasks();
+          }
+          resolve();
+        });
+      }),
   };
   return world;
-}
-
-/** Lets every promise that can go on do so before time does. */
-async function settle(): Promise<void> {
-  await new Promise<void>((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,10 @@
-import type { Heard, ZkEvent, ZkSession, ZkState } from "#src/clients/zookeeper/port.ts";
+import type {
+  Heard,
+  ZkEvent,
+  ZkOperation,
+  ZkSession,
+  ZkState,
+} from "#src/clients/zookeeper/port.ts";
 import { ZkError } from "#src/clients/zookeeper/zk-error.ts";
 import {
   createTreeServer,
@@ -10,18 +16,27 @@ import {
 import type { Random } from "../../support/random.ts";
 import type { ProcessClock, SimClock } from "./sim-clock.ts";
 
+/** What is between a process and the servers. */
+export type SimLink = {
+  readonly reaches: () => boolean;
+  /** What each way takes longer than it does for others. */
+  readonly extraMs: () => number;
+  /** The session is over, and everybody who listens has been told. */
+  readonly ended: () => void;
+};
+
 export type SimZookeeper = {
   readonly server: TreeServer;
   /** False: no server answers anybody, and no session ends. */
   up: boolean;
-  /** A session for a process, which reaches the servers while `reaches` says so. */
-  open(clock: ProcessClock, reaches: () => boolean): ZkSession;
-  /** Told of every write that was done, before anybody hears of it. */
-  onWrite: (session: bigint, request: Extract<TreeRequest, { kind: "apply" }>) => void;
+  /** How often an answer is lost although the request was done, or before it was. */
+  lostChance: number;
+  open(clock: ProcessClock, link: SimLink): ZkSession;
+  /** Told of every write before it is done; what it answers is called when it was, at once. */
+  onWrite: (session: bigint, operations: readonly ZkOperation[]) => () => void;
 };
 
-/** How often an answer is lost although the request was done, or before it was. */
-const lostChance = 0.004;
+export type SimZookeeperOptions = { readonly timeoutMs: number; readonly lostChance: number };
 
 /**
  * ZooKeeper as its clients meet it: answers take time and may be lost with the connection, sessions
@@ -30,13 +45,28 @@ const lostChance = 0.004;
 export function createSimZookeeper(
   world: SimClock,
   random: Random,
-  timeoutMs: number,
+  { timeoutMs, lostChance }: SimZookeeperOptions,
 ): SimZookeeper {
   const server = createTreeServer();
-  const zookeeper: SimZookeeper = { server, up: true, open, onWrite() {} };
+  let up = true;
+  /** Sessions count from anew when the servers are back. */
+  let upSince = 0;
+  const zookeeper: SimZookeeper = {
+    server,
+    get up() {
+      return up;
+    },
+    set up(now) {
+      if (now && !up) upSince = world.now;
+      up = now;
+    },
+    lostChance,
+    open,
+    onWrite: () => () => {},
+  };
   const latency = () => 0.5 + random.next() * (random.chance(0.05) ? 60 : 4);
 
-  function open(clock: ProcessClock, reaches: () => boolean): ZkSession {
+  function open(clock: ProcessClock, link: SimLink): ZkSession {
     const listeners = new Set<(state: ZkState) => void>();
     const pending = new Map<number, (why: string) => void>();
     const missed: ZkEvent[] = [];
@@ -53,15 +83,15 @@ export function createSimZookeeper(
     let arrivesAt = 0;
     let returnsAt = 0;
     const arrives = () => {
-      arrivesAt = Math.max(arrivesAt, world.now + latency());
+      arrivesAt = Math.max(arrivesAt, world.now + latency() + link.extraMs());
       return arrivesAt;
     };
     const returns = () => {
-      returnsAt = Math.max(returnsAt, world.now + latency());
+      returnsAt = Math.max(returnsAt, world.now + latency() + link.extraMs());
       return returnsAt;
     };
     const isFinal = () => state === "expired" || state === "closed";
-    const isReachable = () => zookeeper.up && reaches();
+    const isReachable = () => up && link.reaches();
 
     function become(next: ZkState): void {
       if (state === next || isFinal()) return;
@@ -71,6 +101,7 @@ export function createSimZookeeper(
         for (const [, lose] of [...pending]) lose("expired");
         for (const go of waiting.splice(0)) go();
       }
+      if (isFinal()) link.ended();
     }
 
     function disconnect(): void {
@@ -90,7 +121,7 @@ export function createSimZookeeper(
       else if (connected) ping();
       else if (isReachable()) connect();
       world.at(world.now + (timeoutMs / 6) * (0.8 + 0.4 * random.next()), () => {
-        clock.deliver(beat);
+        clock.heart(beat);
       });
     }
 
@@ -98,10 +129,14 @@ export function createSimZookeeper(
       const sent = { now: clock.now(), wall: clock.wall() };
       const mine = generation;
       world.at(arrives(), () => {
-        if (!isReachable() || mine !== generation || !server.alive(id)) return;
+        if (mine !== generation) return;
+        if (!isReachable() || !server.alive(id)) {
+          disconnect();
+          return;
+        }
         lastSeen = world.now;
         world.at(returns(), () => {
-          clock.deliver(() => {
+          clock.heart(() => {
             if (mine === generation) heard = sent;
           });
         });
@@ -110,14 +145,14 @@ export function createSimZookeeper(
 
     function connect(): void {
       const sent = { now: clock.now(), wall: clock.wall() };
-      world.at(world.now + latency(), () => {
+      world.at(world.now + latency() + link.extraMs(), () => {
         if (!isReachable() || connected) return;
         const isNew = id === 0n;
         if (isNew) begin();
         const alive = server.alive(id);
         if (alive) lastSeen = world.now;
         clock.deliver(() => {
-          if (isFinal()) return;
+          if (isFinal() || connected) return;
           if (!alive) {
             become("expired");
             return;
@@ -158,9 +193,10 @@ export function createSimZookeeper(
     /** The servers' side: a session that was not heard of for its timeout has ended. */
     function watchSession(): void {
       if (!server.alive(id)) return;
-      if (!zookeeper.up) lastSeen = world.now;
-      if (world.now - lastSeen >= timeoutMs) server.end(id);
-      else world.at(world.now + timeoutMs / 20, watchSession);
+      const ends = Math.max(lastSeen, upSince) + timeoutMs;
+      if (!up) world.at(world.now + timeoutMs / 20, watchSession);
+      else if (world.now < ends) world.at(ends, watchSession);
+      else server.end(id);
     }
 
     function ask(request: TreeRequest): Promise<TreeAnswer> {
@@ -192,20 +228,21 @@ export function createSimZookeeper(
       const fate = random.next();
       world.at(arrives(), () => {
         if (mine !== generation) return;
-        if (!isReachable() || !server.alive(id) || fate < lostChance / 2) {
+        if (!isReachable() || !server.alive(id) || fate < zookeeper.lostChance / 2) {
           disconnect();
           return;
         }
         lastSeen = world.now;
         let settle: () => void;
         try {
+          const done = request.kind === "apply" && zookeeper.onWrite(id, request.operations);
           const answer = server.request(id, request, 1_700_000_000_000 + world.now);
-          if (request.kind === "apply") zookeeper.onWrite(id, request);
+          if (done) done();
           settle = () => resolve(answer);
         } catch (error) {
           settle = () => reject(error);
         }
-        if (fate < lostChance) {
+        if (fate < zookeeper.lostChance) {
           disconnect();
           return;
         }
