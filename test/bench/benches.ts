@@ -5,6 +5,7 @@ import { esOut } from "./es-out.ts";
 import { kafkaIn, kafkaOut, mirror } from "./kafka.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
+import { rebalance } from "./rebalance.ts";
 import { takeover } from "./takeover.ts";
 
 /** Every bench, in the order in which they are listed. */
@@ -14,9 +15,7 @@ export const benches: readonly Bench[] = [
   esOut,
   latency,
   decodeBench,
-  takeover,
-  latency,
-  decodeBench,
+  rebalance,
   takeover,
   kafkaIn,
   mirror,

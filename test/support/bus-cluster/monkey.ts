@@ -98,6 +98,8 @@ export function createMonkey(options: MonkeyOptions): Monkey {
       await acts["let go on"]?.();
       await acts["start ZooKeeper"]?.();
       for (const pid of [...gone]) await start(pid);
+      // One that has just begun cannot be told to end in good order yet.
+      await Promise.all(everybody.map((pid) => cluster.daemons.get(pid)?.ready()));
     },
   };
 }
