@@ -47,12 +47,6 @@ export function createZnodeTree(onChange: OnChange): ZnodeTree {
     };
   }
 
-  function existing(path: string, what: string): Node {
-    const node = nodes.get(path);
-    if (!node) throw new ZkError("no_node", `${what} ${path}: no node`);
-    return node;
-  }
-
   /** Does one operation on the nodes themselves; `undo` takes it back. */
   function perform(
     session: bigint,
@@ -62,11 +56,14 @@ export function createZnodeTree(onChange: OnChange): ZnodeTree {
     undo: (() => void)[],
   ): ZkResult {
     const fail = (reason: ZkReason): never => {
-      throw new ZkError(reason, `${operation.kind} ${operation.path}: ${reason}`);
+      // In the words of ZooKeeper's client, so that nobody can tell them apart.
+      const words = reason.replaceAll("_", " ");
+      throw new ZkError(reason, `${operation.kind} ${operation.path}: ${words}`);
     };
+    const existing = (path: string): Node => nodes.get(path) ?? fail("no_node");
     if (operation.kind === "create") {
       const parentPath = parentOf(operation.path);
-      const parent = existing(parentPath, "create in");
+      const parent = existing(parentPath);
       if (parent.owner !== 0n) fail("no_children_for_ephemerals");
       const mode = operation.mode ?? "persistent";
       const number = parent.nextNumber;
@@ -89,7 +86,7 @@ export function createZnodeTree(onChange: OnChange): ZnodeTree {
       return { kind: "create", path };
     }
     const { path } = operation;
-    const node = existing(path, operation.kind);
+    const node = existing(path);
     const wanted =
       operation.version === "exists" ? node.version : checkedVersion(operation.version);
     if (wanted !== node.version) fail("bad_version");
@@ -105,7 +102,7 @@ export function createZnodeTree(onChange: OnChange): ZnodeTree {
       return { kind: "set", stat: statOf(node) };
     }
     if (node.children.size > 0) fail("not_empty");
-    const parent = existing(parentOf(path), "delete in");
+    const parent = existing(parentOf(path));
     const before = { ...parent };
     nodes.delete(path);
     parent.children.delete(nameOf(path));
