@@ -180,6 +180,9 @@ describe("position lost", () => {
 
     const goesOn = await bus("earliest");
     await waitFor(() => linesIn(dir).then((lines) => lines.length === 2), late("what is left"));
+    // Killed before its first checkpoint it would find the position lost once more, and say so.
+    const committed = async () => JSON.stringify(await got(goesOn, "checkpoints"));
+    await waitFor(async () => (await committed()).includes(`${newest}`), late("a checkpoint"));
     goesOn.kill("SIGKILL");
     await goesOn.exited;
     const again = await bus("earliest");
