@@ -2,7 +2,7 @@ import type { ZkSession, ZkWatcher } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { readDecision } from "./decision.ts";
 import type { Observed } from "./observe.ts";
-import { optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
 import {
   assignPath,
   claimPath,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ZkSession } from "#src/clients/zookeeper/port.ts";
-import { optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
 import { paths } from "./paths.ts";
 import { decode, encode } from "./records.ts";
 import { createIfMissing } from "./register-resources.ts";

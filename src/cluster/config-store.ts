@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { ZkOperation, ZkSession, ZkWatcher } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { DbusError } from "#src/errors.ts";
-import { optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
 import { paths } from "./paths.ts";
 import { decode, encode } from "./records.ts";
 import { createIfMissing } from "./register-resources.ts";

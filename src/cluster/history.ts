@@ -1,7 +1,7 @@
 import type { ZkOperation, ZkSession } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import type { Census } from "./census.ts";
-import { optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
 import { paths } from "./paths.ts";
 import {
   type DecisionRecord,

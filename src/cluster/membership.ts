@@ -5,7 +5,7 @@ import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
 import type { Identity } from "./identity.ts";
-import { optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
 import { memberPath, participantPath, paths } from "./paths.ts";
 import {
   decode,

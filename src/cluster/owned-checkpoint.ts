@@ -1,7 +1,8 @@
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import type { FencedWrite } from "./fenced-writes.ts";
 import type { LocalEntry } from "./local-log.ts";
-import { type OwnedDeps, optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
+import type { OwnedDeps } from "./owned-resource.ts";
 import { checkpointPath } from "./paths.ts";
 import { type CheckpointRecord, checkpointSchema, decode, encode } from "./records.ts";
 

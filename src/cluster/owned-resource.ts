@@ -7,6 +7,7 @@ import { again } from "./again.ts";
 import { ownerWrite } from "./fenced-writes.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalEntry, LocalLog } from "./local-log.ts";
+import { optional } from "./optional.ts";
 import { createOwnedCheckpoint } from "./owned-checkpoint.ts";
 import { claimPath, statusPath } from "./paths.ts";
 import {
@@ -213,20 +214,5 @@ async function twice(work: () => Promise<void>): Promise<void> {
   } catch (thrown) {
     if (!isZk(thrown, "lost", "bad_version", "node_exists", "no_node")) throw thrown;
     await work();
-  }
-}
-
-/** What a node holds, with its version; null when it is not there. */
-export async function optional<T>(
-  session: ZkSession,
-  path: string,
-  read: (data: Uint8Array) => T,
-): Promise<{ readonly record: T; readonly version: number } | null> {
-  try {
-    const { data, stat } = await session.get(path);
-    return { record: read(data), version: stat.version };
-  } catch (thrown) {
-    if (isZk(thrown, "no_node")) return null;
-    throw thrown;
   }
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ZkOperation, ZkSession } from "#src/clients/zookeeper/port.ts";
 import { DbusError } from "#src/errors.ts";
-import { optional } from "./owned-resource.ts";
+import { optional } from "./optional.ts";
 import { paths } from "./paths.ts";
 import { decode, encode, type ParticipantRecord } from "./records.ts";
 import { createIfMissing } from "./register-resources.ts";

@@ -139,6 +139,13 @@ export function objectOf(json: string): ExactObject {
   throw new DbusError("FILTER_FAILED", "the packet is JSON, but no object");
 }
 
+/** Throws `FIELD_MISSING` for the first of these that is no column of the table. */
+export function requireColumns(table: Table, names: Iterable<string>): void {
+  for (const name of names) {
+    if (columnIndex(table, name) < 0) throw missing(name, tableName(table));
+  }
+}
+
 /** The index of a column; -1 where it is not there. */
 export function columnIndex(table: Table, name: string): number {
   return table.columns.findIndex((column) => column.name === name);

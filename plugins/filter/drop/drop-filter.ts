@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineFilter, type Packet } from "#plugin";
-import { columnIndex, createFieldEditor, missing, tableName } from "#src/format/field-edit.ts";
+import { createFieldEditor, missing, requireColumns } from "#src/format/field-edit.ts";
 import { fieldAt, withField } from "#src/format/field-path.ts";
 import { fieldsField, onMissingField } from "#src/format/packet-parts.ts";
 
@@ -25,8 +25,7 @@ export const dropFilter = defineFilter<Config, State>({
     return createFieldEditor(
       {
         columns(table) {
-          const absent = fields.find((name) => columnIndex(table, name) < 0);
-          if (fails && absent !== undefined) throw missing(absent, tableName(table));
+          if (fails) requireColumns(table, fields);
           return table.columns.flatMap((column, from) =>
             unwanted.has(column.name) ? [] : [{ from, column }],
           );

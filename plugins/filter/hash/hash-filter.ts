@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { z } from "zod";
 import { type Column, defineFilter, type Packet, secret, type Value } from "#plugin";
-import { columnIndex, createFieldEditor, missing, tableName } from "#src/format/field-edit.ts";
+import { createFieldEditor, missing, requireColumns } from "#src/format/field-edit.ts";
 import { fieldAt, withField } from "#src/format/field-path.ts";
 import { columnText, fieldsField, jsonText, onMissingField } from "#src/format/packet-parts.ts";
 
@@ -35,8 +35,7 @@ export const hashFilter = defineFilter<Config, State>({
     return createFieldEditor(
       {
         columns(table) {
-          const absent = fields.find((name) => columnIndex(table, name) < 0);
-          if (fails && absent !== undefined) throw missing(absent, tableName(table));
+          if (fails) requireColumns(table, fields);
           return table.columns.map((column, from) => {
             if (!hashed.has(column.name)) return { from, column };
             const convert = (value: NonNullable<Value>) =>

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Column, DbusError, defineFilter, type Packet, type Value } from "#plugin";
-import { columnIndex, createFieldEditor, missing, tableName } from "#src/format/field-edit.ts";
+import { createFieldEditor, missing, requireColumns, tableName } from "#src/format/field-edit.ts";
 import { fieldAt, withField } from "#src/format/field-path.ts";
 import { columnText, fieldsField, jsonText, onMissingField } from "#src/format/packet-parts.ts";
 
@@ -43,8 +43,7 @@ export const maskFilter = defineFilter<Config, State>({
     return createFieldEditor(
       {
         columns(table) {
-          const absent = fields.find((name) => columnIndex(table, name) < 0);
-          if (fails && absent !== undefined) throw missing(absent, tableName(table));
+          if (fails) requireColumns(table, fields);
           return table.columns.map((column, from) => {
             if (!hidden.has(column.name)) return { from, column };
             if (table.primaryKey.includes(from)) throw isKey(tableName(table), column);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineFilter, type Packet } from "#plugin";
 import { type ExactObject, exactObject } from "#src/format/exact-json.ts";
-import { columnIndex, createFieldEditor, missing, tableName } from "#src/format/field-edit.ts";
+import { createFieldEditor, missing, requireColumns } from "#src/format/field-edit.ts";
 import { fieldAt, withField } from "#src/format/field-path.ts";
 import { fieldsField, onMissingField } from "#src/format/packet-parts.ts";
 
@@ -27,8 +27,7 @@ export const pickFilter = defineFilter<Config, State>({
     return createFieldEditor(
       {
         columns(table) {
-          const absent = fields.find((name) => columnIndex(table, name) < 0);
-          if (fails && absent !== undefined) throw missing(absent, tableName(table));
+          if (fails) requireColumns(table, fields);
           return table.columns.flatMap((column, from) =>
             wanted.has(column.name) || table.primaryKey.includes(from) ? [{ from, column }] : [],
           );

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DbusError, defineFilter, type Packet, type Table } from "#plugin";
-import { columnIndex, createFieldEditor, missing, tableName } from "#src/format/field-edit.ts";
+import { createFieldEditor, missing, requireColumns, tableName } from "#src/format/field-edit.ts";
 import { fieldAt, renamed } from "#src/format/field-path.ts";
 import { onMissingField } from "#src/format/packet-parts.ts";
 
@@ -54,8 +54,7 @@ export const renameFilter = defineFilter<Config, State>({
 });
 
 function renamedColumns(table: Table, names: ReadonlyMap<string, string>, fails: boolean) {
-  const absent = [...names.keys()].find((one) => columnIndex(table, one) < 0);
-  if (fails && absent !== undefined) throw missing(absent, tableName(table));
+  if (fails) requireColumns(table, names.keys());
   const columns = table.columns.map((column, from) => {
     return { from, column: { ...column, name: names.get(column.name) ?? column.name } };
   });

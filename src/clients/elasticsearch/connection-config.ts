@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isLoopback } from "../../config/admin-address.ts";
+import { clientTlsSchema } from "../client-tls.ts";
 import type { EsAuth, EsConnectionOptions, EsTls } from "./port.ts";
 
 const nodeSchema = z
@@ -33,23 +34,6 @@ const basicSchema = z.strictObject({
   password: z.string().meta({ secret: true }).describe("its password: ${ES_PASSWORD}"),
 });
 
-const tlsSchema = z.strictObject({
-  ca: z
-    .string()
-    .optional()
-    .describe("PEM of the authorities to trust, instead of the system's: ${file:/etc/ca.pem}"),
-  cert: z.string().optional().describe("PEM of the client's certificate"),
-  key: z
-    .string()
-    .optional()
-    .meta({ secret: true })
-    .describe("PEM of the client's key: ${file:/run/secrets/client.key}"),
-  insecure: z
-    .boolean()
-    .default(false)
-    .describe("trust any certificate; whoever is in between can read and change everything"),
-});
-
 /** The fields by which a plugin says how to reach Elasticsearch. */
 export const esConnectionFields = {
   nodes: z
@@ -60,7 +44,7 @@ export const esConnectionFields = {
     .union([apiKeySchema, basicSchema])
     .optional()
     .describe("{apiKey} or {username, password}; nobody logs in without it"),
-  tls: tlsSchema
+  tls: clientTlsSchema
     .default({ insecure: false })
     .describe("of https nodes: certificate and host name are verified unless told otherwise"),
   requestTimeoutMs: z

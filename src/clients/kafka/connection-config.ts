@@ -1,24 +1,8 @@
 import { z } from "zod";
+import { clientTlsSchema } from "../client-tls.ts";
 import type { KafkaConnectionOptions, KafkaTls } from "./port.ts";
 
 const brokerShape = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/;
-
-const tlsSchema = z.strictObject({
-  ca: z
-    .string()
-    .optional()
-    .describe("PEM of the authorities to trust, instead of the system's: ${file:/etc/ca.pem}"),
-  cert: z.string().optional().describe("PEM of the client's certificate"),
-  key: z
-    .string()
-    .optional()
-    .meta({ secret: true })
-    .describe("PEM of the client's key: ${file:/run/secrets/client.key}"),
-  insecure: z
-    .boolean()
-    .default(false)
-    .describe("trust any certificate; whoever is in between can read and change everything"),
-});
 
 const saslSchema = z.strictObject({
   mechanism: z
@@ -36,7 +20,7 @@ export const kafkaConnectionFields = {
     .describe("brokers to begin with, host:port each; the others are learned from them"),
   clientId: z.string().default("dbus").describe("the name that the brokers log and set quotas by"),
   tls: z
-    .union([z.boolean(), tlsSchema])
+    .union([z.boolean(), clientTlsSchema])
     .default(false)
     .describe("whether to speak TLS; true verifies certificate and host name by the system's CAs"),
   sasl: saslSchema.optional().describe("how to log in; none without it"),

@@ -4,7 +4,7 @@ import { type Census, takeCensus } from "../census.ts";
 import { type ConfigReport, configReports } from "../config-report.ts";
 import type { LeaderSettings } from "../leader.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "../observe.ts";
-import { optional } from "../owned-resource.ts";
+import { optional } from "../optional.ts";
 import { assignPath, checkpointPath, memberPath, paths } from "../paths.ts";
 import {
   type CheckpointRecord,

@@ -3,7 +3,7 @@ import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import { meant } from "#src/config/nearest.ts";
 import { DbusError } from "#src/errors.ts";
 import { type Census, takeCensus } from "../census.ts";
-import { optional } from "../owned-resource.ts";
+import { optional } from "../optional.ts";
 import { memberPath, orderPath, participantPath, paths, wishPath } from "../paths.ts";
 import { decode, encode, memberSchema, type OrderRecord, orderSchema } from "../records.ts";
 import { ordered } from "../requests.ts";
