@@ -20,6 +20,7 @@ import type { Participant } from "./participant-port.ts";
 import { paths } from "./paths.ts";
 import { requireProtocol } from "./protocol.ts";
 import { prepareRoot } from "./register-resources.ts";
+import { tellConnection } from "./tell-connection.ts";
 import { createWanted } from "./wanted.ts";
 
 type Membership = {
@@ -92,6 +93,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
 
   async function during(session: ZkSession): Promise<void> {
     const abort = new AbortController();
+    tellConnection(session, { clock, log }, abort.signal);
     const over = Promise.withResolvers<void>();
     const halt = (error: DbusError) => {
       // Within this turn: nothing of the old session may act once its end is known.
