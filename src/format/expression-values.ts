@@ -1,10 +1,11 @@
 import { DbusError } from "../errors.ts";
 import {
-  type Bytes,
   type Column,
   JsonText,
   type Packet,
+  type Payload,
   type RowChange,
+  recordOf,
   type Table,
   type Value,
 } from "../flow/packet.ts";
@@ -59,10 +60,13 @@ export function createValues(usage: Usage): (packet: Packet, elementsMax: number
     if (wants("after")) values.after = image("after", table, after, budget);
   }
 
-  function ofBytes(record: Bytes, values: Values, budget: Budget): void {
-    const { key, value, headers, timestamp } = record;
+  /** What a record has beside its fields, whatever its value was made into. */
+  function ofRecord(payload: Payload, values: Values): void {
+    const record = recordOf(payload);
+    if (record === undefined) return;
+    const { key, headers, timestamp } = record;
     if (wants("key")) values.key = key === null ? null : textOf(key);
-    if (wants("value")) values.value = value === null ? null : textOf(value);
+    if (wants("value")) values.value = recordValue(payload);
     if (timestamp !== undefined) values.ts = new Date(timestamp);
     if (wants("headers")) {
       const pairs = headers.map(([name, one]) => [
@@ -71,18 +75,18 @@ export function createValues(usage: Usage): (packet: Packet, elementsMax: number
       ]);
       values.headers = Object.assign(Object.create(null), Object.fromEntries(pairs));
     }
-    if (wants("row")) values.row = documentOf(value === null ? "null" : textOf(value), budget);
   }
 
   return ({ ident, payload }, elementsMax) => {
     const budget: Budget = { elementsMax, splits: usage.splits };
     const values: Values = { ident, kind: payload.kind, before: null, after: null };
+    ofRecord(payload, values);
     switch (payload.kind) {
       case "row":
         ofRow(payload, values, budget);
         break;
       case "bytes":
-        ofBytes(payload, values, budget);
+        if (wants("row")) values.row = documentOf(recordValue(payload) ?? "null", budget);
         break;
       case "text":
         values.text = payload.text;
@@ -151,6 +155,13 @@ const wholeOf = (value: number): number | bigint =>
   Number.isSafeInteger(value) ? BigInt(value) : value;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The value of a record: null for a tombstone. */
+function recordValue(payload: Payload): string | Uint8Array | null {
+  if (payload.kind === "bytes") return payload.value === null ? null : textOf(payload.value);
+  if (payload.kind === "text") return payload.text;
+  return payload.kind === "document" ? payload.json : null;
+}
 
 /** Text where the bytes are text, else the bytes. */
 function textOf(bytes: Uint8Array): string | Uint8Array {

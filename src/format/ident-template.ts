@@ -1,5 +1,5 @@
 import { DbusError } from "../errors.ts";
-import type { Packet, RowChange } from "../flow/packet.ts";
+import { type Packet, type RowChange, recordOf } from "../flow/packet.ts";
 import { isExactObject } from "./exact-json.ts";
 import { columnIndex, missing, objectOf, tableName } from "./field-edit.ts";
 import { fieldAt } from "./field-path.ts";
@@ -41,7 +41,8 @@ function fillerOf(name: string): (packet: Packet) => string {
 function plainText({ ident, payload }: Packet, name: PlainName): string {
   if (name === "ident") return ident;
   if (name === "key") {
-    if (payload.kind === "bytes" && payload.key) return new TextDecoder().decode(payload.key);
+    const key = recordOf(payload)?.key;
+    if (key) return new TextDecoder().decode(key);
     throw missing("key", `a packet of kind ${payload.kind}`);
   }
   if (payload.kind !== "row") throw missing(name, `a packet of kind ${payload.kind}`);

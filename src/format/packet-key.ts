@@ -1,4 +1,4 @@
-import type { Packet, RowChange, Table } from "../flow/packet.ts";
+import { type Packet, type RowChange, recordOf, type Table } from "../flow/packet.ts";
 import { plainEncoder } from "./json-value.ts";
 import { compileKey, type KeyEncoder } from "./key.ts";
 
@@ -7,6 +7,8 @@ import { compileKey, type KeyEncoder } from "./key.ts";
  * what has no key. A row whose key changed counts to its new one.
  */
 export type PacketKeys = { keyOf(packet: Packet): string };
+
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 
 export function createPacketKeys(): PacketKeys {
   const encoders = new WeakMap<Table, KeyEncoder>();
@@ -23,15 +25,17 @@ export function createPacketKeys(): PacketKeys {
   }
   return {
     keyOf({ payload }) {
+      if (payload.kind === "row") return rowKey(payload);
+      // Whatever its value was made into: the tombstone of a key belongs to its documents.
+      const key = recordOf(payload)?.key;
+      if (key) return base64(key);
       switch (payload.kind) {
-        case "row":
-          return rowKey(payload);
         case "text":
           return payload.text;
         case "document":
           return payload.json;
         case "bytes":
-          return Buffer.from(payload.key ?? payload.value ?? []).toString("base64");
+          return base64(payload.value ?? new Uint8Array());
       }
     },
   };

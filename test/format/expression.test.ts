@@ -2,7 +2,14 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { JsonText, type Packet } from "#src/flow/packet.ts";
 import { compileExpression } from "#src/format/expression.ts";
-import { changeOf, documentOf, recordOf, tableOf, textOf } from "../support/field-packets.ts";
+import {
+  changeOf,
+  documentOf,
+  readRecordOf,
+  recordOf,
+  tableOf,
+  textOf,
+} from "../support/field-packets.ts";
 
 const orders = tableOf(
   "shop.orders",
@@ -56,6 +63,11 @@ describe("what an expression sees", () => {
     expect(outcomeOf("row.__proto__", document)).toBe(1n);
     expect(outcomeOf("key + string(row.x)", recordOf('{"x":1}'))).toBe("k1");
     expect(outcomeOf("value == null", recordOf(null))).toBe(true);
+    const read = readRecordOf('{"x":1}');
+    expect(outcomeOf("key + string(row.x) + value", read)).toBe('k1{"x":1}');
+    expect(outcomeOf("ts == timestamp('1970-01-01T00:00:01Z') && size(headers) == 0", read)).toBe(
+      true,
+    );
     expect(outcomeOf("text.startsWith('GET')", textOf("GET /"))).toBe(true);
   });
 });

@@ -50,3 +50,12 @@ export function recordOf(value: string | null, key: string | null = "k"): Packet
   const payload = { key: bytes(key), value: bytes(value), headers: [], timestamp: 1_000 };
   return { ident: "topic", payload: { kind: "bytes", ...payload }, position: 7, bytes: 50 };
 }
+
+/** The same record as inputs make it that know its value to be JSON: a tombstone stays one. */
+export function readRecordOf(value: string | null, key: string | null = "k"): Packet {
+  const packet = recordOf(value, key);
+  const { payload } = packet;
+  if (value === null || payload.kind !== "bytes") return packet;
+  const { kind: _, value: __, ...record } = payload;
+  return { ...packet, payload: { kind: "document", json: value, record } };
+}

@@ -4,6 +4,7 @@ import {
   DbusError,
   type Packet,
   type RowChange,
+  recordOf,
   type Table,
   type Value,
 } from "#plugin";
@@ -132,14 +133,14 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     const place = places(packet);
     const json = jsonOf(packet);
     const source = documentSource(packet, json);
-    const key = payload.kind === "bytes" ? payload.key : null;
+    const record = recordOf(payload);
+    const key = record?.key ?? null;
     const own = idTemplate !== undefined || key !== null || place !== undefined;
     const address = addressOf(source, () => {
       if (key !== null) return keyText(key);
       return place === undefined ? madeUpId(packet) : `${place.lineage}/${place.low}`;
     });
-    const written = payload.kind === "bytes" ? payload.timestamp : undefined;
-    const at = Math.floor((written ?? clock.wall()) / 1000);
+    const at = Math.floor((record?.timestamp ?? clock.wall()) / 1000);
     if (json === undefined) {
       if (key === null && idTemplate === undefined) {
         throw new DbusError("FORMAT_KEY_MISSING", "a record has neither key nor value");

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { routeFilter } from "#plugins/filter/route/route-filter.ts";
 import { filterPluginContract } from "../../../contract/filter-plugin.ts";
-import { changeOf, documentOf, recordOf, tableOf, textOf } from "../../../support/field-packets.ts";
+import {
+  changeOf,
+  documentOf,
+  readRecordOf,
+  recordOf,
+  tableOf,
+  textOf,
+} from "../../../support/field-packets.ts";
 import { runFilter } from "../../../support/run-filter.ts";
 
 const table = tableOf("shop.orders", "id int!", "country text");
@@ -46,6 +53,7 @@ test("a template that names what is not there fails the packet by name", async (
   expect(await idents(to("${key}.${row.a.b}"), [recordOf('{"a":{"b":1.50}}')])).toEqual([
     ["k.1.50"],
   ]);
+  expect(await idents(to("${key}"), [readRecordOf("{}")])).toEqual([["k"]]);
 });
 
 test("a template with a name that stands for nothing is refused with the config", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { sampleFilter } from "#plugins/filter/sample/sample-filter.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import { filterPluginContract } from "../../../contract/filter-plugin.ts";
-import { changeOf, recordOf, tableOf } from "../../../support/field-packets.ts";
+import { changeOf, readRecordOf, recordOf, tableOf } from "../../../support/field-packets.ts";
 import { runFilter } from "../../../support/run-filter.ts";
 
 const table = tableOf("shop.orders", "id int!", "total int");
@@ -35,4 +35,12 @@ test("an expression may say what the key is", async () => {
   const same = Array.from({ length: 50 }, (_, i) => recordOf('{"user":5}', `k${i}`));
   const counts = await passed({ rate: 0.5, by: "row.user" }, same);
   expect(new Set(counts).size).toBe(1);
+});
+
+test("a tombstone passes where the documents of its key do, whatever they were read as", async () => {
+  const of = (value: string | null, make: typeof recordOf) =>
+    Array.from({ length: 50 }, (_, i) => make(value, `k${i}`));
+  const tombstones = await passed({ rate: 0.5 }, of(null, recordOf));
+  expect(await passed({ rate: 0.5 }, of('{"n":1}', recordOf))).toEqual(tombstones);
+  expect(await passed({ rate: 0.5 }, of('{"n":2}', readRecordOf))).toEqual(tombstones);
 });

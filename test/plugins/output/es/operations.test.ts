@@ -219,6 +219,22 @@ describe("what is no row", () => {
     expect(placed).toBe(`index t kafka/t/${(1n << 40n) | 5n}`);
     expect(odd).toBe(`index t ${Buffer.from('{"id":1}').toString("base64url")}`);
   });
+
+  test("a document or text that came in a record is under the key of it too, where its tombstone is", () => {
+    const record = { key: Buffer.from("k-1"), headers: [], timestamp: 1_700_000_000_000 };
+    const position = { topicId: "t", partition: 1, offset: 5 };
+    const packets = [
+      other({ kind: "document", json: "{}", record }, position),
+      other({ kind: "text", text: "x", record }, position),
+      other({ kind: "bytes", value: null, ...record }, position),
+    ];
+    const { actions } = shown({ index: "t" }, ...packets);
+    expect(actions).toEqual(["index t k-1", "index t k-1", "delete t k-1"]);
+    const of = operations({ index: "t" });
+    expect(packets.flatMap((packet) => of(packet)).map(({ at }) => at)).toEqual(
+      packets.map(() => 1_700_000_000),
+    );
+  });
 });
 
 describe("indices", () => {
