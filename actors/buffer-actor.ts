@@ -85,6 +85,7 @@ export const bufferActor = defineActor<BufferDeps, State, BufferMessage>({
         return undefined;
       case "acked":
       case "emission":
+      case "hurry":
         break;
     }
     goOn(state);

@@ -125,6 +125,9 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
       case "flush":
         state.gathering?.flush(message.lane);
         return undefined;
+      case "hurry":
+        state.gathering?.hurry(message.lane);
+        return undefined;
       case "applied":
         self.release(message.lane);
         if (state.suspects.size > 0) self.releaseAll();

@@ -23,6 +23,8 @@ export type Gathering = {
   take(delivery: Delivery): boolean | DbusError;
   /** Sends on what was gathered of a lane, as far as there is room; true when all of it went. */
   flush(lane: number): boolean;
+  /** No more of that lane can come before what was gathered is sent on. */
+  hurry(lane: number): void;
   /** There may be room for what was gathered of that lane and waits for it. */
   goOn(lane: number): void;
 };
@@ -54,7 +56,7 @@ type Held = {
   next: Packet | undefined;
 };
 
-/** When half of the window is in flight, held packets go on after so long, in milliseconds. */
+/** When half of the window is in flight, or none can come, held packets go on after so long, in milliseconds. */
 const SOON_MS = 5;
 
 export function createGathering(options: GatheringOptions): Gathering {
@@ -125,8 +127,8 @@ export function createGathering(options: GatheringOptions): Gathering {
 
   /** Other branches of this partition may be waiting for the oldest packet that is held. */
   function hurry(held: Held): void {
-    const { ledger, lane } = held.partition;
-    if (held.soon || ledger.inFlight <= bus.window.packets / 2) return;
+    const { lane } = held.partition;
+    if (held.soon) return;
     held.soon = true;
     held.timer?.cancel();
     held.timer = options.later(Math.min(SOON_MS, gather.flushMs(entry.config)), lane);
@@ -179,10 +181,16 @@ export function createGathering(options: GatheringOptions): Gathering {
         if (held && isFull(held)) flush(lane);
       }
       const left = lanes.get(lane);
-      if (left && left.rest === undefined) hurry(left);
+      const { edge, partition } = delivery;
+      const half = partition.ledger.inFlight > bus.window.packets / 2;
+      if (left && left.rest === undefined && (half || edge.lingers(partition))) hurry(left);
       return true;
     },
     flush,
+    hurry(lane) {
+      const held = lanes.get(lane);
+      if (held && held.rest === undefined) hurry(held);
+    },
     goOn(lane) {
       if (lanes.get(lane)?.rest !== undefined) flush(lane);
     },

@@ -1,5 +1,5 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
-import type { Clock, Timer } from "#src/clock.ts";
+import type { Clock } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { isCrash, type Suspects } from "#src/crash/suspects.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
@@ -19,6 +19,7 @@ import { isTimeout, withDeadline } from "#src/plugin/deadline.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import { type Emitting, nextToWrite, watchHeld } from "./emission.ts";
 import { condemn, crashOf, delivered, keepFailed } from "./isolation.ts";
+import { hurry, isDue, type Lingering, linger } from "./linger.ts";
 import { closeOutput, fencesItself, openOutput, outputContext } from "./output-plugin.ts";
 import type { OutputMessage } from "./protocol.ts";
 
@@ -37,7 +38,8 @@ export type OutputDeps = {
 };
 
 type State = OutputDeps &
-  Emitting & {
+  Emitting &
+  Lingering & {
     readonly context: OutputContext;
     readonly abort: AbortController;
     /** The batch that is being written, or waits to be written again: nothing newer goes before it. */
@@ -45,8 +47,6 @@ type State = OutputDeps &
     attempts: number;
     /** When a failed write was last logged: a sink that wavers must not flood the log. */
     warnedAt: number;
-    /** Runs while a batch may still fill up, or until it may be tried again. */
-    timer: Timer | undefined;
     /** Aborts when the write that is under way has ended. */
     writing: AbortController | undefined;
     plugin: { readonly value: unknown } | undefined;
@@ -85,6 +85,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       attempts: 0,
       warnedAt: Number.NEGATIVE_INFINITY,
       timer: undefined,
+      hasty: undefined,
       writing: undefined,
       plugin: undefined,
       sinkFences: false,
@@ -123,6 +124,9 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       case "emission":
         lookAgain(state, self);
         return undefined;
+      case "hurry":
+        if (!state.batch && !state.writing) hurry(state, self);
+        return undefined;
     }
   },
   stop: (state) => closeOutput(state, state.writing?.signal),
@@ -139,22 +143,18 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
 function enqueue(state: State, delivery: Delivery, self: Self<OutputMessage>): void {
   state.queue.push(delivery);
   state.stats.queued = state.queue.packets + state.gate.packets;
-  if (!state.batch && !state.writing) flushWhenDue(state, self);
+  if (!state.batch && !state.writing) flushWhenDue(state, delivery, self);
 }
 
 /** Writes at once what fills a batch or need not linger, else when the linger time is over. */
-function flushWhenDue(state: State, self: Self<OutputMessage>): void {
+function flushWhenDue(state: State, came: Delivery, self: Self<OutputMessage>): void {
   if (!isDue(state)) {
-    state.timer ??= self.after(state.entry.batch.lingerMs, { kind: "flush" });
+    linger(state, self, came);
     return;
   }
   state.timer?.cancel();
   state.timer = undefined;
   flush(state, self);
-}
-
-function isDue({ entry: { batch: policy }, queue }: State): boolean {
-  return policy.lingerMs === 0 || queue.isFull(policy);
 }
 
 /** What may go out has changed, or may have. A batch that waits goes on waiting, unless fenced. */
@@ -260,11 +260,9 @@ function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): voi
 /** Writes the next batch, now or when it is full or has waited long enough. */
 function goOn(state: State, self: Self<OutputMessage>): void {
   state.batch = undefined;
-  const { queue, gate, entry } = state;
+  const { queue, gate } = state;
   if (gate.ready || (queue.packets > 0 && isDue(state))) self.signal({ kind: "flush" });
-  else if (queue.packets > 0) {
-    state.timer ??= self.after(entry.batch.lingerMs, { kind: "flush" });
-  }
+  else if (queue.packets > 0) linger(state, self);
   watchHeld(state, self);
 }
 

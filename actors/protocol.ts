@@ -1,6 +1,6 @@
 import type { Ref } from "#src/actor/actor.ts";
 import type { DbusError } from "#src/errors.ts";
-import type { Attached, Delivery, Emission, Settled } from "#src/flow/delivery.ts";
+import type { Attached, Delivery, Emission, Hurry, Settled } from "#src/flow/delivery.ts";
 import type { Json } from "#src/flow/position.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import type { SpillLog, SpillRecord } from "#src/spill/spill-log.ts";
@@ -46,13 +46,14 @@ export type InputMessage =
   /** A commit found a newer epoch. */
   | { readonly kind: "fenced"; readonly error: DbusError };
 
-export type RouterMessage = Delivery | Settled | Attached | Emission;
+export type RouterMessage = Delivery | Settled | Attached | Emission | Hurry;
 
 export type FilterMessage =
   | Delivery
   | Settled
   | Attached
   | Emission
+  | Hurry
   | { readonly kind: "opened"; readonly plugin: unknown }
   | { readonly kind: "crashed"; readonly error: unknown }
   /** An asynchronous `apply` of that lane has ended. */
@@ -63,6 +64,7 @@ export type FilterMessage =
 export type OutputMessage =
   | Delivery
   | Emission
+  | Hurry
   | { readonly kind: "opened"; readonly plugin: unknown }
   | { readonly kind: "crashed"; readonly error: unknown }
   /** Time to write what there is, or to try again. */
@@ -76,6 +78,7 @@ export type BufferMessage =
   | Settled
   | Attached
   | Emission
+  | Hurry
   | { readonly kind: "opened"; readonly log: SpillLog }
   | { readonly kind: "crashed"; readonly error: unknown }
   /** What was being written to the disk is durable, or nothing of it is. */

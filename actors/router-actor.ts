@@ -46,6 +46,9 @@ export const routerActor = defineActor<RouterDeps, RouterDeps, RouterMessage>({
       case "emission":
         self.releaseAll();
         return undefined;
+      // Nothing lingers here.
+      case "hurry":
+        return undefined;
     }
   },
 });

@@ -101,10 +101,14 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
       ledger.fits(packets, from),
       edge.fits(partition, packets, from, packets.length),
     );
-    if (room === 0) return { room, seq: -1 };
-    const seq = ledger.admit(packets, from, from + room);
-    const all = room === packets.length;
-    edge.send(partition, all ? packets : packets.slice(from, from + room), seq);
+    let seq = -1;
+    if (room > 0) {
+      seq = ledger.admit(packets, from, from + room);
+      const all = room === packets.length;
+      edge.send(partition, all ? packets : packets.slice(from, from + room), seq);
+    }
+    // Its window is the credit of one partition on the edge, so it is the first to be spent.
+    if (from + room < packets.length) ledger.want();
     return { room, seq };
   }
 

@@ -213,7 +213,9 @@ export const entrySchemas = {
       .strictObject({
         countMax: count("Packets in a batch at most.").max(65_536).optional(),
         bytesMax: count("Bytes in a batch at most.").optional(),
-        lingerMs: millis("How long the first packet waits for others.").optional(),
+        lingerMs: millis(
+          "How long the first packet waits for others, while there can be others.",
+        ).optional(),
       })
       .prefault({})
       .describe("How packets are gathered before they are written."),

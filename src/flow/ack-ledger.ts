@@ -33,6 +33,12 @@ export type AckLedger = {
   fits(packets: readonly Packet[], from: number): number;
   /** Admits `packets[from..to)`, each with one copy; answers the first sequence number. */
   admit(packets: readonly Packet[], from: number, to: number): number;
+  /** Whether somebody waits for room since the last time that there may have been some. */
+  readonly wanted: boolean;
+  /** Somebody waits for room: tells all who may be waiting for more. */
+  want(): void;
+  /** Has `tell` called with each `want`; another one under the same name takes its place. */
+  onWanted(name: string, tell: () => void): void;
   fork(seq: number): void;
   forkRange(first: number, count: number, copies: number): void;
   settle(seq: number, outcome: Outcome): void;
@@ -73,6 +79,8 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
   let mark: Position | undefined;
   let idleAt: { readonly seq: number; readonly position: Position } | undefined;
   let fenced = false;
+  let wanted = false;
+  const onWanted = new Map<string, () => void>();
 
   /** Bytes charged: a packet above the whole window needs all of it, alone. */
   function charge(packet: Packet): number {
@@ -106,6 +114,7 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
 
   function advance(): void {
     const before = head;
+    wanted = false;
     while (head < next && copies[head & mask] === 0) head++;
     if (fenced) {
       onRoom();
@@ -129,6 +138,15 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
     get admitted() {
       return next;
     },
+    get wanted() {
+      return wanted;
+    },
+    want() {
+      if (wanted || fenced) return;
+      wanted = true;
+      for (const tell of onWanted.values()) tell();
+    },
+    onWanted: (name, tell) => void onWanted.set(name, tell),
     oldest() {
       return head === next
         ? undefined

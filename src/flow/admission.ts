@@ -104,6 +104,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     const open = !closed() && queue.size === 0;
     const from = open ? admit(partition, packets, 0, track) : 0;
     if (from === packets.length && !full(partition)) return undefined;
+    if (open) partition.ledger.want();
     return new Promise((resolve, reject) => {
       queue.push({ partition, packets, from, tracker: track, resolve, reject });
     });
@@ -121,7 +122,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (closed()) return;
     for (let waiting = queue.peek(); waiting; waiting = queue.peek()) {
       waiting.from = admit(waiting.partition, waiting.packets, waiting.from, waiting.tracker);
-      if (waiting.from < waiting.packets.length || full(waiting.partition)) return;
+      if (waiting.from < waiting.packets.length || full(waiting.partition)) {
+        waiting.partition.ledger.want();
+        return;
+      }
       queue.shift();
       waiting.resolve();
     }
@@ -129,6 +133,12 @@ export function createAdmission(options: AdmissionOptions): Admission {
       rooms.shift();
       room.resolve();
     }
+    if (rooms.length > 0) wantRoom();
+  }
+
+  /** What is in flight of any partition may be what somebody waits for. */
+  function wantRoom(): void {
+    for (const { ledger } of partitions.all()) if (ledger.inFlight > 0) ledger.want();
   }
 
   function hasCredit(packets: number, bytes: number, reserved = 0): boolean {
@@ -226,6 +236,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     room(wanted, bytes) {
       const packets = Math.min(wanted, partitions.window.packets);
       if (hasCredit(packets, bytes)) return undefined;
+      if (!closed()) wantRoom();
       return new Promise((resolve, reject) => rooms.push({ packets, bytes, resolve, reject }));
     },
     pump,

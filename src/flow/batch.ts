@@ -21,6 +21,8 @@ export type BatchQueue = {
   append(ranges: readonly Range[]): void;
   /** Puts ranges before all that waits. */
   putBack(ranges: readonly Range[]): void;
+  /** Whether `test` holds of one of the deliveries that wait. */
+  some(test: (delivery: Delivery) => boolean): boolean;
   /** Whether what waits fills a batch. */
   isFull(limit: BatchLimit): boolean;
   /**
@@ -64,6 +66,10 @@ export function createBatchQueue(): BatchQueue {
       queue.clear();
       append(ranges);
       for (const rest of behind) queue.push(rest);
+    },
+    some(test) {
+      for (const { delivery } of queue) if (test(delivery)) return true;
+      return false;
     },
     isFull: ({ countMax, bytesMax }) => packets >= countMax || bytes >= bytesMax,
     take({ countMax, bytesMax }, share) {

@@ -34,6 +34,12 @@ export type EdgeRef = {
     readonly path: string;
     signal(message: Settled | Attached): void;
   };
+  /**
+   * The receiver waits for more of that partition before it settles what it has. True when no more
+   * can come: the edge is out of credit for what is next, or the window is spent. Else it is told by
+   * `hurry` when that comes true.
+   */
+  lingers(partition: Partition): boolean;
 };
 
 /** `delivery.packets[from..to)` are settled on this edge, and their credit comes back. */
@@ -51,6 +57,9 @@ export type Attached = {
   readonly to: string;
   readonly incarnation: number;
 };
+
+/** No more of that lane can come before something of it is settled: see `EdgeRef.lingers`. */
+export type Hurry = { readonly kind: "hurry"; readonly lane: number };
 
 /** What may go out has changed: a right was fenced, is in doubt, or is certain again. */
 export type Emission = { readonly kind: "emission" };

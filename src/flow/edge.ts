@@ -7,16 +7,23 @@ import {
   spend,
 } from "../actor/credit.ts";
 import { createDeque, type Deque } from "../actor/deque.ts";
-import { assert } from "../assert.ts";
-import { type Delivery, type EdgeRef, type Emission, type Settled, seqOf } from "./delivery.ts";
+import {
+  type Delivery,
+  type EdgeRef,
+  type Emission,
+  type Hurry,
+  type Settled,
+  seqOf,
+} from "./delivery.ts";
 import { DELIVERED } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import type { Partition } from "./partition.ts";
+import { keeps, markSettled, rest } from "./unsettled.ts";
 
 /** Where the packets of an edge go: the receiver's mailbox. */
 export type Receiver = {
   send(lane: number, message: Delivery, bytes: number): void;
-  signal(message: Emission): void;
+  signal(message: Emission | Hurry): void;
 };
 
 /**
@@ -50,6 +57,8 @@ export type Edge = EdgeRef & {
     seqs?: readonly number[],
   ): void;
   flush(partition: Partition): void;
+  /** A packet of so many bytes waits to be sent: a receiver that lingers is told if it cannot be. */
+  want(partition: Partition, bytes: number): void;
   /** Whether the receiver has a copy of that packet, or is to get it, and has not settled it. */
   holds(partition: Partition, seq: number): boolean;
   /** Takes the credit back and settles the copies in the ledger. */
@@ -68,9 +77,13 @@ type Lane = {
   readonly unsettled: Deque<Delivery>;
   staged: Packet[];
   stagedSeqs: number[];
+  /** There is no credit for what is next. */
+  wanted: boolean;
+  /** The receiver waits for more, and is to be told when none can come. */
+  lingering: boolean;
 };
 
-export type EdgeOptions = EdgeRef & {
+export type EdgeOptions = Omit<EdgeRef, "lingers"> & {
   readonly receiver: Receiver;
   readonly limit: CreditLimit;
   /** That under which the receiver attached last; 0, unless told, when it has not yet. */
@@ -96,10 +109,20 @@ export function createEdge(options: EdgeOptions): Edge {
       unsettled: createDeque(),
       staged: [],
       stagedSeqs: [],
+      wanted: false,
+      lingering: false,
     };
     lanes.set(partition.lane, lane);
     partition.right.onFenced(`${from} -> ${to} ${partition.name}`, () => discard(lane));
+    // A ledger may be that of several partitions.
+    partition.ledger.onWanted(`${from} -> ${to} ${partition.lane}`, () => hurry(lane));
     return lane;
+  }
+
+  function hurry(lane: Lane): void {
+    if (!lane.lingering) return;
+    lane.lingering = false;
+    receiver.signal({ kind: "hurry", lane: lane.partition.lane });
   }
 
   /** Its partition is fenced: all of it is settled at once, and the receiver may drop its copies. */
@@ -213,6 +236,20 @@ export function createEdge(options: EdgeOptions): Edge {
       const bytes = chargeOf(staged, 0, staged.length);
       dispatch(lane, staged, stagedSeqs[0] as number, stagedSeqs, bytes);
     },
+    want(partition, bytes) {
+      const lane = laneOf(partition);
+      const { credit } = lane;
+      if (credit.packets >= 1 && credit.bytes >= chargeFor(limit, bytes)) return;
+      lane.wanted = true;
+      hurry(lane);
+    },
+    lingers(partition) {
+      // One that is fenced has no lane any more.
+      const lane = lanes.get(partition.lane);
+      if (!lane || lane.wanted || partition.ledger.wanted) return true;
+      lane.lingering = true;
+      return false;
+    },
     holds(partition, seq) {
       const lane = lanes.get(partition.lane);
       if (!lane) return false;
@@ -227,7 +264,9 @@ export function createEdge(options: EdgeOptions): Edge {
         if ([...lane.unsettled].every(({ open }) => open === 0)) forget(lane);
         return;
       }
-      const { credit, unsettled } = laneOf(partition);
+      const lane = laneOf(partition);
+      const { credit, unsettled } = lane;
+      lane.wanted = false;
       markSettled(delivery, begin, end);
       while (unsettled.peek()?.open === 0) unsettled.shift();
       const whole = end - begin === packets.length;
@@ -249,35 +288,4 @@ export function createEdge(options: EdgeOptions): Edge {
     },
   };
   return edge;
-}
-
-/** Invariant 2: what was settled on an edge, or was sent again since, cannot be settled on it. */
-function markSettled(delivery: Delivery, begin: number, end: number): void {
-  if (end - begin < delivery.packets.length) {
-    delivery.done ??= new Uint8Array(delivery.packets.length);
-    for (let i = begin; i < end; i++) {
-      assert(delivery.done[i] === 0, "a packet was settled twice on one edge");
-      delivery.done[i] = 1;
-    }
-  }
-  delivery.open -= end - begin;
-  assert(delivery.open >= 0, "a packet was settled twice on one edge");
-}
-
-function keeps(delivery: Delivery, seq: number): boolean {
-  if (delivery.open === 0) return false;
-  return delivery.packets.some((_, i) => seqOf(delivery, i) === seq && !delivery.done?.[i]);
-}
-
-/** What is left of a delivery, as packets with their sequence numbers; nothing is left of it then. */
-function rest(delivery: Delivery): [Packet[], number[]] {
-  const packets: Packet[] = [];
-  const seqs: number[] = [];
-  for (let i = 0; i < delivery.packets.length; i++) {
-    if (delivery.done?.[i]) continue;
-    packets.push(delivery.packets[i] as Packet);
-    seqs.push(seqOf(delivery, i));
-  }
-  delivery.open = 0;
-  return [packets, seqs];
 }

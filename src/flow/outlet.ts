@@ -49,6 +49,8 @@ type Run = {
   seqs: number[] | undefined;
   packetsLeft: number;
   bytesLeft: number;
+  /** The size of a packet for which there was no credit; 0 when there was none. */
+  refused: number;
   /** The most that one packet is charged on these edges. */
   readonly limitBytes: number;
   /** What each of them has left, where that is not the same for all: one may have a buffer. */
@@ -78,7 +80,7 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
       limitBytes = Math.max(limitBytes, credit.limit.bytes);
     }
     const each = leftOfEach(partition, targets, limitBytes);
-    const left = { packetsLeft, bytesLeft, limitBytes, each };
+    const left = { packetsLeft, bytesLeft, refused: 0, limitBytes, each };
     run = { partition, targets, ident, packets: [], first, seqs: undefined, ...left };
     return run;
   }
@@ -86,9 +88,14 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
   /** Ends the run: its copies go into the ledger, its packets onto the edges or beside others. */
   function endRun(last: boolean): void {
     if (!run) return;
-    const { partition, targets, packets, first, seqs } = run;
+    const ended = run;
     run = undefined;
-    if (packets.length === 0) return;
+    if (ended.packets.length > 0) sendOff(ended, last);
+    const { targets, partition, refused } = ended;
+    if (refused > 0) for (const edge of targets) edge.want(partition, refused);
+  }
+
+  function sendOff({ partition, targets, packets, first, seqs }: Run, last: boolean): void {
     const { ledger } = partition;
     if (!seqs) ledger.forkRange(first, packets.length, targets.length);
     else for (const seq of seqs) ledger.forkRange(seq, 1, targets.length);
@@ -125,11 +132,14 @@ export function createOutlet({ routes, onUnrouted }: OutletOptions): Outlet {
     const { partition, packets, first } = delivery;
     let last = end;
     for (const edge of targets) last = begin + edge.fits(partition, packets, begin, last);
-    if (last === begin) return begin;
-    partition.ledger.forkRange(first + begin, last - begin, targets.length);
-    const whole = begin === 0 && last === packets.length;
-    const part = whole ? packets : packets.slice(begin, last);
-    for (const edge of targets) edge.send(partition, part, first + begin);
+    if (last > begin) {
+      partition.ledger.forkRange(first + begin, last - begin, targets.length);
+      const whole = begin === 0 && last === packets.length;
+      const part = whole ? packets : packets.slice(begin, last);
+      for (const edge of targets) edge.send(partition, part, first + begin);
+    }
+    const next = packets[last];
+    if (last < end && next) for (const edge of targets) edge.want(partition, next.bytes);
     return last;
   }
 
@@ -226,8 +236,13 @@ function spendOnEach(each: readonly Left[], bytes: number): boolean {
 /** Adds a packet to a run; false, and nothing done, when one of the targets has no credit for it. */
 function addTo(run: Run, packet: Packet, seq: number): boolean {
   const charge = Math.min(packet.bytes, run.limitBytes);
-  if (run.packetsLeft < 1) return false;
-  if (run.each ? !spendOnEach(run.each, packet.bytes) : run.bytesLeft < charge) return false;
+  const fits =
+    run.packetsLeft >= 1 &&
+    (run.each ? spendOnEach(run.each, packet.bytes) : run.bytesLeft >= charge);
+  if (!fits) {
+    run.refused = packet.bytes;
+    return false;
+  }
   const { packets } = run;
   if (run.seqs) run.seqs.push(seq);
   else if (seq !== run.first + packets.length) {

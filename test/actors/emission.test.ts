@@ -7,7 +7,7 @@ import { partitionSetOf } from "../support/partition-of.ts";
 
 function deliveryUnder(fence: number | undefined, count: number): Delivery {
   const packets = Array.from({ length: count }, (_, i) => packetOf("in", i + 1));
-  const edge = { from: "f", to: "o", sender: { path: "s", signal() {} } };
+  const edge = { from: "f", to: "o", sender: { path: "s", signal() {} }, lingers: () => false };
   const { get } = partitionSetOf("in", fence === undefined ? {} : { fence });
   const place = { edge, partition: get("0"), packets, first: 0, seqs: undefined };
   const rest = { charged: 1, incarnation: 1, taken: 0, open: count, done: undefined };

@@ -21,7 +21,7 @@ function source(name: string) {
     const packets = Array.from({ length: count }, (_, i) =>
       packetOf(name, first + i, `${name}${first + i}`),
     );
-    const edge = { from: "f", to: "o", sender };
+    const edge = { from: "f", to: "o", sender, lingers: () => false };
     const place = { edge, partition: set.get("0"), packets, first, seqs: undefined };
     const rest = { charged: 1, incarnation: 1, taken: 0, open: count, done: undefined };
     return { kind: "deliver", ...place, ...rest };
