@@ -565,6 +565,25 @@ const table = {
     summary: "the broker lost track of this producer's sequence numbers",
     remedy: "nothing: the unacknowledged records are sent again under a new epoch",
   },
+  KAFKA_FENCED: {
+    kind: "fence",
+    summary: "another process writes under the transactional id of this one",
+    remedy:
+      "nothing, where the other one is to go on; else stop it, or give one of them another " +
+      "transactionalIdPrefix, then restart this one",
+  },
+  KAFKA_TRANSACTION_UNSURE: {
+    kind: "retry",
+    summary: "whether a transaction was committed is not known",
+    remedy: "nothing: the position that was committed is read, and what is behind it written again",
+  },
+  KAFKA_TRANSACTION_REFUSED: {
+    kind: "fatal",
+    summary: "the brokers refuse transactions of this id, or of this timeout",
+    remedy:
+      "allow the user Write and Describe on the transactional id that is named; " +
+      "exactlyOnce.timeoutMs must not exceed the brokers' transaction.max.timeout.ms",
+  },
   KAFKA_AUTH: {
     kind: "fatal",
     summary: "Kafka refused the SASL login",

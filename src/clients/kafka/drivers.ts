@@ -6,8 +6,11 @@ import type {
   KafkaConsumerOptions,
   KafkaProducer,
   KafkaProducerOptions,
+  KafkaTransactor,
+  KafkaTransactorOptions,
 } from "./port.ts";
 import { createProducer } from "./producer/producer.ts";
+import { createTransactor } from "./producer/transactor.ts";
 
 /** It is large, and most do without it: so it is loaded by whoever asks for it. */
 const openPlatformatic: OpenConnection = async (address, options) => {
@@ -28,6 +31,13 @@ export function createKafkaProducer(
   options: KafkaProducerOptions,
 ): KafkaProducer {
   return createProducer(kafkaDrivers[driver], options);
+}
+
+export function createKafkaTransactor(
+  driver: KafkaDriver,
+  options: KafkaTransactorOptions,
+): KafkaTransactor {
+  return createTransactor(kafkaDrivers[driver], options);
 }
 
 export function createKafkaConsumer(

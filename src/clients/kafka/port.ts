@@ -195,6 +195,36 @@ export type KafkaProducer = {
   close(): Promise<void>;
 };
 
+/** What became of a transaction: committed whole, or surely nothing of it. */
+export type TransactionResult = {
+  readonly committed: boolean;
+  /** Why not, as of `produce`: null where a batch had nothing against it, and is not there either. */
+  readonly results: readonly PartitionResult[];
+};
+
+/**
+ * Writes transactions under one transactional id, which one at a time may have. Every
+ * implementation runs `test/contract/kafka-transactor.ts`.
+ *
+ * Beside the errors of a producer there are KAFKA_FENCED, when the id has a newer epoch: another
+ * has taken it (of `write` also where a transaction was open for longer than `timeoutMs` and so was
+ * aborted; `renew` tells the two apart); KAFKA_TRANSACTION_REFUSED; and KAFKA_TRANSACTION_UNSURE, of a commit alone.
+ */
+export type KafkaTransactor = {
+  /** Whether `write` may be called: after `takeOver` and each commit, else after `renew`. */
+  readonly ready: boolean;
+  /** Takes the id: whoever had it is fenced, and what that one left open aborted. */
+  takeOver(): Promise<void>;
+  /**
+   * Goes on under the next epoch, where nobody has taken the id: nothing that was on its way under
+   * the former one counts any more, and what was open is aborted. KAFKA_FENCED leaves all as it is.
+   */
+  renew(): Promise<void>;
+  /** One transaction, one batch for each partition. Throws KAFKA_TRANSACTION_UNSURE, KAFKA_FENCED. */
+  write(batches: readonly PartitionBatch[]): Promise<TransactionResult>;
+  close(): Promise<void>;
+};
+
 export type KafkaTls = {
   /** PEM text of the authorities to trust instead of the system's. */
   readonly ca?: string | undefined;
@@ -234,6 +264,12 @@ export type KafkaProducerOptions = KafkaConnectionOptions & {
   readonly batchBytesMax: number;
   /** Of one record, uncompressed. */
   readonly recordBytesMax: number;
+};
+
+export type KafkaTransactorOptions = KafkaProducerOptions & {
+  readonly transactionalId: string;
+  /** How long a transaction may be open before the brokers abort it. */
+  readonly timeoutMs: number;
 };
 
 export type KafkaConsumerOptions = KafkaConnectionOptions & {

@@ -57,7 +57,9 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
     let repeated = sequence ? repeatedCount(sequence, records, job.from) : 0;
     if (sequence && repeated === undefined) bumpEpoch(sequence);
     repeated ??= 0;
+    const { transactionalId } = identity;
     const stamp = {
+      transactional: transactionalId !== undefined,
       producerId: identity.producerId(),
       epoch: sequence?.epoch ?? -1,
       sequence: sequence?.next ?? -1,
@@ -88,6 +90,7 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
       acks: options.acks === "all" ? (-1 as const) : (1 as const),
       // The broker gives up before we do, so that we learn of it.
       timeoutMs: Math.ceil((options.requestTimeoutMs * 2) / 3),
+      transactionalId: identity.transactionalId,
     };
     return writeProduce(writer, head, parts, requestBytesMax);
   }
@@ -118,7 +121,9 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
       if (sequence) sequence.unresolved = undefined;
       refuseOrSplit(share, code);
     } else {
-      if (sequence && sequenceLost.includes(code)) bumpEpoch(sequence);
+      // The epoch of a transaction is not ours to raise: it is aborted, and the next has another.
+      const own = identity.transactionalId === undefined;
+      if (sequence && own && sequenceLost.includes(code)) bumpEpoch(sequence);
       else if (sequence && mayBeKept(code)) sequence.unresolved = sent;
       cluster.forget(topic);
       refuseRest(job, protocolError(code, `${topic}/${partition}`));

@@ -20,6 +20,7 @@ export type ProduceHead = {
   readonly version: number;
   readonly acks: -1 | 1;
   readonly timeoutMs: number;
+  readonly transactionalId?: string | undefined;
 };
 
 /** A partition that wants a share of a request; `write` puts its record batch in, if it has one. */
@@ -69,7 +70,8 @@ export function writeProduce<Share>(
   writer.int16(head.version);
   writer.int32(0);
   writer.string(head.clientId);
-  writer.int16(-1);
+  if (head.transactionalId === undefined) writer.int16(-1);
+  else writer.string(head.transactionalId);
   writer.int16(head.acks);
   writer.int32(head.timeoutMs);
   const topicsAt = writer.position();

@@ -7,6 +7,8 @@ import { isExhausted, type PartitionSequence, partitionSequence } from "./partit
 
 /** The id that the broker knows this producer by, and the numbering of each partition under it. */
 export type ProducerIdentity = {
+  /** Set where all that it writes belongs to transactions. */
+  readonly transactionalId?: string | undefined;
   /** Gets an id where there is none yet, or where the old one is used up. */
   ready(): Promise<void>;
   /** -1 where the producer is not idempotent. */

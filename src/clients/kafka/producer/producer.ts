@@ -13,8 +13,8 @@ import type {
 import { requestPartitions, requestTopic } from "../wire/create-topics.ts";
 import { checkTopic } from "../wire/metadata.ts";
 import { invalidPartitions, noError, protocolError, topicExists } from "../wire/protocol-errors.ts";
-import { createNodeWriter, type NodeWriter } from "./node-writer.ts";
-import { type ProduceJob, produceJob, refuseRest } from "./produce-job.ts";
+import { createBatchWriter } from "./batch-writer.ts";
+import { produceJob } from "./produce-job.ts";
 import { createProducerIdentity } from "./producer-identity.ts";
 
 /**
@@ -28,53 +28,16 @@ import { createProducerIdentity } from "./producer-identity.ts";
 export function createProducer(open: OpenConnection, options: KafkaProducerOptions): KafkaProducer {
   const cluster = createCluster(open, options);
   const identity = createProducerIdentity(cluster, options);
-  const writers = new Map<number, NodeWriter>();
+  const write = createBatchWriter(cluster, identity, options);
   const closing = new AbortController();
   let busy = false;
-
-  function writerOf(nodeId: number): NodeWriter {
-    const writer = writers.get(nodeId) ?? createNodeWriter(nodeId, { cluster, identity, options });
-    writers.set(nodeId, writer);
-    return writer;
-  }
-
-  /** Sorts the jobs by the broker that leads their partition; the rest are refused. */
-  async function byLeader(jobs: readonly ProduceJob[]): Promise<Map<number, ProduceJob[]>> {
-    const topics = await cluster.topics([...new Set(jobs.map((job) => job.batch.topic))]);
-    const sorted = new Map<number, ProduceJob[]>();
-    for (const job of jobs) {
-      const { topic, partition } = job.batch;
-      try {
-        const leader = checkTopic(topic, topics.get(topic)).leaders[partition];
-        if (leader === undefined) throw protocolError(3, `${topic}/${partition}`);
-        if (leader < 0) throw protocolError(5, `${topic}/${partition}`);
-        const others = sorted.get(leader);
-        if (others) others.push(job);
-        else sorted.set(leader, [job]);
-      } catch (error) {
-        cluster.forget(topic);
-        refuseRest(job, toDbusError(error));
-      }
-    }
-    return sorted;
-  }
-
-  async function produceAll(jobs: readonly ProduceJob[]): Promise<void> {
-    try {
-      await identity.ready();
-      const sorted = await byLeader(jobs);
-      await Promise.all([...sorted].map(([nodeId, ofNode]) => writerOf(nodeId).write(ofNode)));
-    } catch (error) {
-      for (const job of jobs) if (!job.done) refuseRest(job, toDbusError(error));
-    }
-  }
 
   async function produce(batches: readonly PartitionBatch[]): Promise<readonly PartitionResult[]> {
     assert(!busy, "one produce at a time");
     busy = true;
     try {
       const jobs = batches.map((batch) => produceJob(batch));
-      await produceAll(jobs);
+      await write(jobs);
       return jobs.map((job) => job.results);
     } finally {
       busy = false;

@@ -16,6 +16,7 @@ import type { Compression, KafkaRecord, KafkaValue } from "../port.ts";
  * The CRC covers what follows it. Varints are zigzag; a length of -1 is null.
  */
 const headerBytes = 61;
+const transactionalBit = 16;
 const codecs: Readonly<Record<Compression, number>> = { none: 0, gzip: 1, zstd: 4 };
 
 /** Who writes, and the number of the first record; all -1 where the producer is not idempotent. */
@@ -23,6 +24,8 @@ export type ProducerStamp = {
   readonly producerId: bigint;
   readonly epoch: number;
   readonly sequence: number;
+  /** Whether it belongs to a transaction, and counts only once that is committed. */
+  readonly transactional?: boolean;
 };
 
 export type Refusal = { readonly index: number; readonly error: DbusError };
@@ -167,7 +170,8 @@ export function requestWriter(compression: Compression, recordBytesMax: number):
     buffer.writeInt32BE(at - start - 12, start + 8);
     buffer.writeInt32BE(-1, start + 12);
     buffer.writeInt8(2, start + 16);
-    buffer.writeInt16BE(codecs[compression], start + 21);
+    const bits = stamp.transactional ? transactionalBit : 0;
+    buffer.writeInt16BE(codecs[compression] | bits, start + 21);
     buffer.writeInt32BE(head.count - 1, start + 23);
     buffer.writeBigInt64BE(BigInt(head.baseTimestamp), start + 27);
     buffer.writeBigInt64BE(BigInt(head.maxTimestamp), start + 35);

@@ -25,13 +25,17 @@ export type Coordinator = { readonly errorCode: number; readonly nodeId: number 
 
 export async function findCoordinator(
   connection: BrokerConnection,
-  group: string,
+  key: string,
+  kind: "group" | "transaction" = "group",
 ): Promise<Coordinator> {
   return connection.send({
     apiKey: keys.findCoordinator,
     apiVersion: connection.version(keys.findCoordinator, 1, 2),
     apiName: "FindCoordinator",
-    body: wireWriter().string(group).int8(0).done(),
+    body: wireWriter()
+      .string(key)
+      .int8(kind === "group" ? 0 : 1)
+      .done(),
     decode(data) {
       const reader = wireReader(data);
       reader.int32();

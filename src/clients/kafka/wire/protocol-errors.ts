@@ -54,6 +54,17 @@ const meanings: Readonly<Record<number, Meaning>> = {
   44: { name: "POLICY_VIOLATION", code: "KAFKA_TOPIC_MISSING", fate: "refused" },
   45: { name: "OUT_OF_ORDER_SEQUENCE_NUMBER", code: "KAFKA_SEQUENCE_LOST", fate: "refused" },
   47: { name: "INVALID_PRODUCER_EPOCH", code: "KAFKA_SEQUENCE_LOST", fate: "refused" },
+  48: { name: "INVALID_TXN_STATE", code: "KAFKA_TRANSACTION_UNSURE", fate: "refused" },
+  49: { name: "INVALID_PRODUCER_ID_MAPPING", code: "KAFKA_FENCED", fate: "refused" },
+  50: { name: "INVALID_TRANSACTION_TIMEOUT", code: "KAFKA_TRANSACTION_REFUSED", fate: "refused" },
+  51: { name: "CONCURRENT_TRANSACTIONS", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
+  52: { name: "TRANSACTION_COORDINATOR_FENCED", code: "KAFKA_REQUEST_FAILED", fate: "kept" },
+  53: {
+    name: "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+    code: "KAFKA_TRANSACTION_REFUSED",
+    fate: "refused",
+  },
+  55: { name: "OPERATION_NOT_ATTEMPTED", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
   56: { name: "KAFKA_STORAGE_ERROR", code: "KAFKA_NOT_LEADER", fate: "kept" },
   58: { name: "SASL_AUTHENTICATION_FAILED", code: "KAFKA_AUTH", fate: "refused" },
   59: { name: "UNKNOWN_PRODUCER_ID", code: "KAFKA_SEQUENCE_LOST", fate: "refused" },
@@ -64,6 +75,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
   82: { name: "FENCED_INSTANCE_ID", code: "KAFKA_REBALANCED", fate: "refused" },
   87: { name: "INVALID_RECORD", code: "KAFKA_RECORD_REJECTED", fate: "refused" },
   89: { name: "THROTTLING_QUOTA_EXCEEDED", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
+  90: { name: "PRODUCER_FENCED", code: "KAFKA_FENCED", fate: "refused" },
   100: { name: "UNKNOWN_TOPIC_ID", code: "KAFKA_TOPIC_MISSING", fate: "refused" },
 };
 
@@ -73,6 +85,12 @@ export const rebalanceInProgress = 27;
 export const memberIdRequired = 79;
 /** The coordinator of a group has moved, or has just begun to load what it needs. */
 export const coordinatorMoves: readonly number[] = [14, 15, 16];
+/** The broker still ends the transaction before, or another request on the same id. */
+export const concurrentTransactions = 51;
+/** A newer epoch of the producer is known: somebody has the transactional id, or it timed out. */
+export const producerFenced: readonly number[] = [47, 49, 90];
+/** Of what stands beside something that was refused. */
+export const notAttempted = 55;
 export const topicExists = 36;
 export const invalidPartitions = 37;
 /** The broker already has the batch: a retry of what was written after all. */

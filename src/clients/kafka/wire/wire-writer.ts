@@ -5,7 +5,7 @@ export type WireWriter = {
   int8(value: number): WireWriter;
   int16(value: number): WireWriter;
   int32(value: number): WireWriter;
-  int64(value: number): WireWriter;
+  int64(value: number | bigint): WireWriter;
   /** INT16 length and UTF-8; null is -1. */
   string(value: string | null): WireWriter;
   /** INT32 length; null is -1. */
