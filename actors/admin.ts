@@ -18,6 +18,7 @@ import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import type { Json } from "#src/flow/position.ts";
 import { edgeName, type Stuck, stuckHeads } from "#src/flow/stuck-head.ts";
+import { type Throttle, throttledMs, throttleNote } from "#src/flow/throttle.ts";
 import type { State } from "#src/state/state.ts";
 import type { LoopLag } from "#src/watchdog/watchdog.ts";
 import type { ClusterHandle } from "./cluster-actor.ts";
@@ -134,18 +135,25 @@ function find(node: ActorStatus, path: string): ActorStatus | undefined {
 
 function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs: number): Stat {
   const { wiring, state, version, configStatus } = deps;
+  const now = deps.clock.now();
+  const throttling = (stats: Throttle & { readonly note: string | null }) => ({
+    note: stats.note ?? throttleNote(stats, now),
+    throttledMs: throttledMs(stats, now),
+  });
   const actor = (path: string) => {
     const found = find(tree, path);
     return { state: found?.state ?? "stopped", lastError: found?.lastError ?? null };
   };
   const inputs = wiring.inputs.map(({ entry, resource, path, stats, partitions }) => {
     const { lastError, state: actorState } = actor(path);
+    const { throttledUntil: _, ...shown } = stats;
     return {
       name: entry.name,
       resource: resource.id,
       label: resource.label,
       plugin: entry.plugin.name,
-      ...stats,
+      ...shown,
+      ...throttling(stats),
       state: actorState === "backoff" ? ("backoff" as const) : stats.state,
       lagRecords: stats.lagRecords,
       lagSeconds: lagSeconds(stats.lagSeconds, partitions.heldMs),
@@ -160,8 +168,9 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     return { name: entry.name, plugin: entry.plugin.name, ...counters, ...actor(path) };
   });
   const outputs = wiring.outputs.map(({ entry, path, stats }) => {
-    const { ready: _, ...counters } = stats;
-    return { name: entry.name, plugin: entry.plugin.name, ...counters, ...actor(path) };
+    const { ready: _, throttledUntil: __, ...counters } = stats;
+    const common = { name: entry.name, plugin: entry.plugin.name, ...counters };
+    return { ...common, ...throttling(stats), ...actor(path) };
   });
   const open = [...wiring.filters, ...wiring.outputs].every(({ stats }) => stats.ready);
   const reading = inputs.every((one) => one.state !== "backoff" && one.state !== "starting");

@@ -5,6 +5,7 @@ import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import type { Admission } from "#src/flow/admission.ts";
 import { type InputStats, noteLag } from "#src/flow/node-stats.ts";
 import type { PartitionSet } from "#src/flow/partition-set.ts";
+import { noteThrottle } from "#src/flow/throttle.ts";
 import type { GapStore } from "#src/gap/store.ts";
 import type { Log } from "#src/log.ts";
 import type { InputContext } from "#src/plugin/context.ts";
@@ -98,6 +99,10 @@ export function inputContext(
     reportState(note) {
       if (note !== null && stats.note === null) stats.interruptions++;
       stats.note = note;
+    },
+    reportThrottle(ms) {
+      if (!noteThrottle(stats, ms, clock.now())) return;
+      log.info("a quota of the server has us wait; nothing is lost by it", { ms });
     },
   };
 }

@@ -2,6 +2,7 @@ import { type Clock, sleep, type Timer } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import type { Batch } from "#src/flow/batch.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
+import { noteThrottle } from "#src/flow/throttle.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
 import { closeInTime, openInTime } from "#src/plugin/deadline.ts";
@@ -40,6 +41,13 @@ export function outputContext(
     fenceAt: fencesOf(batchAtHand),
     reportState(note) {
       stats.note = note;
+    },
+    reportLeftOut(packets) {
+      stats.leftOut += packets;
+    },
+    reportThrottle(ms) {
+      if (!noteThrottle(stats, ms, clock.now())) return;
+      log.info("a quota of the server has us wait; nothing is lost by it", { ms });
     },
   };
 }

@@ -135,10 +135,22 @@ function worker(id: string, behaviourOf: WorkerSpec["behaviour"], shutdownMs = 5
 }
 
 /** A batch that credit can never fill would always wait for its linger time. */
-function fillable(entry: OutputEntry, { edge, window }: BusConfig): OutputEntry {
-  const countMax = Math.min(entry.batch.countMax, edge.packets, window.packets);
-  const bytesMax = Math.min(entry.batch.bytesMax, edge.bytes, window.bytes);
+function fillable(entry: OutputEntry, bus: BusConfig): OutputEntry {
+  const room = entry.buffer.kind === "disk" ? unspilled(bus) : bus.window;
+  const countMax = Math.min(entry.batch.countMax, bus.edge.packets, room.packets);
+  const bytesMax = Math.min(entry.batch.bytesMax, bus.edge.bytes, room.bytes);
   return { ...entry, batch: { ...entry.batch, countMax, bytesMax } };
+}
+
+/**
+ * What a buffer has on its way to its output before the disk takes everything. Less than the window
+ * of an input: who has the whole of it in flight sends nothing more that would show it full.
+ */
+function unspilled({ edge, window }: BusConfig): BusConfig["window"] {
+  return {
+    packets: Math.max(1, Math.min(edge.packets, window.packets >> 1)),
+    bytes: Math.max(1, Math.min(edge.bytes, window.bytes >> 1)),
+  };
 }
 
 export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
@@ -165,7 +177,7 @@ export function bufferWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
     entry,
     edge: buffer.edge,
     spills: state.spills,
-    window: config.bus.edge,
+    window: unspilled(config.bus),
     nextLane: wiring.nextLane,
     attached: (incarnation: number) => wiring.attached(buffer.ref, incarnation),
     stats,

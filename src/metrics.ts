@@ -1,6 +1,7 @@
 import type { ClusterMetrics } from "./api/cluster-port.ts";
 import type { ActorStatus, Stat } from "./api/port.ts";
 import { addCluster } from "./metrics-cluster.ts";
+import { addProcess } from "./metrics-process.ts";
 
 /** The content type of the text format, as prom-client names it too. */
 export const metricsType = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,36 +42,6 @@ export type Add = (
   help: string,
   samples: readonly Sample[],
 ) => void;
-
-const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
-
-function addProcess(stat: Stat, add: Add): void {
-  const { version } = stat;
-  const cpu = process.cpuUsage();
-  add("gauge", "info", "The version that runs.", [{ labels: { version }, value: 1 }]);
-  add("gauge", "ready", "1 when everything is running.", one(stat.ready ? 1 : 0));
-  add("gauge", "uptime_seconds", "Since the start.", one(stat.uptimeMs / 1000));
-  add("gauge", "resident_memory_bytes", "Memory of the process.", one(stat.rssBytes));
-  const bound = "What its memory stays below with this configuration.";
-  add("gauge", "memory_bound_bytes", bound, one(stat.memoryBoundBytes));
-  const spent = (cpu.user + cpu.system) / 1e6;
-  add("counter", "cpu_seconds_total", "Processor time, user and system.", one(spent));
-  const lag = stat.loopLag;
-  const stalled = "How long the event loop stood still";
-  add("gauge", "loop_lag_seconds", `${stalled}.`, lag ? one(lag.lastMs / 1000) : []);
-  add("gauge", "loop_lag_max_seconds", `${stalled} at most.`, lag ? one(lag.maxMs / 1000) : []);
-  add("counter", "loop_stalls_total", "Times of over a second.", lag ? one(lag.stalls) : []);
-  add("gauge", "epoch", "Starts in this data folder.", one(stat.epoch));
-  const { version: configVersion, loadedAt, refused } = stat.config;
-  add("gauge", "config_version", "1 at the start, then one a reload.", one(configVersion));
-  add("gauge", "config_loaded_timestamp_seconds", "When it was loaded.", one(loadedAt / 1000));
-  add("gauge", "config_reload_ok", "0 when the last reload was refused.", one(refused ? 0 : 1));
-  const { packets, idents } = stat.unrouted;
-  add("counter", "unrouted_packets_total", "Packets that nothing matched.", one(packets));
-  add("gauge", "unrouted_idents", "Idents that nothing matched.", one(idents.length));
-  add("gauge", "dead_letters", "Packets that wait for a person.", one(stat.deadLetters));
-  add("gauge", "gaps", "Pieces of a source that were skipped.", one(stat.gaps));
-}
 
 function addInputs({ inputs }: Stat, add: Add): void {
   const each = (pick: (input: Stat["inputs"][number]) => number | null): Sample[] =>
@@ -114,6 +85,12 @@ function addInputs({ inputs }: Stat, add: Add): void {
     "input_interruptions_total",
     "Times that the source was lost.",
     each((i) => i.interruptions),
+  );
+  add(
+    "counter",
+    "input_throttled_seconds_total",
+    "Waited for a quota of the source.",
+    each((i) => i.throttledMs / 1000),
   );
   add(
     "gauge",
@@ -199,6 +176,12 @@ function addStages({ filters, outputs }: Stat, add: Add): void {
   );
   add(
     "counter",
+    "output_throttled_seconds_total",
+    "Waited for a quota of the sink.",
+    output((o) => o.throttledMs / 1000),
+  );
+  add(
+    "counter",
     "output_packets_total",
     "Packets written.",
     output((o) => o.packets),
@@ -214,6 +197,12 @@ function addStages({ filters, outputs }: Stat, add: Add): void {
     "output_retried_total",
     "Packets tried again.",
     output((o) => o.retried),
+  );
+  add(
+    "counter",
+    "output_left_out_packets_total",
+    "Left out on purpose.",
+    output((o) => o.leftOut),
   );
   add(
     "counter",

@@ -58,6 +58,8 @@ export type InputStatus = {
   readonly note: string | null;
   /** How often the source was lost while it was read, since the start of the process. */
   readonly interruptions: number;
+  /** How long the source has had it wait by a quota, since the start of the process. */
+  readonly throttledMs: number;
   readonly packets: number;
   readonly bytes: number;
   readonly inFlight: number;
@@ -92,9 +94,13 @@ export type OutputStatus = {
   readonly plugin: string;
   readonly state: ActorStatus["state"];
   readonly note: string | null;
+  /** How long the sink has had it wait by a quota, since the start of the process. */
+  readonly throttledMs: number;
   readonly packets: number;
   readonly bytes: number;
   readonly retried: number;
+  /** Of the packets those that it has left out on purpose, as a mirror does with what comes back. */
+  readonly leftOut: number;
   readonly failed: number;
   readonly queued: number;
   /** What waits in its buffer on disk; null without one. */

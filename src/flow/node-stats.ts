@@ -1,8 +1,10 @@
+import { noThrottle, type Throttle } from "./throttle.ts";
+
 /**
  * Counters of the graph's nodes. Each is written by its own actor only and outlives its restarts;
  * everybody may read it.
  */
-export type InputStats = {
+export type InputStats = Throttle & {
   state:
     | "starting"
     | "running"
@@ -47,13 +49,15 @@ export type FilterStats = {
   suspects: number;
 };
 
-export type OutputStats = {
+export type OutputStats = Throttle & {
   /** Whether the plugin is open. */
   ready: boolean;
   note: string | null;
   packets: number;
   bytes: number;
   retried: number;
+  /** Counted as written, but left out on purpose. */
+  leftOut: number;
   failed: number;
   queued: number;
   /** What waits in its buffer on disk; null for an output without one. */
@@ -76,6 +80,7 @@ export const createInputStats = (): InputStats => ({
   lagSeconds: null,
   lagBytes: null,
   lagRecords: null,
+  ...noThrottle(),
 });
 
 export const createFilterStats = (): FilterStats => ({
@@ -90,11 +95,13 @@ export const createFilterStats = (): FilterStats => ({
 });
 
 export const createOutputStats = (): OutputStats => ({
+  ...noThrottle(),
   ready: false,
   note: null,
   packets: 0,
   bytes: 0,
   retried: 0,
+  leftOut: 0,
   failed: 0,
   queued: 0,
   buffer: null,

@@ -91,6 +91,8 @@ export type RecordFrame = {
   readonly offset?: number;
   /** How many partitions the log has. */
   readonly partitions?: number;
+  /** What tells the cluster that keeps the log from all others. */
+  readonly cluster?: string;
 };
 
 /** A record of a log: opaque bytes. */

@@ -90,6 +90,8 @@ export type InputContext = Common & {
   reportLag(lag: Lag): void;
   /** A state that people should see, e.g. `reconnecting: connection refused`; null clears it. */
   reportState(state: string | null): void;
+  /** The source asks to be left alone for so long, as a quota does: that is no failure. */
+  reportThrottle(ms: number): void;
 };
 
 export type FilterContext = Common & {
@@ -111,4 +113,8 @@ export type OutputContext = Common & {
   fenceAt(index: number): number | undefined;
   /** A state that people should see, e.g. `waiting for broker`; null clears it. */
   reportState(state: string | null): void;
+  /** So many packets of this write are done without being written, on purpose. */
+  reportLeftOut(packets: number): void;
+  /** The sink asks to be left alone for so long, as a quota does: that is no failure. */
+  reportThrottle(ms: number): void;
 };

@@ -60,6 +60,17 @@ describe("a buffer on disk", () => {
     await waitFor(() => outputOf(bus, "slow").buffer?.packets === 0, { what: "the buffer" });
   });
 
+  test("holds up nobody either where an input's window is less than the credit of an edge", async () => {
+    const { slow, beside, given } = entries(onDisk);
+    slow.close();
+    const bus = await start({ ...given, bus: { window: small.window } });
+    await finished(bus);
+    expect(beside.written).toEqual(numbers(count));
+    slow.open();
+    await waitFor(() => slow.written.length === count, { what: "all of it" });
+    expect(slow.written).toEqual(numbers(count));
+  });
+
   test("in memory the same holds up the input at its window", async () => {
     const { slow, beside, given } = entries(inMemory);
     slow.close();

@@ -15,6 +15,8 @@ export type KafkaBroker = {
   readonly id: number;
   readonly port: number;
   readonly pid: number;
+  /** Its folders of topics: that of `TOPIC-PARTITION` is in one of them. */
+  readonly logDirs: readonly string[];
   stop(): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   restart(): Promise<void>;
@@ -36,6 +38,8 @@ export type KafkaOptions = {
   readonly listeners?: Readonly<Record<string, number>>;
   /** Heap of each broker in MiB; 512 unless told. */
   readonly heapMb?: number;
+  /** Further folders for the topics of a single broker, e.g. on a disk that can be filled. */
+  readonly logDirs?: readonly string[];
   /** Where a single broker runs, unless on loopback. */
   readonly elsewhere?: Elsewhere;
 };
@@ -52,9 +56,15 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServi
   for (let id = 1; id <= (options.brokers ?? 1); id++) {
     nodes.push({ id, port: await freePort(), controllerPort: await freePort() });
   }
-  const start = (node: Node) => startNode({ node, nodes, run, java, libs, template, options });
+  // Each cluster has its own, as out there; those of one test must not pass for one another.
+  const clusterId = randomId();
+  const common = { nodes, run, java, libs, template, clusterId, options };
+  const start = (node: Node) => startNode({ node, ...common });
   const servers = await Promise.all(nodes.map(start));
-  const brokers = nodes.map((node, index) => broker(node, servers[index]!));
+  const brokers = nodes.map((node, index) => {
+    const logDirs = [join(homeOf(run, node), "data"), ...(options.logDirs ?? [])];
+    return broker(node, servers[index]!, logDirs);
+  });
   return {
     bootstrap: nodes.map(({ port }) => `${options.elsewhere?.host ?? "127.0.0.1"}:${port}`).join(),
     brokers,
@@ -83,15 +93,20 @@ type NodeStart = {
   readonly java: string;
   readonly libs: string;
   readonly template: string;
+  readonly clusterId: string;
   readonly options: KafkaOptions;
 };
 
 async function startNode(at: NodeStart): Promise<ServerProcess> {
-  const home = join(at.run, `node-${at.node.id}`);
+  const home = homeOf(at.run, at.node);
+  const data = join(home, "data");
   await mkdir(home);
-  await command(["cp", "-a", at.template, join(home, "data")]);
-  await rename(join(home, "data"), at.node.id);
-  const own = propertiesOf(at.node, at.nodes, home);
+  await command(["cp", "-a", at.template, data]);
+  const more = at.options.logDirs ?? [];
+  for (const dir of more) await command(["cp", join(data, "meta.properties"), dir]);
+  for (const dir of [data, ...more]) await rename(dir, at.node.id, at.clusterId);
+  const dirs = { "log.dirs": [data, ...more].join(), "metadata.log.dir": data };
+  const own = { ...propertiesOf(at.node, at.nodes, home), ...dirs };
   const listeners = listenersOf(own, at.options);
   const properties = { ...own, ...listeners, ...at.options.properties };
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
@@ -193,20 +208,31 @@ async function format(java: string, libs: string, dir: string): Promise<void> {
   await Bun.file(file).delete();
 }
 
+const homeOf = (run: string, { id }: Node): string => join(run, `node-${id}`);
+
+/** As Kafka makes its own: a UUID in base64, which may not begin with a dash. */
+function randomId(): string {
+  const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url");
+  return id.startsWith("-") ? randomId() : id;
+}
+
 /** Gives a copy of the template the identity of another node. */
-async function rename(data: string, id: number): Promise<void> {
+async function rename(data: string, id: number, clusterId: string): Promise<void> {
   const file = join(data, "meta.properties");
-  const directory = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url");
   const text = (await Bun.file(file).text())
     .replace(/^node\.id=.*$/m, `node.id=${id}`)
-    .replace(/^directory\.id=.*$/m, `directory.id=${directory}`);
+    .replace(/^cluster\.id=.*$/m, `cluster.id=${clusterId}`)
+    .replace(/^directory\.id=.*$/m, `directory.id=${randomId()}`);
   await Bun.write(file, text);
 }
 
-function broker(node: Node, server: ServerProcess): KafkaBroker {
+function broker(
+  { id, port }: Node,
+  server: ServerProcess,
+  logDirs: readonly string[],
+): KafkaBroker {
   return {
-    id: node.id,
-    port: node.port,
+    ...{ id, port, logDirs },
     get pid() {
       return server.pid;
     },

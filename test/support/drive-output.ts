@@ -31,6 +31,8 @@ export async function driveOutput(
     stateDir: "",
     signal: abort.signal,
     reportState() {},
+    reportThrottle() {},
+    reportLeftOut() {},
     fenceAt: () => undefined,
   };
   const state = await plugin.open(context, plugin.configSchema.parse(config));

@@ -139,6 +139,7 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
     deadLetter: (packet, error) => void deadLetters.push({ packet, error }),
     reportLag: (lag) => void lags.push(lag),
     reportState: (state) => void states.push(state),
+    reportThrottle() {},
   };
 
   return {
@@ -199,7 +200,10 @@ export function fakeOutputContext(options: CommonOptions = {}): FakeOutput {
   const controller = new AbortController();
   const states: (string | null)[] = [];
   const reportState = (state: string | null) => void states.push(state);
-  const context = { ...common(options, controller.signal), reportState, fenceAt: () => undefined };
+  const context = {
+    ...common(options, controller.signal),
+    ...{ reportState, fenceAt: () => undefined, reportThrottle() {}, reportLeftOut() {} },
+  };
   return { context, states, abort: () => controller.abort() };
 }
 

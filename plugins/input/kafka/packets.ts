@@ -21,7 +21,8 @@ export type Made = {
 /** Makes a packet of a record: the topic is its ident, and its position the offset behind it. */
 export type PacketMaker = (record: ReadRecord, place: PacketPlace) => Made;
 
-export function packetMaker(format: KafkaInputConfig["format"]): PacketMaker {
+export function packetMaker(format: KafkaInputConfig["format"], cluster = ""): PacketMaker {
+  const common = cluster === "" ? {} : { cluster };
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   function textOf(value: Uint8Array): string | DbusError {
@@ -45,9 +46,9 @@ export function packetMaker(format: KafkaInputConfig["format"]): PacketMaker {
   }
 
   return (read, place) => {
-    const { topic, partition, partitions } = place;
+    const { topic } = place;
     const { value } = read;
-    const frame = frameOf(read, partition, partitions);
+    const frame = frameOf(read, place, common);
     const position = positionBehind(read.offset, place);
     const bytes = sizeOf(read);
     // A tombstone is one whatever the values are.
@@ -58,7 +59,7 @@ export function packetMaker(format: KafkaInputConfig["format"]): PacketMaker {
     const payload: Payload = { kind: "bytes", value, ...frame };
     const packet = { ident: topic, payload, position, bytes };
     if (made === undefined) return { packet };
-    const where = `${topic}/${partition} at offset ${read.offset}`;
+    const where = `${topic}/${place.partition} at offset ${read.offset}`;
     return { packet, error: new DbusError(made.code, `${where}: ${made.message}`) };
   };
 }
@@ -75,10 +76,14 @@ export function positionAt(offset: number, topicId: string): KafkaPosition {
   return topicId === "" ? { offset } : { offset, topicId };
 }
 
-function frameOf(read: ReadRecord, partition: number, partitions: number): RecordFrame {
-  const { key, headers, timestamp, offset } = read;
+function frameOf(
+  { key, headers, timestamp, offset }: ReadRecord,
+  { partition, partitions }: PacketPlace,
+  { cluster }: Pick<RecordFrame, "cluster">,
+): RecordFrame {
   const at = timestamp < 0 ? undefined : timestamp;
-  return { key, headers, timestamp: at, partition, offset, partitions };
+  const frame = { key, headers, timestamp: at, partition, offset, partitions };
+  return cluster === undefined ? frame : { ...frame, cluster };
 }
 
 function sizeOf({ key, value, headers }: ReadRecord): number {

@@ -25,6 +25,7 @@ export async function openReader(context: InputContext, config: KafkaInputConfig
     uncommitted: isolation === "uncommitted",
     onTrouble: (trouble) =>
       context.reportState(trouble === null ? null : `reconnecting: ${trouble.message}`),
+    onThrottle: context.reportThrottle,
   });
   const names = topicsOf(config, context.resource);
   const text = config.topicPattern ?? "";

@@ -74,7 +74,7 @@ async function pump(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = context;
-  const make = packetMaker(reader.config.format);
+  const make = packetMaker(reader.config.format, await reader.consumer.clusterId());
   const aborted = new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });

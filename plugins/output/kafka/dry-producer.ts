@@ -13,6 +13,7 @@ export function dryProducer(
   const writer = requestWriter(compression, recordBytesMax);
   return {
     connect: async () => {},
+    clusterId: async () => "",
     partitionCount: async () => partitions,
     createTopic: async () => {},
     growTopic: async () => {},

@@ -76,6 +76,12 @@ export const kafkaOutputSchema = z.strictObject({
     .describe(
       "whether records carry dbus-id (the same for a record sent twice), dbus-ident and content-type; in a cluster dbus-fence too: a number that grows when another process takes the source over, so a record of that source behind one with a greater number is of a process that had lost its right",
     ),
+  provenance: z
+    .boolean()
+    .default(false)
+    .describe(
+      "for mirrors in both directions, or around: a record that leaves a Kafka cluster for another one gets the header dbus-via with the id of the one that it leaves, and one that has been in this cluster before is not written to it again",
+    ),
   timestamps: z
     .enum(["written", "source"])
     .default("written")

@@ -23,6 +23,7 @@ function producerOf(config: KafkaOutputConfig, context: OutputContext): KafkaPro
     compression: config.compression,
     batchBytesMax: config.batchBytesMax,
     recordBytesMax: config.recordBytesMax,
+    onThrottle: context.reportThrottle,
   });
 }
 
@@ -45,6 +46,16 @@ function warn({ qos, mode }: KafkaOutputConfig, { log }: OutputContext): void {
     );
   }
   if (mode === "dryrun") log.warn("mode dryrun: nothing is sent, every packet counts as done");
+}
+
+/** Counts them, and tells of the first: whoever looks for them should find out why. */
+function leftOutOf({ log, reportLeftOut }: OutputContext): (packets: number) => void {
+  let told = false;
+  return (packets) => {
+    reportLeftOut(packets);
+    if (!told) log.info("records that have been in this cluster before are left out (provenance)");
+    told = true;
+  };
 }
 
 const largeBytes = 4 << 20;
@@ -92,16 +103,20 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
   async open(context, config) {
     warn(config, context);
     const producer = producerOf(config, context);
+    let cluster: string | undefined;
     try {
       await producer.connect();
+      if (config.provenance) cluster = await producer.clusterId();
     } catch (error) {
       await producer.close();
       throw error;
     }
+    const leftOut = leftOutOf(context);
     const writer: Writer = {
       names: createTopicNames(config.topic),
       topics: createTopics(producer, config, context),
-      encoder: createPacketEncoder(config, context.clock),
+      encoder: createPacketEncoder(config, context.clock, cluster),
+      ...(cluster === undefined ? {} : { leftOut }),
       producer,
       kept: new Map(),
     };

@@ -4,6 +4,7 @@ import type { KafkaHeader, KafkaRecord } from "#src/clients/kafka/port.ts";
 import { createFormat, type FormatRecord } from "#src/format/format.ts";
 import { createEventIds } from "./event-id.ts";
 import type { KafkaOutputConfig } from "./kafka-config.ts";
+import { hasBeenIn, viaHeader } from "./provenance.ts";
 
 /** One record and the partition where it goes. */
 export type PlacedRecord = { readonly partition: number; readonly record: KafkaRecord };
@@ -13,6 +14,7 @@ export type PlacedRecord = { readonly partition: number; readonly record: KafkaR
  * there is one. Throws a `DbusError` that concerns the packet alone.
  */
 export type PacketEncoder = {
+  /** None for a packet that has been in this cluster before, where that is looked at. */
   encode(packet: Packet, partitions: number, fence?: number): readonly PlacedRecord[];
   /** How many partitions its topic must have; 0 where any number will do. */
   needs(packet: Packet): number;
@@ -20,7 +22,12 @@ export type PacketEncoder = {
   turn(): void;
 };
 
-export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): PacketEncoder {
+export function createPacketEncoder(
+  config: KafkaOutputConfig,
+  clock: Clock,
+  /** The id of the cluster that is written to, where provenance counts. */
+  cluster?: string,
+): PacketEncoder {
   const { bigint, keyColumns, keyless, sourceName, tombstones } = config;
   const wall = () => Math.floor(clock.wall());
   const common = { bigint, keyColumns, keyless, sourceName, wall };
@@ -35,7 +42,9 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   let sticky = 0;
   let next = 0;
 
-  function headersOf(packet: Packet, own: readonly KafkaHeader[], fence: number | undefined) {
+  function headersOf(packet: Packet, ofRecord: readonly KafkaHeader[], fence: number | undefined) {
+    const via = cluster === undefined ? undefined : viaHeader(packet, cluster);
+    const own = via === undefined ? ofRecord : [...ofRecord, via];
     if (!config.headers) return own;
     const all = dbusHeaders(packet, own);
     if (fence === undefined) return all;
@@ -85,6 +94,7 @@ export function createPacketEncoder(config: KafkaOutputConfig, clock: Clock): Pa
   return {
     encode(packet, partitions, fence) {
       try {
+        if (cluster !== undefined && hasBeenIn(packet, cluster)) return [];
         const at = timestamp(packet);
         return format.records(packet).map((made) => ({
           partition: partition(made, packet, partitions),

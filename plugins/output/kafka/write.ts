@@ -9,6 +9,8 @@ export type Writer = {
   readonly topics: Topics;
   readonly encoder: PacketEncoder;
   readonly producer: Pick<KafkaProducer, "produce">;
+  /** Told of packets that were not written because they have been there before. */
+  readonly leftOut?: (packets: number) => void;
   /**
    * The records of packets that are to be written again. The producer must see the same objects,
    * or it could not tell a retry from something new.
@@ -67,6 +69,10 @@ export async function writePackets(
   const encoded =
     encodeAll(writer, packets, fenceAt, errors) ??
     (await encodeUnknown(writer, packets, fenceAt, errors));
+  if (writer.leftOut) {
+    const empty = encoded.filter((one) => one?.records.length === 0).length;
+    if (empty > 0) writer.leftOut(empty);
+  }
   const slots = slotsOf(encoded);
   const results = await writer.producer.produce([...slots.values()]);
   writer.encoder.turn();

@@ -9,6 +9,8 @@ export type Cluster = {
   any(): Promise<BrokerConnection>;
   node(nodeId: number): Promise<BrokerConnection>;
   controller(): Promise<BrokerConnection>;
+  /** What tells it from all other clusters; "" where it does not say. */
+  id(): Promise<string>;
   /** From memory where it is known and young, the rest from a broker. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>>;
   /** Every topic that there is and may be seen, asked for now. */
@@ -34,6 +36,7 @@ export function createCluster(open: OpenConnection, options: KafkaConnectionOpti
   const seeds = options.brokers.map(parseBroker);
   let brokers: ReadonlyMap<number, Address> = new Map();
   let controllerId = -1;
+  let clusterId: string | undefined;
   let closed = false;
 
   async function connectionTo(address: Address): Promise<BrokerConnection> {
@@ -76,6 +79,7 @@ export function createCluster(open: OpenConnection, options: KafkaConnectionOpti
     const metadata = await fetchMetadata(await any(), names);
     brokers = metadata.brokers;
     controllerId = metadata.controllerId;
+    clusterId = metadata.clusterId;
     if (known.size > topicsMax) known.clear();
     for (const [name, meta] of metadata.topics) {
       if (meta.errorCode === 0) known.set(name, { meta, at: options.clock.now() });
@@ -107,6 +111,7 @@ export function createCluster(open: OpenConnection, options: KafkaConnectionOpti
       await refresh([]);
       return controllerId < 0 ? any() : node(controllerId);
     },
+    id: async () => clusterId ?? (await refresh([])).clusterId,
     async topics(names) {
       const young = options.clock.now() - metadataAgeMaxMs;
       const missing = names.filter(

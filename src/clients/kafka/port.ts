@@ -143,6 +143,8 @@ export type GroupMember = {
 export type KafkaConsumer = {
   /** Reaches a broker and logs in. */
   connect(): Promise<void>;
+  /** What tells the cluster from all others; "" where it does not say. */
+  clusterId(): Promise<string>;
   /** Every topic that may be seen, asked for now. */
   allTopics(): Promise<ReadonlyMap<string, TopicInfo>>;
   /** These topics, asked for now; the reason in place of one that may not be read. */
@@ -181,6 +183,8 @@ export type KafkaConsumer = {
 export type KafkaProducer = {
   /** Reaches a broker, logs in and, where the producer is idempotent, gets its id. */
   connect(): Promise<void>;
+  /** What tells the cluster from all others; "" where it does not say. */
+  clusterId(): Promise<string>;
   /** How many partitions the topic has. Throws `KAFKA_TOPIC_MISSING`, `KAFKA_TOPIC_DENIED`. */
   partitionCount(topic: string): Promise<number>;
   /** Resolves too when the topic is already there, and not before each partition has a leader. */
@@ -254,6 +258,8 @@ export type KafkaConnectionOptions = {
   readonly requestTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told how long a broker asks to be left alone, which it then is. */
+  readonly onThrottle?: ((ms: number) => void) | undefined;
 };
 
 export type KafkaProducerOptions = KafkaConnectionOptions & {

@@ -65,6 +65,7 @@ export function createConsumer(open: OpenConnection, options: KafkaConsumerOptio
     async connect() {
       await asking.any();
     },
+    clusterId: asking.id,
     async allTopics() {
       const topics = await asking.allTopics();
       return new Map([...topics].map(([name, topic]) => [name, infoOf(topic)]));

@@ -153,7 +153,8 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
       });
       if (answer.errorCode !== noError) throw protocolError(answer.errorCode, "fetch");
       node.failures = 0;
-      if (answer.throttleMs > 0) node.notBefore = clock.now() + answer.throttleMs;
+      if (answer.throttleMs > 0) options.onThrottle?.(answer.throttleMs);
+      node.notBefore = clock.now() + answer.quietMs;
       for (const part of answer.parts) {
         const one = asked.get(placeOf(part));
         if (one && !one.part.gone && one.part.offset === one.offset) take(one.part, nodeId, part);

@@ -102,7 +102,9 @@ export function createNodeWriter(nodeId: number, parts: Parts): NodeWriter {
     const version = connection.version(produceKey, produceVersionMin, produceVersion);
     const places = shares.map(({ job }) => job.batch);
     try {
-      return await connection.sendFrame(produceRequest(writer, version, places));
+      const answer = await connection.sendFrame(produceRequest(writer, version, places));
+      if (answer.throttleMs > 0) options.onThrottle?.(answer.throttleMs);
+      return answer;
     } catch (error) {
       // What is left of the request may still lie in the socket.
       writer.abandon();

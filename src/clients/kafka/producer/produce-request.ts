@@ -11,7 +11,9 @@ export const produceVersionMin = 3;
 /** The protocol's error code of each part, in the order of the request. */
 export type ProduceAnswer = {
   readonly errorCodes: readonly number[];
-  /** How long the broker asks us to keep quiet, in milliseconds. */
+  /** For how long a quota holds this client up, in milliseconds. */
+  readonly throttleMs: number;
+  /** How much of that is left to us; the drivers know it by this name. */
   readonly clientSideThrottleTime: number;
 };
 
@@ -161,6 +163,7 @@ function decodeAnswer(
     if (code !== undefined) return code;
     throw new DbusError("KAFKA_REQUEST_FAILED", `the broker said nothing of ${topic}/${partition}`);
   });
+  const throttleMs = data.readInt32BE(at);
   // Since version 6 the broker answers first and leaves the waiting to the client (KIP-219).
-  return { errorCodes, clientSideThrottleTime: version >= 6 ? data.readInt32BE(at) : 0 };
+  return { errorCodes, throttleMs, clientSideThrottleTime: version >= 6 ? throttleMs : 0 };
 }

@@ -89,6 +89,7 @@ export function createProducer(open: OpenConnection, options: KafkaProducerOptio
       await cluster.any();
       await identity.ready();
     },
+    clusterId: cluster.id,
     async partitionCount(topic) {
       return checkTopic(topic, (await cluster.topics([topic])).get(topic)).leaders.length;
     },

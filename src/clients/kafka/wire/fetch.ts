@@ -50,7 +50,10 @@ export type FetchAnswer = {
 
 export type Fetched = {
   readonly errorCode: number;
+  /** For how long a quota holds this client up, in milliseconds. */
   readonly throttleMs: number;
+  /** How much of that is left to us. */
+  readonly quietMs: number;
   readonly parts: readonly FetchAnswer[];
 };
 
@@ -116,5 +119,6 @@ function decode(data: Buffer, version: number, isolation: 0 | 1): Fetched {
       return { topic, partition, errorCode, end, start, aborted, records: reader.bytes() };
     });
   });
-  return { errorCode, throttleMs, parts: parts.flat() };
+  // Since version 8 the broker answers first and leaves the waiting to the client (KIP-219).
+  return { errorCode, throttleMs, quietMs: version >= 8 ? throttleMs : 0, parts: parts.flat() };
 }

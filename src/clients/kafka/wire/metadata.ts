@@ -35,6 +35,8 @@ export type TopicMetadata = {
 };
 
 export type Metadata = {
+  /** Tells a cluster from all others; "" where it does not say. */
+  readonly clusterId: string;
   readonly brokers: ReadonlyMap<number, Address>;
   readonly controllerId: number;
   readonly topics: ReadonlyMap<string, TopicMetadata>;
@@ -82,7 +84,7 @@ function plainAnswer(data: Buffer, version: number): Metadata {
     reader.string();
     return broker;
   });
-  reader.string();
+  const clusterId = reader.string();
   const controllerId = reader.int32();
   const topics = reader.array(() => {
     const errorCode = reader.int16();
@@ -92,7 +94,7 @@ function plainAnswer(data: Buffer, version: number): Metadata {
     if (version >= 8) reader.int32();
     return [name, { errorCode, id: "", internal, leaders: leadersOf(partitions) }] as const;
   });
-  return { brokers: new Map(brokers), controllerId, topics: new Map(topics) };
+  return { clusterId, brokers: new Map(brokers), controllerId, topics: new Map(topics) };
 }
 
 function plainPartition(reader: WireReader, version: number): Led {
@@ -116,7 +118,7 @@ function flexibleAnswer(data: Buffer): Metadata {
     reader.tags();
     return broker;
   });
-  reader.compactString();
+  const clusterId = reader.compactString();
   const controllerId = reader.int32();
   const topics = reader.compactArray(() => {
     const errorCode = reader.int16();
@@ -128,7 +130,7 @@ function flexibleAnswer(data: Buffer): Metadata {
     reader.tags();
     return [name, { errorCode, id, internal, leaders: leadersOf(partitions) }] as const;
   });
-  return { brokers: new Map(brokers), controllerId, topics: new Map(topics) };
+  return { clusterId, brokers: new Map(brokers), controllerId, topics: new Map(topics) };
 }
 
 function flexiblePartition(reader: WireReader): Led {
