@@ -74,8 +74,7 @@ export function createPlaces(): Places {
       return ofRow(position.start, position.rows - 1, position.end);
     if (typeof position !== "object") return undefined;
     const row = storedRow(position);
-    // What was stored in the dead letters does not say where its event ends.
-    if (row !== undefined) return ofRow(row.start, row.rows - 1, Number.POSITIVE_INFINITY);
+    if (row !== undefined) return ofRow(row.start, row.rows - 1, row.end);
     return ofRecord(position, ident);
   };
 }
@@ -90,13 +89,18 @@ function fileOf({ lineage, file }: TransactionStart): File | undefined {
   return { lineage: of, base: BigInt(number % filesMax) << offsetBits };
 }
 
-type StoredRow = { readonly start: TransactionStart; readonly rows: number };
+type StoredRow = {
+  readonly start: TransactionStart;
+  readonly rows: number;
+  readonly end: number;
+};
 
 function storedRow(position: object): StoredRow | undefined {
-  const { lineage, file, pos, rows } = position as Readonly<Record<string, unknown>>;
+  const { lineage, file, pos, rows, end } = position as Readonly<Record<string, unknown>>;
   if (typeof lineage !== "string" || typeof file !== "string") return undefined;
   if (typeof pos !== "number" || typeof rows !== "number") return undefined;
-  return { start: { lineage, file, pos, before: undefined, gtid: undefined }, rows };
+  const start = { lineage, file, pos, before: undefined, gtid: undefined };
+  return { start, rows, end: typeof end === "number" ? end : Number.POSITIVE_INFINITY };
 }
 
 /** The offset of a record in its partition, as the position of an input gives it. */

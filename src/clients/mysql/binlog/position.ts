@@ -20,6 +20,8 @@ export type MysqlPosition = {
   readonly txn: string | null;
   /** Rows of that transaction which are settled, counted before any filter. */
   readonly rows: number;
+  /** Offset behind the event of the row, where that has more rows than bytes: it was compressed. */
+  readonly end?: number | undefined;
 };
 
 /** Checks a position that was stored, or typed by a person: `{file, pos}` or `{gtid}` will do. */
@@ -33,6 +35,7 @@ export const mysqlPositionSchema = z.strictObject({
   gtid: z.string().nullable().default(null).describe("GTID set that was read before it, or null"),
   txn: z.string().nullable().default(null).describe("GTID of a half read transaction, or null"),
   rows: z.int().min(0).default(0).describe("rows of that transaction to skip"),
+  end: z.int().min(0).optional().describe("end of the row's event; only outputs ask for it"),
 });
 
 /** The start of a transaction, shared by the positions of all its rows. */
@@ -59,9 +62,11 @@ export class RowPosition {
 
   toJSON(): MysqlPosition {
     const { lineage, file, pos, before, gtid } = this.start;
-    const { rows } = this;
+    const { rows, end } = this;
     const txn = rows === 0 ? null : (gtid ?? null);
-    return { lineage, file, pos, gtid: before?.toString() ?? null, txn, rows };
+    const position = { lineage, file, pos, gtid: before?.toString() ?? null, txn, rows };
+    // Where each row takes a byte at least, nobody needs to know where they end.
+    return end > pos && pos + rows > end ? { ...position, end } : position;
   }
 }
 

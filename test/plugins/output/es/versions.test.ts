@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
 import { createPlaces, lineageOf, partitionOf, versionOf } from "#plugins/output/es/versions.ts";
-import { RowPosition, type TransactionStart } from "#src/clients/mysql/binlog/position.ts";
+import {
+  mysqlPositionSchema,
+  RowPosition,
+  type TransactionStart,
+} from "#src/clients/mysql/binlog/position.ts";
 import type { Position } from "#src/flow/position.ts";
 
 const start = (more: Partial<TransactionStart> = {}): TransactionStart => ({
@@ -45,10 +49,13 @@ test("an offset above 2^32 counts, one of 64 GiB is no place", () => {
   expect(row(0, 2 ** 37, { pos: 2 ** 36 })).toBeUndefined();
 });
 
-test("a position out of the dead letters says the same", () => {
-  const live = new RowPosition(start(), 3, 1200);
-  const stored = JSON.parse(JSON.stringify(live)) as Position;
-  expect(placeOf(stored)).toEqual(placeOf(live));
+test("a position out of a buffer on disk or the dead letters says the same", () => {
+  for (const rows of [3, 200, 201, 5_000]) {
+    const live = new RowPosition(start(), rows, 1200);
+    const stored = JSON.parse(JSON.stringify(live)) as Position;
+    expect(placeOf(stored)).toEqual(placeOf(live));
+    expect(mysqlPositionSchema.safeParse(stored).success).toBe(true);
+  }
 });
 
 test("a record of a topic has its partition and offset, anything else no version", () => {
