@@ -10,6 +10,7 @@ import {
 import type { BulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
 import { retryAfterMs } from "#src/clients/elasticsearch/port.ts";
 import type { BulkSender, Placed } from "./bulk-sender.ts";
+import { inOrder } from "./in-order.ts";
 import type { Indices } from "./indices.ts";
 import type { ItemOutcome } from "./item-outcome.ts";
 import type { Lineages } from "./lineages.ts";
@@ -32,8 +33,8 @@ type Encoded = {
   readonly entries: readonly Entry[];
   /** Of packets that have no operations. */
   readonly errors: (DbusError | undefined)[];
-  /** What must be asked before the rest can be encoded. */
-  readonly unknown: readonly Operation[];
+  /** What must be asked before the rest can be encoded, and whose it is. */
+  readonly unknown: readonly { readonly packet: number; readonly operation: Operation }[];
 };
 
 /** Somebody has to do something first, so there is no hurry. */
@@ -69,16 +70,24 @@ export async function writePackets(
   writer.indices.refresh();
   let encoded = encodeAll(writer, packets, new Map());
   if (encoded.unknown.length > 0) {
-    encoded = encodeAll(writer, packets, await learnAll(writer, encoded.unknown));
+    const unknown = encoded.unknown.map(({ operation }) => operation);
+    encoded = encodeAll(writer, packets, await learnAll(writer, unknown));
   }
   const { entries, errors } = encoded;
+  for (const { packet, operation } of encoded.unknown) errors[packet] ??= forgotten(operation);
   const outcomes = await sender.send(body, entries);
   body.truncate(0);
   const surpassed = await surpassAll(writer, entries, outcomes);
   if (errors.every((error) => error === undefined) && surpassed.every((one) => one === "done")) {
     return undefined;
   }
-  return verdictsOf(writer, packets.length, errors, entries, surpassed);
+  const verdicts = verdictsOf(writer, packets.length, errors, entries, surpassed);
+  return inOrder(packets, verdicts, writer.operations);
+}
+
+/** More indices are in use than are kept in mind. */
+function forgotten({ index }: Operation): DbusError {
+  return new DbusError("ES_UNAVAILABLE", `index ${index} is to be looked up again`);
 }
 
 /** `failures` are what stands against an index, after it was asked for. */
@@ -89,7 +98,7 @@ function encodeAll(
 ): Encoded {
   const entries: Entry[] = [];
   const errors: (DbusError | undefined)[] = new Array(packets.length).fill(undefined);
-  const unknown: Operation[] = [];
+  const unknown: { readonly packet: number; readonly operation: Operation }[] = [];
   body.truncate(0);
 
   function encode(operation: Operation, packet: number): Entry | undefined {
@@ -98,7 +107,7 @@ function encodeAll(
     if (failure !== undefined) throw failure;
     const lineage = place && lineages.number(index, place.lineage);
     if (!indices.isKnown(index) || (place !== undefined && lineage === undefined)) {
-      unknown.push(operation);
+      unknown.push({ packet, operation });
       return undefined;
     }
     const version = place && lineage ? versionOf(lineage, place.low) : undefined;
