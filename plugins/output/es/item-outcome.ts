@@ -24,6 +24,14 @@ const waits: Readonly<Record<string, ErrorCode>> = {
   security_exception: "ES_DENIED",
 };
 
+/** Answered with 500 as if the node were at fault, but the document is and stays so. */
+const faultyDocument: ReadonlySet<string> = new Set([
+  // Its source is no JSON object.
+  "not_x_content_exception",
+  // A `fail` processor of an ingest pipeline.
+  "fail_processor_exception",
+]);
+
 /** An item of a bulk that Elasticsearch answered with 200: each has its own verdict. */
 export function itemOutcome(item: BulkItem, placed: Placed): ItemOutcome {
   const { status, type } = item;
@@ -31,7 +39,8 @@ export function itemOutcome(item: BulkItem, placed: Placed): ItemOutcome {
   const { index } = placed;
   const said = `index ${index}: ${described(type ?? `status ${status}`, item.reason)}`;
   if (status === 409) return conflict(item, placed, said);
-  const code = waits[type ?? ""] ?? codeOf(status);
+  const isFaulty = type !== undefined && faultyDocument.has(type);
+  const code = isFaulty ? undefined : (waits[type ?? ""] ?? codeOf(status));
   if (code !== undefined) return { wait: new DbusError(code, said) };
   if (type === "invalid_index_name_exception") {
     return { refused: new DbusError("ES_INDEX_INVALID", said) };
@@ -46,7 +55,8 @@ export function itemOutcome(item: BulkItem, placed: Placed): ItemOutcome {
 function codeOf(status: number): ErrorCode | undefined {
   if (status === 429) return "ES_BUSY";
   if (status === 401 || status === 403) return "ES_DENIED";
-  return status >= 500 || status === 0 ? "ES_UNAVAILABLE" : undefined;
+  // 404 is a shard that moves: of a document that is not there no error is told.
+  return status >= 500 || status === 404 || status === 0 ? "ES_UNAVAILABLE" : undefined;
 }
 
 const versions =

@@ -88,9 +88,11 @@ export async function createEsClient(options: EsConnectionOptions): Promise<EsCl
     },
     async createIndex(name, body) {
       const path = `/${encodeURIComponent(name)}`;
-      const { status, text } = await ask({ method: "PUT", path, body, expected: [400] });
-      if (status === 200 || text.includes("resource_already_exists_exception")) return;
-      throw answerError(status, text, {}, `${where}: PUT ${path}`);
+      try {
+        await ask({ method: "PUT", path, body });
+      } catch (error) {
+        if (!/resource_already_exists_exception/.test((error as Error).message)) throw error;
+      }
     },
     async setting(name, key) {
       const path = `/${encodeURIComponent(name)}/_settings/${key}`;

@@ -59,8 +59,16 @@ export function answerError(
   const cause = waitMs > 0 ? { cause: { retryAfterMs: waitMs } } : {};
   if (type === "invalid_index_name_exception") return new DbusError("ES_INDEX_INVALID", text);
   if (type === "cluster_block_exception") return new DbusError("ES_INDEX_BLOCKED", text, cause);
-  const code = codes.get(status) ?? (status >= 500 ? "ES_UNAVAILABLE" : "ES_REQUEST_REFUSED");
-  return new DbusError(code, text, cause);
+  return new DbusError(codes.get(status) ?? otherCode(status, headers), text, cause);
+}
+
+/**
+ * What a balancer without a node behind it answers, such as 404 or 408, says nothing of a request:
+ * that it is wrong only Elasticsearch can say, and it names itself in each of its answers.
+ */
+function otherCode(status: number, headers: Readonly<Record<string, unknown>>): ErrorCode {
+  const isNode = headers["x-elastic-product"] !== undefined;
+  return status < 500 && isNode ? "ES_REQUEST_REFUSED" : "ES_UNAVAILABLE";
 }
 
 type Reason = { readonly type: string | undefined; readonly reason: string };

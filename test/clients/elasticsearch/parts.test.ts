@@ -40,8 +40,10 @@ test("what a node answers has a name each", () => {
     [302, "", "ES_NOT_ELASTICSEARCH"],
     [400, body("invalid_index_name_exception"), "ES_INDEX_INVALID"],
     [400, body("x"), "ES_REQUEST_REFUSED"],
+    [404, body("x"), "ES_REQUEST_REFUSED"],
   ] as const;
-  const codes = table.map(([status, text]) => esError(response(status, text), "h").code);
+  const node = { "x-elastic-product": "Elasticsearch" };
+  const codes = table.map(([status, text]) => esError(response(status, text, node), "h").code);
   expect(codes).toEqual(table.map(([, , code]) => code));
   expect(esError(response(429, "", { "retry-after": "7" }), "h").cause).toEqual({
     retryAfterMs: 7_000,
@@ -51,6 +53,13 @@ test("what a node answers has a name each", () => {
   expect(thrown("ConnectionError", "self signed certificate")).toBe("ES_TLS");
   expect(thrown("TimeoutError", "Request timed out")).toBe("ES_UNREACHABLE");
   expect(thrown("ProductNotSupportedError", "")).toBe("ES_NOT_ELASTICSEARCH");
+});
+
+test("fault 48: what a balancer says of nodes that are away concerns no document", () => {
+  for (const status of [400, 404, 405, 408, 421, 502]) {
+    const { code } = esError(response(status, "<html>default backend"), "h");
+    expect([status, code]).toEqual([status, "ES_UNAVAILABLE"]);
+  }
 });
 
 test("S12: link-local addresses are never asked, however they are written", () => {
