@@ -52,7 +52,10 @@ export function createLineages(
     known.set(index, new Map(reigns.map(({ lineage }, i) => [lineage, i + 1])));
   }
 
-  /** Answers whether the lineage has a number above `above` now. */
+  /**
+   * Answers whether the lineage has a number above `above` now, or that one: then another process
+   * has raised it, and the place of a row tells whether it is newer.
+   */
   async function update(index: string, { lineage, since }: Reign, above: number): Promise<boolean> {
     if (!created) await client.createIndex(lineageIndex, layout);
     created = true;
@@ -62,7 +65,7 @@ export function createLineages(
       const { lineages } = storedOf(was?.source, index);
       keep(index, lineages);
       const has = lineages.findLastIndex((reign) => reign.lineage === lineage) + 1;
-      if (has > above) return true;
+      if (has > 0 && has >= above) return true;
       const later = lineages[above - 1];
       if (later !== undefined && since < later.since) return false;
       const number = Math.max(lineages.length, above) + 1;

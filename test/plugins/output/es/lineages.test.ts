@@ -60,6 +60,19 @@ test("a server that is back gets a number above the one that stood in for it", a
   expect(one.number("orders", "u1/b")).toBe(3);
 });
 
+test("a number that another process has raised is taken over, and none is spent on it", async () => {
+  const kept = store();
+  const [one, other] = [book(kept), book(kept)];
+  for (const each of [one, other]) await each.learn("orders", "u1/b", 100);
+  await other.learn("orders", "u2/b", 200);
+  expect(await other.surpass("orders", "u1/b", 2, 300)).toBe(true);
+  // Its document has number 3, which is ours: which row is the newer one their places tell.
+  for (const at of [250, 300, 400]) {
+    expect(await one.surpass("orders", "u1/b", 3, at)).toBe(true);
+    expect(one.number("orders", "u1/b")).toBe(3);
+  }
+});
+
 test("a row of a server that is gone stays below what came after it", async () => {
   const kept = store();
   const zombie = book(kept);
