@@ -95,18 +95,29 @@ export type RecordFrame = {
   readonly cluster?: string;
 };
 
+/**
+ * Which of several packets it is that a filter has made of one: `0`, `1`, or `1.0` of what was made
+ * of 1 in turn. Not set where none has.
+ */
+export type Part = { readonly part?: string };
+
 /** A record of a log: opaque bytes. */
-export type Bytes = RecordFrame & {
-  readonly kind: "bytes";
-  /** null is a tombstone. */
-  readonly value: Uint8Array | null;
-};
+export type Bytes = RecordFrame &
+  Part & {
+    readonly kind: "bytes";
+    /** null is a tombstone. */
+    readonly value: Uint8Array | null;
+  };
 
 /** A line of text, without its line end. `record` is set where it was the value of a record. */
-export type Text = { readonly kind: "text"; readonly text: string; readonly record?: RecordFrame };
+export type Text = Part & {
+  readonly kind: "text";
+  readonly text: string;
+  readonly record?: RecordFrame;
+};
 
 /** A JSON document, as text that was checked to be valid. `record` as of a text. */
-export type Document = {
+export type Document = Part & {
   readonly kind: "document";
   readonly json: string;
   readonly record?: RecordFrame;

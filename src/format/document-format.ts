@@ -14,7 +14,8 @@ export type DocumentOptions = {
 
 /** Writes an image of a row as one JSON object, a field for each column. */
 export type DocumentEncoder = {
-  readonly encoders: readonly ValueEncoder[];
+  /** Of a column as a part of a key: what differs must be written otherwise. */
+  readonly keyEncoders: readonly ValueEncoder[];
   /** Undefined when all of it was written, else the name of a column that the image lacks. */
   put(sink: ByteSink, image: readonly Value[]): string | undefined;
 };
@@ -23,10 +24,11 @@ const [comma, open, close] = [44, 123, 125];
 
 /** Compiled once for each version of a table. */
 export function compileDocument(table: Table, options: DocumentOptions): DocumentEncoder {
-  const encoders = table.columns.map((column) => encoderOf(column, options));
+  const encoders = table.columns.map((column) => encoderOf(column, options, "null"));
+  const keyEncoders = table.columns.map((column) => encoderOf(column, options, "sql"));
   const heads = table.columns.map(({ name }) => fragment(`${JSON.stringify(name)}:`));
   return {
-    encoders,
+    keyEncoders,
     put(sink, image) {
       for (let i = 0; i < heads.length; i++) {
         const value = image[i];
@@ -43,17 +45,24 @@ export function compileDocument(table: Table, options: DocumentOptions): Documen
   };
 }
 
-function encoderOf(column: Column, { bigint, dates, json }: DocumentOptions): ValueEncoder {
+/** A day that is in no calendar, such as 0000-00-00, is no date to anybody else. */
+type NoDay = "null" | "sql";
+
+function encoderOf(
+  column: Column,
+  { bigint, dates, json }: DocumentOptions,
+  noDay: NoDay,
+): ValueEncoder {
   const plain = plainEncoder(column, bigint);
   if (column.kind === "json") return json === "text" ? jsonText(plain) : plain;
   if (dates === "sql") return plain;
   switch (column.kind) {
     case "date":
-      return day(plain, (text) => (epochDays(text) === null ? null : text));
+      return day(plain, noDay, (text) => (epochDays(text) === null ? null : text));
     case "datetime":
-      return day(plain, (text) => zonedText(text)?.slice(0, -1) ?? null);
+      return day(plain, noDay, (text) => zonedText(text)?.slice(0, -1) ?? null);
     case "timestamp":
-      return day(plain, zonedText);
+      return day(plain, noDay, zonedText);
     default:
       return plain;
   }
@@ -66,15 +75,19 @@ function jsonText(plain: ValueEncoder): ValueEncoder {
   };
 }
 
-/** A day that is in no calendar, such as 0000-00-00, is no date to anybody else: null. */
-function day(plain: ValueEncoder, iso: (text: string) => string | null): ValueEncoder {
+function day(
+  plain: ValueEncoder,
+  noDay: NoDay,
+  iso: (text: string) => string | null,
+): ValueEncoder {
   return (value, sink) => {
     if (typeof value !== "string") {
       plain(value, sink);
       return;
     }
     const text = iso(value);
-    if (text === null) putText(sink, "null");
+    if (text === null && noDay === "sql") plain(value, sink);
+    else if (text === null) putText(sink, "null");
     else putJsonString(sink, text);
   };
 }

@@ -47,9 +47,14 @@ const plain: ValueEncoder = (value, sink) => {
     case "bigint":
       return putBigint(sink, value);
     default:
-      return putText(sink, value instanceof JsonText ? value.text : base64(value));
+      return putText(sink, value instanceof JsonText ? oneLine(value.text) : base64(value));
   }
 };
+
+/** A value is a part of a line; within JSON a line end can only stand between values. */
+function oneLine(json: string): string {
+  return /[\r\n]/.test(json) ? json.replace(/[\r\n]/g, " ") : json;
+}
 
 const quoted: ValueEncoder = (value, sink) => {
   if (typeof value === "bigint") putText(sink, `"${value}"`);

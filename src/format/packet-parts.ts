@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { JsonText, type Packet, type RecordFrame, recordOf, type Value } from "../flow/packet.ts";
+import { JsonText, type Packet, type Part, type RecordFrame, type Value } from "../flow/packet.ts";
 import { type ExactJson, isExactObject, isRawNumber } from "./exact-json.ts";
 
 /** The packet as it is, under another ident. */
@@ -10,22 +10,32 @@ export function under({ payload, position, bytes }: Packet, ident: string): Pack
 /** A packet of other bytes in the same place of the source, with the key of the record it came in. */
 export function documentPacket(json: string, from: Packet, ident: string): Packet {
   const bytes = Math.max(1, Buffer.byteLength(json));
-  const payload = { kind: "document", json, ...recordIn(from) } as const;
+  const payload = { kind: "document", json, ...originOf(from) } as const;
   return { ident, payload, position: from.position, bytes };
 }
 
 export function textPacket(text: string, from: Packet, ident: string): Packet {
   const bytes = Math.max(1, Buffer.byteLength(text));
-  const payload = { kind: "text", text, ...recordIn(from) } as const;
+  const payload = { kind: "text", text, ...originOf(from) } as const;
   return { ident, payload, position: from.position, bytes };
 }
 
-function recordIn({ payload }: Packet): { readonly record?: RecordFrame } {
-  const found = recordOf(payload);
-  if (found === undefined) return {};
-  if (payload.kind !== "bytes") return { record: found };
-  const { kind: _, value: __, ...record } = payload;
-  return { record };
+/** The record that a packet came in, and which part of it the packet is. */
+function originOf({ payload }: Packet): Part & { readonly record?: RecordFrame } {
+  if (payload.kind === "row") return {};
+  const part = payload.part === undefined ? {} : { part: payload.part };
+  if (payload.kind !== "bytes") return payload.record ? { ...part, record: payload.record } : part;
+  const { kind: _, value: __, part: ___, ...record } = payload;
+  return { ...part, record };
+}
+
+/** A packet that is one of several which were made of `from`: whoever keeps them tells them apart. */
+export function asPart(packet: Packet, from: Packet, index: number): Packet {
+  const { payload } = packet;
+  if (payload.kind === "row") return packet;
+  const above = from.payload.kind === "row" ? undefined : from.payload.part;
+  const part = above === undefined ? `${index}` : `${above}.${index}`;
+  return { ...packet, payload: { ...payload, part } };
 }
 
 /** JSON in place of what the packet holds: of a document, or as the value of a record. */

@@ -99,7 +99,9 @@ export function packetOfChange(change: Change, from: Packet, own: string): Packe
 /** Where the record stood that a packet came from. */
 function placeOf({ payload }: Packet) {
   const { partition, offset, partitions } = recordOf(payload) ?? {};
+  const part = payload.kind === "row" ? undefined : payload.part;
   return {
+    ...(part === undefined ? {} : { part }),
     ...(partition === undefined ? {} : { partition }),
     ...(offset === undefined ? {} : { offset }),
     ...(partitions === undefined ? {} : { partitions }),

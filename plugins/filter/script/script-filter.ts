@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DbusError, defineFilter, type FilterContext, type Packet } from "#plugin";
+import { asPart } from "#src/format/packet-parts.ts";
 import { type Change, changeOf, packetOfChange } from "./change.ts";
 
 /*
@@ -80,5 +81,6 @@ function packetsOf(
 
 /** One by one, so that a generator is asked for the next when there is room for it. */
 function* several(all: Iterable<Change>, packet: Packet, ident: string): Generator<Packet> {
-  for (const change of all) yield packetOfChange(change, packet, ident);
+  let count = 0;
+  for (const change of all) yield asPart(packetOfChange(change, packet, ident), packet, count++);
 }

@@ -3,7 +3,7 @@ import { DbusError, defineFilter, type Packet, type Payload } from "#plugin";
 import { type ExactJson, exactText } from "#src/format/exact-json.ts";
 import { missing, objectOf } from "#src/format/field-edit.ts";
 import { fieldAt, withField } from "#src/format/field-path.ts";
-import { jsonIn, jsonPacket, textPacket } from "#src/format/packet-parts.ts";
+import { asPart, jsonIn, jsonPacket, textPacket } from "#src/format/packet-parts.ts";
 
 /*
  * Makes several packets of one: one for each element of a list in a JSON object, or for each part
@@ -52,7 +52,7 @@ function parts(packet: Packet, ident: string, separator: string): Iterable<Packe
   const { payload } = packet;
   if (payload.kind !== "text") throw unfit(payload, "a text");
   const texts = payload.text.split(separator).filter((text) => text !== "");
-  return mapped(texts, (text) => textPacket(text, packet, ident));
+  return mapped(packet, texts, (text) => textPacket(text, packet, ident));
 }
 
 type List = { readonly field: string; readonly whole: boolean };
@@ -67,7 +67,7 @@ function elements(packet: Packet, ident: string, { field, whole }: List): Iterab
   if (!Array.isArray(list)) {
     throw new DbusError("FILTER_FAILED", `the field ${field} is not a list`);
   }
-  return mapped(list as readonly ExactJson[], (element) =>
+  return mapped(packet, list as readonly ExactJson[], (element) =>
     jsonPacket(exactText(whole ? withField(object, field, element) : element), packet, ident),
   );
 }
@@ -77,6 +77,6 @@ function unfit({ kind }: Payload, what: string): DbusError {
 }
 
 /** One by one, when the bus asks for the next. */
-function* mapped<T>(all: readonly T[], make: (one: T) => Packet): Generator<Packet> {
-  for (const one of all) yield make(one);
+function* mapped<T>(from: Packet, all: readonly T[], make: (one: T) => Packet): Generator<Packet> {
+  for (const [i, one] of all.entries()) yield asPart(make(one), from, i);
 }

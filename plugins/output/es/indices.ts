@@ -16,12 +16,17 @@ export type Indices = {
 const refreshMs = 60_000;
 const indicesMax = 100_000;
 
-type Deps = { readonly clock: Clock; readonly log: Log };
+type Deps = {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How many are kept in mind. */
+  readonly max?: number;
+};
 
 export function createIndices(
   client: Pick<EsClient, "resolve" | "createIndex" | "setting">,
   config: Pick<EsOutputConfig, "createIndices" | "gcDeletes" | "versions">,
-  { clock, log }: Deps,
+  { clock, log, max = indicesMax }: Deps,
 ): Indices {
   const known = new Set<string>();
   const warned = new Set<string>();
@@ -34,7 +39,7 @@ export function createIndices(
     else if (target.kind === "alias" && target.indices.length > 1) {
       throw unsuitable(index, `is an alias of ${target.indices.length} indices`);
     } else await look(index);
-    if (known.size >= indicesMax) known.clear();
+    if (known.size >= max) known.clear();
     known.add(index);
   }
 
@@ -61,7 +66,7 @@ export function createIndices(
     if (config.versions === "none" || warned.has(index)) return;
     const kept = await client.setting(index, "index.gc_deletes");
     if (kept === undefined || millisOf(kept) >= millisOf(config.gcDeletes)) return;
-    if (warned.size >= indicesMax) warned.clear();
+    if (warned.size >= max) warned.clear();
     warned.add(index);
     log.warn("a deleted row that comes again later than this would be there again", {
       index,

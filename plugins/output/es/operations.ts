@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import {
   type Clock,
   DbusError,
+  type ErrorCode,
   type Packet,
+  type Payload,
   type RowChange,
   recordOf,
   type Table,
@@ -67,7 +69,7 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     let codec = codecs.get(table);
     if (codec === undefined) {
       const document = compileDocument(table, config);
-      codec = { document, ids: compileRowIds(table, config, document.encoders) };
+      codec = { document, ids: compileRowIds(table, config, document.keyEncoders) };
       codecs.set(table, codec);
     }
     return codec;
@@ -106,7 +108,9 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
       document: write,
     };
     const former = op === "U" && before ? formerOf(packet, row, before, address, ids) : undefined;
-    return former === undefined ? [written] : [{ ...deleted, ...former, ...common }, written];
+    if (former === undefined) return [written];
+    const gone = { ...deleted, ...former, ...common };
+    return [gone, former.id === id ? besides(written) : written];
   }
 
   /** Where the row was, if it was elsewhere. */
@@ -122,7 +126,8 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
       return id === undefined ? undefined : { ...now, id };
     }
     const source = rowSource(packet.ident, row.table, before);
-    const was = addressOf(source, () => ids.former(row) ?? now.id);
+    const was = unlessNowhere(() => addressOf(source, () => ids.former(row) ?? now.id));
+    if (was === undefined) return undefined;
     const same = was.id === now.id && was.index === now.index && was.routing === now.routing;
     return same ? undefined : was;
   }
@@ -130,15 +135,16 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
   /** What is no row: a document, a line, or a record of a log. */
   function ofOther(packet: Packet): readonly Operation[] {
     const { payload } = packet;
-    const place = places(packet);
+    const record = recordOf(payload);
+    const place = placeOfOther(packet);
     const json = jsonOf(packet);
     const source = documentSource(packet, json);
-    const record = recordOf(payload);
     const key = record?.key ?? null;
     const own = idTemplate !== undefined || key !== null || place !== undefined;
     const address = addressOf(source, () => {
-      if (key !== null) return keyText(key);
-      return place === undefined ? madeUpId(packet) : `${place.lineage}/${place.low}`;
+      if (key !== null) return `${keyText(key)}${partSuffix(payload)}`;
+      if (place === undefined) return madeUpId(packet);
+      return `${place.lineage}/${place.low}${partSuffix(payload)}`;
     });
     const at = Math.floor((record?.timestamp ?? clock.wall()) / 1000);
     if (json === undefined) {
@@ -150,6 +156,17 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     const verb = own ? "index" : "create";
     const document = (body: BulkBody) => body.text(json);
     return [{ verb, ...address, place, at, document, pipeline: pipeline(source) }];
+  }
+
+  /** Several documents may have been made of one row or record, and then have one place. */
+  function placeOfOther(packet: Packet): Place | undefined {
+    const { payload } = packet;
+    const place = places(packet);
+    if (place === undefined || payload.kind === "row") return place;
+    if (recordOf(payload) !== undefined) {
+      return payload.part === undefined ? place : { ...place, shared: true };
+    }
+    return idTemplate === undefined ? undefined : { ...place, shared: true };
   }
 
   /** The same when it is tried again, so that a retry writes nothing twice. */
@@ -170,6 +187,31 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
 
 const deleted = { verb: "delete", document: undefined, pipeline: undefined } as const;
 
+/**
+ * Where only index or routing has changed, the deleted document and the new one may be one and the
+ * same: in one shard, or behind two names of one index. Then the delete has this version already.
+ */
+function besides(written: Operation): Operation {
+  const { place } = written;
+  return place === undefined ? written : { ...written, place: { ...place, shared: true } };
+}
+
+const nowhere: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "FORMAT_TEMPLATE",
+  "ES_INDEX_INVALID",
+  "ES_INDEX_COLLISION",
+]);
+
+/** A row whose former image has no address was refused, so there is nothing to delete. */
+function unlessNowhere(address: () => Address): Address | undefined {
+  try {
+    return address();
+  } catch (error) {
+    if (error instanceof DbusError && nowhere.has(error.code)) return undefined;
+    throw error;
+  }
+}
+
 function partial({ db, name }: Table, column: string): DbusError {
   const what = `the row image of ${db}.${name} does not carry column ${column}`;
   return new DbusError("ES_ROW_PARTIAL", what);
@@ -187,6 +229,12 @@ function jsonOf({ payload }: Packet): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** Tells the parts of a record apart; the first of them has the id of the record. */
+function partSuffix(payload: Payload): string {
+  const part = payload.kind === "row" ? "" : (payload.part ?? "").replace(/(^|\.)0(\.0)*$/, "");
+  return part === "" ? "" : `/${part}`;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

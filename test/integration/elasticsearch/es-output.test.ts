@@ -107,6 +107,47 @@ onBench(
 );
 
 onBench(
+  "a row that takes another routing is there under the new one, also in the same shard",
+  async ({ peer, index, table, write }) => {
+    const rows = placedRows(table);
+    const all = [
+      rows.next("I", { after: [1, "a"] }),
+      rows.next("U", { before: [1, "a"], after: [1, "b"] }),
+      rows.next("U", { before: [1, "b"], after: [1, "c"] }),
+    ];
+    for (const [i] of all.entries()) {
+      expect(await write(...all.slice(i))).toEqual(Array(all.length - i).fill("done"));
+      expect(await peer.documents(index)).toEqual(new Map([["1", { id: 1, note: "c" }]]));
+    }
+  },
+  { routing: "${row.note}" },
+);
+
+onBench(
+  "records that are no JSON object are refused alone, empty ones too",
+  async ({ write, peer, index, table }) => {
+    const values = ['{"n":1}', "", " ", "42", "null", "[1]", "{", '"x"', '{"n":2}', "{}{}"];
+    const verdicts = await write(
+      ...values.map((value, i): Packet => {
+        const key = Buffer.from(String(i));
+        const payload = { kind: "bytes", key, value: Buffer.from(value) } as const;
+        const position = { topicId: table, partition: 0, offset: i };
+        return {
+          ...{ ident: index, position, bytes: 10 },
+          payload: { ...payload, headers: [], timestamp: undefined },
+        };
+      }),
+    );
+    const good = [0, 8];
+    expect(verdicts).toEqual(
+      values.map((_, i) => (good.includes(i) ? "done" : "failed ES_DOCUMENT_REJECTED")),
+    );
+    expect([...(await peer.documents(index)).keys()]).toEqual(good.map(String));
+  },
+  { index: "${ident}" },
+);
+
+onBench(
   "fault 49: what is deleted stays so, for as long as the index remembers",
   async ({ peer, table, index, write }) => {
     const rows = placedRows(table);

@@ -42,7 +42,7 @@ test("(fault 95) a million packets out of one are made one by one, as they are a
   const packet = documentOf(JSON.stringify({ items }));
   const applied = splitFilter.apply(state, packet, context) as Iterator<Packet> & Iterable<Packet>;
   expect(Array.isArray(applied)).toBe(false);
-  expect(applied.next().value?.payload).toEqual({ kind: "document", json: "0" });
+  expect(applied.next().value?.payload).toEqual({ kind: "document", json: "0", part: "0" });
   let count = 1;
   for (const _ of applied) count++;
   expect(count).toBe(1_000_000);

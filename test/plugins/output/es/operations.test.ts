@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { splitFilter } from "#plugins/filter/split/split-filter.ts";
 import { esOutputSchema } from "#plugins/output/es/es-config.ts";
 import { createOperations } from "#plugins/output/es/operations.ts";
 import { createBulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
@@ -14,6 +15,7 @@ import {
   type Value,
 } from "#src/flow/packet.ts";
 import { codeOfCall } from "../../../support/code-of.ts";
+import { runFilter } from "../../../support/run-filter.ts";
 
 type Columns = Readonly<Record<string, ColumnKind>>;
 
@@ -104,6 +106,34 @@ describe("rows", () => {
       "index by-bob orders-1 y",
       "index by-bob orders-1 y",
     ]);
+  });
+
+  test("what moves within a shard outlives the delete of where it was: both have one version", () => {
+    const moved = (config: object, before: Image, after: Image) =>
+      operations(config)(row("U", before, after)).map(
+        ({ verb, place }) => `${verb} ${place?.shared}`,
+      );
+    const sameId = ["delete false", "index true"];
+    expect(moved({ routing: "${row.note}" }, [1, "a", "x"], [1, "a", "y"])).toEqual(sameId);
+    expect(moved({ index: "by-${row.note}" }, [1, "a", "x"], [1, "a", "y"])).toEqual(sameId);
+    const otherId = ["delete false", "index false"];
+    expect(moved({}, [1, "a", "x"], [2, "a", "x"])).toEqual(otherId);
+  });
+
+  test("a row that had no address before is written as soon as it has one", () => {
+    const config = { index: "by-${row.customer}" };
+    for (const before of [null, "x".repeat(300)]) {
+      const { actions } = shown(config, row("U", [1, before, ""], [1, "ann", ""]));
+      expect(actions).toEqual(["index by-ann 1"]);
+    }
+  });
+
+  test("days that are none are different keys, although each is null in a document", () => {
+    const of = table({ d: "date", n: "int" }, [0, 1]);
+    const ids = ["0000-00-00", "2020-00-00", "2020-01-00", "2020-01-01"].map(
+      (day) => shown({}, row("I", undefined, [day, 1], of)).actions[0],
+    );
+    expect(new Set(ids).size).toBe(4);
   });
 
   test("any other key is its JSON as base64url, or a hash above 512 bytes", () => {
@@ -235,6 +265,67 @@ describe("what is no row", () => {
       packets.map(() => 1_700_000_000),
     );
   });
+});
+
+describe("what filters made of a row or record", () => {
+  const position = { topicId: "t", partition: 1, offset: 5 };
+  const record = { key: Buffer.from("k"), headers: [], timestamp: 7_000 };
+  const split = async (config: object, packet: Packet) => {
+    const [made] = await runFilter(splitFilter, { field: "list", ...config }, [packet]);
+    return typeof made === "string" ? [] : (made ?? []);
+  };
+  const json = '{"list":[{"id":1},{"id":2},{"list":[3]}]}';
+
+  test("a JSON record is written under its key, and its tombstone deletes that", () => {
+    const document = other({ kind: "document", json: "{}", record }, position);
+    const gone = other({ kind: "bytes", value: null, ...record }, position);
+    const made = [document, gone].flatMap((packet) => operations({ index: "t" })(packet));
+    expect(made.map(({ verb, id, at }) => [verb, id, at])).toEqual([
+      ["index", "k", 7],
+      ["delete", "k", 7],
+    ]);
+  });
+
+  test("the parts of one record have an id each, the same when they come again", async () => {
+    for (const key of [null, record.key]) {
+      const packet = other({ kind: "document", json, record: { ...record, key } }, position);
+      const parts = await split({}, packet);
+      const first = key === null ? `kafka/t/${(1n << 40n) | 5n}` : "k";
+      for (let n = 0; n < 2; n++) {
+        const ids = parts.flatMap((part) => operations({ index: "t" })(part).map(({ id }) => id));
+        expect(ids).toEqual([first, `${first}/1`, `${first}/2`]);
+      }
+      const again = await split({}, parts[2] as Packet);
+      expect(operations({ index: "t" })(again[0] as Packet)[0]?.id).toBe(`${first}/2`);
+    }
+  });
+
+  test("parts that a template gives one id do not lose to the first of them", async () => {
+    const parts = await split({}, other({ kind: "document", json, record }, position));
+    const made = parts.slice(0, 2).flatMap((part) => operations({ id: "${row.id}" })(part));
+    expect(made.map(({ place }) => place?.shared)).toEqual([true, true]);
+  });
+
+  test("several documents of one row are not one document", async () => {
+    const counted = [1, 2].map((count) => ({
+      ...row("D", [1, "", ""]),
+      payload: { kind: "document", json: `{"count":${count}}` } as const,
+    }));
+    const of = operations({ index: "counts" });
+    const made = counted.flatMap((packet) => of(packet));
+    expect(made.map(({ verb, place }) => [verb, place])).toEqual([
+      ["create", undefined],
+      ["create", undefined],
+    ]);
+    expect(made[0]?.id).not.toBe(made[1]?.id);
+  });
+});
+
+test("JSON on several lines is a part of one line", () => {
+  const of = table({ id: "int", doc: "json" });
+  const image = [1, new JsonText('{\r\n  "a": "b\\n"\n}')];
+  const { documents } = shown({}, row("I", undefined, image, of));
+  expect(documents).toEqual(['{"id":1,"doc":{    "a": "b\\n" }}\n']);
 });
 
 describe("indices", () => {
