@@ -55,7 +55,7 @@ test("what a node answers has a name each", () => {
   expect(thrown("ProductNotSupportedError", "")).toBe("ES_NOT_ELASTICSEARCH");
 });
 
-test("fault 48: what a balancer says of nodes that are away concerns no document", () => {
+test("what a balancer says of nodes that are away concerns no document", () => {
   for (const status of [400, 404, 405, 408, 421, 502]) {
     const { code } = esError(response(status, "<html>default backend"), "h");
     expect([status, code]).toEqual([status, "ES_UNAVAILABLE"]);
