@@ -2,7 +2,7 @@
 import "./small-heap.ts";
 import { basename } from "node:path";
 import { main as dbc } from "./dbc.ts";
-import { main as dbusd } from "./dbusd.ts";
+import { main as dbusd } from "./run-dbusd.ts";
 
 /**
  * The one binary. It is dbc when it is called so (a link or copy of that name) or when its first

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bannerText } from "#src/cli/banner.ts";
-import { runDbusd } from "#src/cli/dbusd.ts";
 import { parseOptions } from "#src/cli/dbusd-options.ts";
+import { runDbusd } from "#src/cli/run-dbusd.ts";
 import { loadConfig } from "#src/config/load.ts";
 import { fakeRegistry } from "../config/fake-plugins.ts";
 

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runDbusd } from "#src/cli/dbusd.ts";
+import { runDbusd } from "#src/cli/run-dbusd.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "dbus-pipelines-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { routeTable } from "#src/api/app.ts";
 import { runDbc, verbs } from "#src/cli/dbc.ts";
-import { runDbusd } from "#src/cli/dbusd.ts";
+import { runDbusd } from "#src/cli/run-dbusd.ts";
 import { useServices } from "../../services/index.ts";
 import { freePort } from "../../services/port.ts";
 import { type Canaries, drawCanaries } from "../../support/canary.ts";
