@@ -28,10 +28,16 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
   return {
     async createTopic(topic, partitions, config = {}) {
       const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-      await admin.createTopics({
-        waitForLeaders: true,
-        topics: [{ topic, numPartitions: partitions, replicationFactor: -1, configEntries }],
-      });
+      const wanted = { topic, numPartitions: partitions, replicationFactor: -1, configEntries };
+      await admin.createTopics({ waitForLeaders: false, topics: [wanted] });
+      // A broker that was just told of it may not know it for a moment, which kafkajs does not bear.
+      await waitFor(
+        async () => {
+          const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+          return topics[0]?.partitions.every(({ leader }) => leader >= 0);
+        },
+        { what: `a leader of each partition of ${topic}` },
+      );
     },
     async topicConfigs(topic) {
       const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic }];

@@ -4,17 +4,19 @@ import { type PacketMaker, positionAt } from "./packets.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
 import type { Reader } from "./reader.ts";
-import { goOn, whyGone } from "./start-offsets.ts";
+import { goOn, isIn, rangeOf, whyGone } from "./start-offsets.ts";
 
-type Deps = {
+export type HandleDeps = {
   readonly reader: Reader;
   readonly places: Places;
   readonly make: PacketMaker;
   readonly context: InputContext;
+  /** Does what others need not wait for, until it goes right. */
+  readonly apart: (work: () => Promise<void>) => void;
 };
 
 /** Hands over what was polled, or does what the config says about what stands against it. */
-export async function handle(polled: Polled, deps: Deps): Promise<void> {
+export async function handle(polled: Polled, deps: HandleDeps): Promise<void> {
   const place = deps.places.get(polled);
   // Given up while it was polled.
   if (!place) return;
@@ -54,7 +56,7 @@ async function emit(place: Place, packets: Packet[], context: InputContext): Pro
 function passes(
   error: DbusError,
   packet: Packet,
-  { reader, context }: Deps,
+  { reader, context }: HandleDeps,
   partition: string,
 ): boolean {
   const { onInvalid } = reader.config;
@@ -64,7 +66,7 @@ function passes(
 
 type Refused = Extract<Polled, { readonly error: DbusError }>;
 
-async function refused(place: Place, polled: Refused, deps: Deps): Promise<void> {
+async function refused(place: Place, polled: Refused, deps: HandleDeps): Promise<void> {
   const { error, at } = polled;
   switch (error.code) {
     case "KAFKA_OFFSET_OUT_OF_RANGE":
@@ -81,23 +83,26 @@ async function refused(place: Place, polled: Refused, deps: Deps): Promise<void>
   }
 }
 
-async function lost(place: Place, at: number, { reader, places, context }: Deps): Promise<void> {
+/** Reading goes on from an offset that there is; the other partitions are read meanwhile. */
+function lost(place: Place, at: number, { reader, places, context, apart }: HandleDeps): void {
   const { consumer, config } = reader;
-  const [first] = await consumer.offsets([place], "earliest");
-  const [last] = await consumer.offsets([place], "latest");
-  const range = { start: first?.offset ?? 0, end: last?.offset ?? 0 };
-  if (at >= range.start && at <= range.end) return places.jump(place, at);
   const { topic, partition, topicId } = place;
-  const from = { topic, partition, topicId, at, atTopicId: topicId };
-  const offset = await goOn(from, range, whyGone(at, range), { context, config });
-  places.jump(place, offset);
+  apart(() =>
+    places.restart(place, async () => {
+      const range = await rangeOf(consumer, place);
+      if (isIn(at, range)) return { offset: at, topicId };
+      const from = { topic, partition, topicId, at, atTopicId: topicId };
+      const offset = await goOn(from, range, whyGone(at, range), { context, config });
+      return { offset, topicId };
+    }),
+  );
 }
 
 /** A batch that is damaged is fetched once more: it may have happened on the way. */
 async function damaged(
   place: Place,
   { error, at, behind }: Refused,
-  { reader, places, context }: Deps,
+  { reader, places, context }: HandleDeps,
 ): Promise<void> {
   if (place.damagedAt !== at && error.code === "KAFKA_RECORD_CORRUPT") {
     place.damagedAt = at;

@@ -51,7 +51,7 @@ export function createMembership(deps: Deps): Membership {
 }
 
 /** Reads every partition, or the fixed ones; a group is only told. */
-function alone({ reader, places, context, signal }: Deps): Membership {
+function alone({ reader, places, context, signal, fail }: Deps): Membership {
   const { consumer, config } = reader;
   let refusedOnce = false;
 
@@ -71,7 +71,10 @@ function alone({ reader, places, context, signal }: Deps): Membership {
   return {
     async found(topics) {
       const fresh = partitionsOf(topics).filter((one) => !places.has(one));
-      if (fresh.length > 0) await persist(() => places.begin(fresh), { context, signal });
+      if (fresh.length === 0) return;
+      const claimed = places.claim(fresh);
+      // A partition without a leader must not keep the others waiting.
+      persist(() => places.begin(claimed), { context, signal }).catch(fail);
     },
     async commit(of) {
       const { groupId } = config;
@@ -140,7 +143,8 @@ function member({ reader, places, context, signal, fail }: Deps): Membership {
         topicId: ids.get(partition.topic)?.id ?? "",
         partitions: ids.get(partition.topic)?.partitions ?? partition.partition + 1,
       }));
-      persist(() => places.begin(mine), { context, signal }).catch(fail);
+      const claimed = places.claim(mine);
+      persist(() => places.begin(claimed), { context, signal }).catch(fail);
     },
     async revoked(partitions) {
       const leaving = placesOf(partitions);

@@ -16,12 +16,16 @@ export type Place = TopicPartition & {
   end: number;
   /** Unix milliseconds of the record that was handed over last. */
   lastTimestamp: number | undefined;
+  /** Unix milliseconds at which there was nothing left to read. */
+  levelAt: number | undefined;
   /** What the group was told last. */
   committed: number;
   /** While its packets are being handed over. */
   emitting: Promise<void> | undefined;
   /** The offset of a batch that was found damaged once. */
   damagedAt: number | undefined;
+  /** It is being given up, or about to be read from elsewhere: nobody else moves it then. */
+  busy: "leaving" | "moving" | undefined;
 };
 
 export const placeName = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;

@@ -1,11 +1,11 @@
 import { type Clock, type InputContext, sleep, toDbusError } from "#plugin";
-import { handle } from "./handle.ts";
+import { type HandleDeps, handle } from "./handle.ts";
 import { measureLag } from "./lag.ts";
+import { look } from "./look.ts";
 import { createMembership, type Membership, persist } from "./membership.ts";
 import { packetMaker } from "./packets.ts";
 import { createPlaces, type Places } from "./places.ts";
 import { type Reader, recordsMax } from "./reader.ts";
-import { goOn } from "./start-offsets.ts";
 
 const pollWaitMs = 1_000;
 const lagMs = 2_000;
@@ -32,14 +32,16 @@ export async function run(reader: Reader, context: InputContext): Promise<void> 
   const places = createPlaces(reader, context);
   const membership = createMembership({ reader, places, context, signal, fail });
   const { config } = reader;
+  const apart = (what: () => Promise<void>) => void persist(what, { context, signal }).catch(fail);
+  const lookAround = () => look({ reader, places, membership, context, apart });
   const every = (ms: () => number, what: () => Promise<void>) =>
     repeat(context.clock, ms, what, signal).catch(fail);
   try {
-    await persist(() => look(reader, places, membership, context), { context, signal });
+    await persist(lookAround, { context, signal });
     void every(
       () =>
         reader.discovery.incomplete ? Math.min(missingMs, config.refreshMs) : config.refreshMs,
-      () => look(reader, places, membership, context),
+      lookAround,
     );
     void every(
       () => config.commitMs,
@@ -49,7 +51,7 @@ export async function run(reader: Reader, context: InputContext): Promise<void> 
       () => lagMs,
       () => measureLag(reader, places, context),
     );
-    await pump(reader, places, context, signal);
+    await pump({ reader, places, context, apart }, signal);
   } catch (error) {
     fail(error);
   } finally {
@@ -67,12 +69,8 @@ async function windUp(places: Places, membership: Membership, drainMs: number): 
   await membership.leave();
 }
 
-async function pump(
-  reader: Reader,
-  places: Places,
-  context: InputContext,
-  signal: AbortSignal,
-): Promise<void> {
+async function pump(deps: Omit<HandleDeps, "make">, signal: AbortSignal): Promise<void> {
+  const { reader, context } = deps;
   const { clock } = context;
   const make = packetMaker(reader.config.format, await reader.consumer.clusterId());
   const aborted = new Promise<void>((resolve) => {
@@ -85,7 +83,7 @@ async function pump(
     if (signal.aborted) return;
     const polled = await reader.consumer.poll(pollWaitMs, signal);
     if (polled) {
-      const handing = handle(polled, { reader, places, make, context });
+      const handing = handle(polled, { ...deps, make });
       await Promise.race([handing, aborted]);
       if (signal.aborted) handing.catch(() => {});
     }
@@ -93,33 +91,6 @@ async function pump(
     await new Promise((resolve) => setImmediate(resolve));
     turnEnds = clock.now() + turnMs;
   }
-}
-
-/** Looks which topics there are; one that was made anew has lost what was to be read next. */
-async function look(
-  reader: Reader,
-  places: Places,
-  membership: Membership,
-  context: InputContext,
-): Promise<void> {
-  const topics = await reader.discovery.find();
-  for (const place of places.all()) {
-    const { id = "", partitions = place.partitions } = topics.get(place.topic) ?? {};
-    place.partitions = partitions;
-    if (id === "" || place.topicId === "" || id === place.topicId) continue;
-    const { topic, partition, topicId, next } = place;
-    const from = { topic, partition, topicId: id, at: next, atTopicId: topicId };
-    const [first] = await reader.consumer.offsets([place], "earliest");
-    const [last] = await reader.consumer.offsets([place], "latest");
-    const range = { start: first?.offset ?? 0, end: last?.offset ?? 0 };
-    const offset = await goOn(from, range, "the topic was made anew", {
-      context,
-      config: reader.config,
-    });
-    // What the group was told of the topic before means nothing now.
-    places.jump({ ...place, committed: -1 }, offset, id);
-  }
-  await membership.found(topics);
 }
 
 /** Does it again and again; what may pass by itself is tried again the next time. */

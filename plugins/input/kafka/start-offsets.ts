@@ -33,16 +33,17 @@ export async function startOffsets(
   deps: Deps,
 ): Promise<readonly Started[]> {
   const { consumer } = deps;
-  const [earliest, latest] = await Promise.all([
+  const [earliest, latest, written] = await Promise.all([
     offsetsAt(consumer, candidates, "earliest"),
     offsetsAt(consumer, candidates, "latest"),
+    offsetsAt(consumer, candidates, "written"),
   ]);
   const fresh = candidates.filter((one) => resumeOf(one) === undefined);
   const begun = await freshOffsets(fresh, deps, earliest, latest);
   const started: Started[] = [];
   for (const candidate of candidates) {
     const name = placeName(candidate);
-    const range = { start: earliest.get(name) ?? 0, end: latest.get(name) ?? 0 };
+    const range = rangeIn(name, earliest, latest, written);
     const resume = resumeOf(candidate);
     const offset =
       resume === undefined
@@ -69,7 +70,7 @@ function resumeOf({ checkpoint, committed, topicId }: Candidate): Resume | undef
 async function offsetsAt(
   consumer: KafkaConsumer,
   partitions: readonly TopicPartition[],
-  at: "earliest" | "latest" | number,
+  at: Parameters<KafkaConsumer["offsets"]>[1],
 ): Promise<ReadonlyMap<string, number>> {
   const found = await consumer.offsets(partitions, at);
   return new Map(found.map((one) => [placeName(one), one.offset]));
@@ -111,22 +112,50 @@ async function freshOffsets(
   }
 }
 
-export type Range = { readonly start: number; readonly end: number };
+export type Range = {
+  readonly start: number;
+  /** As far as it may be read: a transaction that is open ends it. */
+  readonly end: number;
+  /** As far as it is written. */
+  readonly written: number;
+};
+
+/** What a partition has now. */
+export async function rangeOf(consumer: KafkaConsumer, partition: TopicPartition): Promise<Range> {
+  const [start, end, written] = await Promise.all([
+    offsetsAt(consumer, [partition], "earliest"),
+    offsetsAt(consumer, [partition], "latest"),
+    offsetsAt(consumer, [partition], "written"),
+  ]);
+  return rangeIn(placeName(partition), start, end, written);
+}
+
+function rangeIn(name: string, start: Offsets, end: Offsets, written: Offsets): Range {
+  const told = (offsets: Offsets) => {
+    const offset = offsets.get(name);
+    if (offset !== undefined) return offset;
+    throw new DbusError("KAFKA_REQUEST_FAILED", `${name}: its offsets were not told`);
+  };
+  return { start: told(start), end: told(end), written: told(written) };
+}
+
+/** Whether it can be read on from there. */
+export const isIn = (at: number, { start, written }: Range): boolean =>
+  at >= start && at <= written;
 
 /** Where to go on from `at`: there, or, when the partition has it no more, as the policy says. */
 async function within(candidate: Candidate, at: Resume, range: Range, deps: Deps): Promise<number> {
   const recreated =
     at.topicId !== undefined && candidate.topicId !== "" && at.topicId !== candidate.topicId;
-  const there = at.offset >= range.start && at.offset <= range.end;
-  if (there && !recreated) return at.offset;
+  if (isIn(at.offset, range) && !recreated) return at.offset;
   const why = recreated ? "the topic was made anew" : whyGone(at.offset, range);
   return goOn({ ...candidate, at: at.offset, atTopicId: at.topicId ?? "" }, range, why, deps);
 }
 
-export function whyGone(at: number, { start, end }: Range): string {
+export function whyGone(at: number, { start, written }: Range): string {
   return at < start
     ? `the records up to ${start - 1} were deleted`
-    : `it ends at ${end}: records that were there are lost`;
+    : `it ends at ${written}: records that were there are lost`;
 }
 
 const jsonOf = (offset: number, topicId: string): Json => ({ ...positionAt(offset, topicId) });
@@ -139,18 +168,28 @@ type Lost = TopicPartition & {
 
 /** Writes the gap down and answers where reading goes on. Throws `POSITION_LOST` by policy. */
 export async function goOn(
-  { topic, partition, topicId, at, atTopicId }: Lost,
+  from: Lost,
   { start, end }: Range,
   why: string,
-  { context, config }: Pick<Deps, "context" | "config">,
+  deps: Pick<Deps, "context" | "config">,
 ): Promise<number> {
+  const offset = deps.config.onPositionLost === "earliest" ? start : end;
+  await skip(from, jsonOf(offset, from.topicId), why, deps);
+  return offset;
+}
+
+/** Reading of it does not go on at all. Throws `POSITION_LOST` by policy. */
+export const giveUp = (from: Lost, why: string, deps: Pick<Deps, "context" | "config">) =>
+  skip(from, null, why, deps);
+
+async function skip(
+  { topic, partition, at, atTopicId }: Lost,
+  to: Json,
+  why: string,
+  { context, config }: Pick<Deps, "context" | "config">,
+): Promise<void> {
   const name = placeName({ topic, partition });
   const reason = `offset ${at} of ${name} is gone: ${why}`;
   if (config.onPositionLost === "fail") throw new DbusError("POSITION_LOST", reason);
-  const offset = config.onPositionLost === "earliest" ? start : end;
-  await context.gap(
-    { from: jsonOf(at, atTopicId), to: jsonOf(offset, topicId), reason },
-    { partition: name },
-  );
-  return offset;
+  await context.gap({ from: jsonOf(at, atTopicId), to, reason }, { partition: name });
 }

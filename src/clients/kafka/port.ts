@@ -150,12 +150,16 @@ export type KafkaConsumer = {
   /** These topics, asked for now; the reason in place of one that may not be read. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo | DbusError>>;
   /**
-   * The first offset that is there, the next that will be written, or the first whose record is
-   * that new (Unix milliseconds; the next one where none is).
+   * The first offset that is there; the end of what may be read, `latest`, or of what is written;
+   * or the first whose record is that new (Unix milliseconds; the end where none is).
    */
   offsets(
     partitions: readonly TopicPartition[],
-    at: "earliest" | "latest" | number,
+    at: "earliest" | "latest" | "written" | number,
+  ): Promise<readonly (TopicPartition & { readonly offset: number })[]>;
+  /** The end of what is written, of those partitions that are there and whose broker answers. */
+  ends(
+    partitions: readonly TopicPartition[],
   ): Promise<readonly (TopicPartition & { readonly offset: number })[]>;
   /** Reads these too, each from its offset on; one that is read already goes on from there. */
   read(partitions: readonly (TopicPartition & { readonly offset: number })[]): void;

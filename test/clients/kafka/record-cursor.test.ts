@@ -95,7 +95,7 @@ describe("the records of an answer", () => {
     expect(cursor.take(1_000)).toHaveLength(5);
     expect(() => cursor.take(1_000)).toThrow(/checksum of the batch at offset 5/);
     expect(() => cursor.take(1_000)).toThrow(/checksum/);
-    expect(cursor.skip()).toBe(10);
+    expect(cursor.skip(5)).toBe(10);
     expect(cursor.take(1_000).map(({ offset }) => offset)).toEqual([10, 11, 12, 13, 14]);
   });
 
@@ -134,4 +134,82 @@ describe("what is packed by LZ4 or Snappy", () => {
       }
     }
   });
+});
+
+/** A batch whose header fields are changed, with the checksum that fits them. */
+function forged(bytes: Buffer, change: (bytes: Buffer) => void): Buffer {
+  change(bytes);
+  bytes.writeUInt32BE(crc32c(bytes, 21, bytes.length), 17);
+  return bytes;
+}
+
+describe("a batch that contradicts itself", () => {
+  test.each<[string, (bytes: Buffer) => void]>([
+    ["a number of records below zero", (bytes) => void bytes.writeInt32BE(-1, 57)],
+    ["fewer records than it holds", (bytes) => void bytes.writeInt32BE(4, 57)],
+    ["more records than offsets", (bytes) => void bytes.writeInt32BE(3, 23)],
+    ["a last offset before its first", (bytes) => void bytes.writeInt32BE(-7, 23)],
+    ["an offset that no number can hold", (bytes) => void bytes.writeInt32BE(0x7fffffff, 0)],
+  ])("S18: %s is corrupt, at once", (_, change) => {
+    const data = forged(batch(0, 5), change);
+    const cursor = recordCursor(data, options);
+    const all = () => [1, 2].map(() => cursor.take(1_000));
+    expect(all).toThrow(/the batch at offset|a batch holds more/);
+    expect(all).toThrow(DbusError);
+  });
+
+  test("S18: a batch that goes back before the one in front of it is corrupt", () => {
+    const cursor = recordCursor(Buffer.concat([batch(10, 5), batch(12, 5)]), options);
+    expect(cursor.take(1_000)).toHaveLength(5);
+    expect(() => cursor.take(1_000)).toThrow(/offset 12/);
+  });
+});
+
+describe("what is passed over", () => {
+  /** Takes what can be taken of the only batch, and says where reading goes on behind it. */
+  function behind(data: Buffer, at = 0): number {
+    const cursor = recordCursor(data, options);
+    expect(() => cursor.take(1_000)).toThrow(DbusError);
+    return cursor.skip(at);
+  }
+
+  test("is the damaged batch and no record more, whichever bit of its header is wrong", () => {
+    for (let byte = 21; byte < 61; byte++) {
+      for (let bit = 0; bit < 8; bit++) {
+        const data = Buffer.concat([batch(0, 5), batch(5, 5)]);
+        data[byte]! ^= 1 << bit;
+        expect(behind(data)).toBe(5);
+        expect(behind(data.subarray(0, batch(0, 5).length))).toBeWithin(1, 6);
+      }
+    }
+  });
+
+  test("never goes back, nor beyond the batch, when its length is wrong", () => {
+    for (let bit = 0; bit < 32; bit++) {
+      const data = Buffer.concat([batch(0, 5), batch(5, 5)]);
+      data[8 + (bit >>> 3)]! ^= 1 << (bit & 7);
+      const cursor = recordCursor(data, options);
+      // A longer one than came is asked for again, and told when it never comes.
+      if (cursor.cut) continue;
+      expect(() => cursor.take(1_000)).toThrow(DbusError);
+      expect(cursor.skip(0)).toBeWithin(1, 6);
+    }
+  });
+
+  test("is at least one offset, so that it comes to an end", () => {
+    const data = batch(0, 5);
+    data[30]! ^= 1;
+    expect(behind(data, 5)).toBe(6);
+  });
+});
+
+test("what is written in a format of before 0.11 is said to be that, however short it is", () => {
+  // Offset, size, CRC, magic 1, attributes, timestamp, no key, no value.
+  const message = Buffer.alloc(34);
+  message.writeInt32BE(22, 8);
+  message[16] = 1;
+  const cursor = recordCursor(message, options);
+  expect(cursor.cut).toBe(false);
+  expect(() => cursor.take(1)).toThrow(/format 1/);
+  expect(cursor.skip(0)).toBe(1);
 });

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from "node:net";
 
 /*
- * A Kafka broker that knows four requests and answers them from a script. The layouts are those of
+ * A Kafka broker that knows a few requests and answers them from a script. The layouts are those of
  * https://kafka.apache.org/protocol#protocol_messages; every answer is
  * `size:i32 correlation_id:i32 body`.
  */
@@ -15,7 +15,7 @@ const portMark = 54_321;
 export const topic = "t";
 
 /** One field after another: `[bytes, value]`, texts with their length before them. */
-function fields(...parts: readonly (readonly [1 | 2 | 4 | 8, number] | string)[]): Buffer {
+export function fields(...parts: readonly (readonly [1 | 2 | 4 | 8, number] | string)[]): Buffer {
   return Buffer.concat(
     parts.map((part) => {
       if (typeof part === "string") {
@@ -37,21 +37,25 @@ export function framed(body: Buffer, size = body.length + 4): Buffer {
   return Buffer.concat([fields([4, size], [4, 0]), body]);
 }
 
-const spoken = [
-  [apiKeys.produce, 3, 7],
-  [apiKeys.metadata, 4, 6],
-  [apiKeys.apiVersions, 0, 0],
-  [apiKeys.initProducerId, 0, 1],
-] as const;
+type Spoken = readonly (readonly [key: number, from: number, to: number])[];
 
-/** ApiVersions 0, Metadata 6, InitProducerId 1 and Produce 7, as one broker with one topic says them. */
-export const goodAnswers: Answers = {
-  [apiKeys.apiVersions]: framed(
+/** ApiVersions 0 of a broker that speaks these. */
+export const versionsAnswer = (spoken: Spoken): Buffer =>
+  framed(
     Buffer.concat([
       fields([2, 0], [4, spoken.length]),
       ...spoken.map(([key, from, to]) => fields([2, key], [2, from], [2, to])),
     ]),
-  ),
+  );
+
+/** ApiVersions 0, Metadata 6, InitProducerId 1 and Produce 7, as one broker with one topic says them. */
+export const goodAnswers: Answers = {
+  [apiKeys.apiVersions]: versionsAnswer([
+    [apiKeys.produce, 3, 7],
+    [apiKeys.metadata, 4, 6],
+    [apiKeys.apiVersions, 0, 0],
+    [apiKeys.initProducerId, 0, 1],
+  ]),
   [apiKeys.metadata]: framed(
     Buffer.concat([
       fields([4, 0], [4, 1], [4, 1], "127.0.0.1", [4, portMark], [2, -1], "cluster", [4, 1]),

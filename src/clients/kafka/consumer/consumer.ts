@@ -1,13 +1,12 @@
 import { DbusError } from "../../../errors.ts";
 import type { OpenConnection } from "../broker-connection.ts";
 import { type Cluster, createCluster } from "../cluster.ts";
-import type { KafkaConsumer, KafkaConsumerOptions, TopicInfo, TopicPartition } from "../port.ts";
-import { earliestTime, latestTime, listOffsets, type OffsetAnswer } from "../wire/list-offsets.ts";
+import type { KafkaConsumer, KafkaConsumerOptions, TopicInfo } from "../port.ts";
 import { checkTopic, type TopicMetadata } from "../wire/metadata.ts";
-import { noError, protocolError } from "../wire/protocol-errors.ts";
 import { createCoordinator } from "./coordinator.ts";
 import { createFetcher } from "./fetcher.ts";
 import { createGroupMember } from "./group-member.ts";
+import { createOffsets } from "./offsets.ts";
 
 /**
  * The port over the connections of a driver. The consumers of the drivers read ahead as far as they
@@ -20,46 +19,8 @@ export function createConsumer(open: OpenConnection, options: KafkaConsumerOptio
   const asking = createCluster(open, options);
   const fetcher = createFetcher(reading, options);
   const members: Cluster[] = [];
-  const isolation = options.uncommitted ? 0 : 1;
+  const offsets = createOffsets(asking, options);
   const coordinatorOf = (group: string) => createCoordinator(asking, group, options);
-
-  async function offsetsOf(
-    partitions: readonly TopicPartition[],
-    timestamp: number,
-  ): Promise<readonly OffsetAnswer[]> {
-    const names = [...new Set(partitions.map(({ topic }) => topic))];
-    const topics = await asking.topics(names);
-    const byLeader = Map.groupBy(partitions, ({ topic, partition }) => {
-      const leader = checkTopic(topic, topics.get(topic)).leaders[partition];
-      if (leader === undefined) throw protocolError(3, `${topic}/${partition}`);
-      if (leader < 0) throw protocolError(5, `${topic}/${partition}`);
-      return leader;
-    });
-    const answers = [...byLeader].map(async ([nodeId, ofNode]) => {
-      const asked = new Map<string, number[]>();
-      for (const { topic, partition } of ofNode) {
-        const others = asked.get(topic);
-        if (others) others.push(partition);
-        else asked.set(topic, [partition]);
-      }
-      return listOffsets(await asking.node(nodeId), asked, timestamp, isolation);
-    });
-    const found = (await Promise.all(answers)).flat();
-    for (const { topic, partition, errorCode } of found) {
-      if (errorCode !== noError) throw protocolError(errorCode, `${topic}/${partition}`);
-    }
-    return found;
-  }
-
-  /** Leaders move: what was known of them is not believed after a failure. */
-  async function patiently<T>(partitions: readonly TopicPartition[], ask: () => Promise<T>) {
-    try {
-      return await ask();
-    } catch (error) {
-      for (const { topic } of partitions) asking.forget(topic);
-      throw error;
-    }
-  }
 
   return {
     async connect() {
@@ -75,16 +36,8 @@ export function createConsumer(open: OpenConnection, options: KafkaConsumerOptio
       const topics = await asking.topics(names);
       return new Map(names.map((name) => [name, infoOrError(name, topics.get(name))]));
     },
-    offsets: (partitions, at) =>
-      patiently(partitions, async () => {
-        if (partitions.length === 0) return [];
-        const time = at === "earliest" ? earliestTime : at === "latest" ? latestTime : at;
-        const found = await offsetsOf(partitions, time);
-        const beyond = found.filter(({ offset }) => offset < 0);
-        if (beyond.length === 0) return found;
-        const last = await offsetsOf(beyond, latestTime);
-        return [...found.filter(({ offset }) => offset >= 0), ...last];
-      }),
+    offsets: offsets.at,
+    ends: offsets.ends,
     read: (partitions) => fetcher.read(partitions),
     forget: (partitions) => fetcher.forget(partitions),
     poll: (waitMs, signal) => fetcher.poll(waitMs, signal),

@@ -239,7 +239,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
     } catch (thrown) {
       const error = toDbusError(thrown);
       part.halted = true;
-      return { topic, partition, error, at: part.handed, behind: cursor.skip() };
+      return { topic, partition, error, at: part.handed, behind: cursor.skip(part.handed) };
     }
   }
 

@@ -1,11 +1,9 @@
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { DbusError } from "../../../errors.ts";
 import { crc32c } from "../crc32c.ts";
-import type { ReadHeader, ReadRecord } from "../port.ts";
+import type { ReadRecord } from "../port.ts";
 import type { AbortedTransaction } from "../wire/fetch.ts";
-import { lz4Frame } from "../wire/lz4.ts";
-import { unsnappy } from "../wire/snappy.ts";
 import { int64At } from "../wire/wire-reader.ts";
+import { corrupt, type OpenBatch, readRecord, unpack } from "./batch-records.ts";
 
 /*
  * The record batches of a Fetch answer, one after the other; the grammar of a batch is in
@@ -14,6 +12,8 @@ import { int64At } from "../wire/wire-reader.ts";
  * holes; batches of transactions are followed by a control batch that says how they ended.
  */
 const headerBytes = 61;
+/** As far as the byte that says the format, which stands there in all of them. */
+const magicAt = 16;
 /** Length, attributes and the parts before them: what a batch has at least. */
 const lengthBytesMin = headerBytes - 12;
 const controlBit = 32;
@@ -34,8 +34,11 @@ export type RecordCursor = {
    * `KAFKA_UNSUPPORTED` at a batch that cannot be read, and again until `skip` passes it over.
    */
   take(countMax: number): readonly ReadRecord[];
-  /** Passes over the batch that cannot be read; answers the offset at which reading goes on. */
-  skip(): number;
+  /**
+   * Passes over the batch that cannot be read, of which everything before `handed` was handed out.
+   * Answers where reading goes on: behind `handed`, and never behind what may be another batch.
+   */
+  skip(handed: number): number;
 };
 
 export type CursorOptions = {
@@ -47,49 +50,36 @@ export type CursorOptions = {
   readonly batchBytesMax: number;
 };
 
-type Batch = {
-  readonly data: Buffer;
-  readonly base: number;
-  readonly baseTime: number;
-  /** Of every record, where the broker stamps them. */
-  readonly appendTime: number | undefined;
-  at: number;
-  left: number;
-};
-
 export function recordCursor(data: Buffer, options: CursorOptions): RecordCursor {
   const { from, batchBytesMax } = options;
   const next = nextOffset(data, from);
   const isAborted = abortedProducers(options.aborted);
   let at = 0;
-  let batch: Batch | undefined;
+  let batch: OpenBatch | undefined;
   /** Where the batch at hand begins. */
   let started = 0;
+  /** The last offset of the batch before it. */
+  let before = -1;
   /** What was found behind records that were handed out first. */
   let failure: { readonly error: unknown } | undefined;
 
-  /** Where the batch at hand ends; undefined when it is cut off. */
-  function batchEnd(): number | undefined {
-    if (at + headerBytes > data.length) return undefined;
-    const end = at + 12 + data.readInt32BE(at + 8);
-    return end > data.length ? undefined : end;
-  }
-
   /** Goes on to the next batch that has records for us; false at the end. */
   function open(): boolean {
-    for (let end = batchEnd(); end !== undefined; end = batchEnd()) {
-      check(data, at, end);
+    for (let end = batchEnd(data, at); end !== undefined; end = batchEnd(data, at)) {
+      const { base, last } = check(data, at, end);
+      if (base <= before) throw corrupt(`the batch at offset ${base} comes behind ${before}`);
+      before = last;
       const attributes = data.readInt16BE(at + 21);
-      const base = int64At(data, at);
-      const last = base + data.readInt32BE(at + 23);
       const producer = data.readBigInt64BE(at + 43);
       const control = (attributes & controlBit) !== 0;
       const skipped = isAborted(producer, last, control, (attributes & transactionalBit) !== 0);
       if (!skipped && !control && last >= from) {
         const maxTime = int64At(data, at + 35);
         batch = {
-          data: recordsOf(data.subarray(at + headerBytes, end), attributes & 7, batchBytesMax),
+          data: unpack(data.subarray(at + headerBytes, end), attributes & 7, batchBytesMax),
           base,
+          last,
+          next: base,
           baseTime: int64At(data, at + 27),
           appendTime: (attributes & logAppendTimeBit) !== 0 ? maxTime : undefined,
           at: 0,
@@ -106,7 +96,7 @@ export function recordCursor(data: Buffer, options: CursorOptions): RecordCursor
 
   return {
     next,
-    cut: batchEnd() === undefined,
+    cut: batchEnd(data, 0) === undefined,
     get bytesLeft() {
       return data.length - at + (batch ? batch.data.length - batch.at : 0);
     },
@@ -118,29 +108,68 @@ export function recordCursor(data: Buffer, options: CursorOptions): RecordCursor
       const records: ReadRecord[] = [];
       try {
         while (records.length < countMax && (batch !== undefined || open())) {
-          const current = batch as Batch;
+          const current = batch as OpenBatch;
           while (current.left > 0 && records.length < countMax) {
             const record = readRecord(current);
             if (record.offset >= from) records.push(record);
           }
           if (current.left === 0) batch = undefined;
         }
-        if (batch === undefined && batchEnd() === undefined) at = data.length;
+        if (batch === undefined && batchEnd(data, at) === undefined) at = data.length;
       } catch (error) {
         failure = { error };
         if (records.length === 0) throw error;
       }
       return records;
     },
-    skip() {
-      const last = batch === undefined ? at : started;
-      if (batch === undefined) at = batchEnd() ?? data.length;
+    skip(handed) {
+      const bad = batch === undefined ? at : started;
+      const end = batch === undefined ? batchEnd(data, at) : at;
+      const behind = behindBatch(data, bad, end, handed);
+      // Without a length to believe nothing behind it can be found in this answer.
+      at = end === undefined || end <= bad ? data.length : end;
       batch = undefined;
       failure = undefined;
-      const next = int64At(data, last) + data.readInt32BE(last + 23) + 1;
-      return at + 8 <= data.length ? int64At(data, at) : next;
+      return behind;
     },
   };
+}
+
+/** Where a batch ends; undefined when it is cut off. Only its own word for it, below zero too. */
+function batchEnd(data: Buffer, at: number): number | undefined {
+  if (at + magicAt >= data.length) return undefined;
+  if (data[at + magicAt] === 2 && at + headerBytes > data.length) return undefined;
+  const end = at + 12 + data.readInt32BE(at + 8);
+  return end > data.length ? undefined : end;
+}
+
+/**
+ * Where reading goes on behind a batch that cannot be read. The next batch says it, if that one is
+ * whole; else the header of this one, which may be what is wrong: of the two numbers in it that
+ * tell how many offsets it has the smaller one is taken, so that nothing else is passed over.
+ */
+function behindBatch(data: Buffer, bad: number, end: number | undefined, handed: number): number {
+  const base = int64At(data, bad);
+  if (end !== undefined && end > bad) {
+    const next = baseOfWhole(data, end);
+    if (next !== undefined && next > Math.max(base, handed - 1)) return next;
+  }
+  const isKnown = data[bad + magicAt] === 2 && bad + headerBytes <= data.length;
+  const counts = isKnown ? [data.readInt32BE(bad + 57), data.readInt32BE(bad + 23) + 1] : [1];
+  const said = counts
+    .map((count) => base + count)
+    .filter((offset) => offset > handed && Number.isSafeInteger(offset));
+  return said.length === 0 ? handed + 1 : Math.min(...said);
+}
+
+/** The first offset of a batch that can be read; undefined when there is none. */
+function baseOfWhole(data: Buffer, at: number): number | undefined {
+  const end = batchEnd(data, at);
+  try {
+    return end === undefined ? undefined : check(data, at, end).base;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Behind the last batch that came whole; by the headers alone, so that more can be asked for. */
@@ -156,8 +185,9 @@ function nextOffset(data: Buffer, from: number): number {
   return next;
 }
 
-function check(data: Buffer, at: number, end: number): void {
-  const magic = data[at + 16];
+/** The first and the last offset of a batch. Throws when it is damaged or contradicts itself. */
+function check(data: Buffer, at: number, end: number): { base: number; last: number } {
+  const magic = data[at + magicAt];
   const base = int64At(data, at);
   if (magic !== 2) {
     const text = `the batch at offset ${base} has format ${magic}, which Kafka left in version 0.11`;
@@ -169,10 +199,13 @@ function check(data: Buffer, at: number, end: number): void {
   if (crc32c(data, at + 21, end) !== data.readUInt32BE(at + 17)) {
     throw corrupt(`the checksum of the batch at offset ${base} does not fit its bytes`);
   }
-}
-
-function corrupt(message: string): DbusError {
-  return new DbusError("KAFKA_RECORD_CORRUPT", message);
+  const last = base + data.readInt32BE(at + 23);
+  const count = data.readInt32BE(at + 57);
+  // A compacted batch has fewer records than offsets, and an empty one none.
+  if (last < base || count < 0 || count > last - base + 1 || !Number.isSafeInteger(last)) {
+    throw corrupt(`the batch at offset ${base} says that it holds ${count} records up to ${last}`);
+  }
+  return { base, last };
 }
 
 /**
@@ -189,82 +222,4 @@ function abortedProducers(aborted: readonly AbortedTransaction[]) {
     if (control) open.delete(producer);
     return transactional && open.has(producer);
   };
-}
-
-function recordsOf(packed: Buffer, codec: number, bytesMax: number): Buffer {
-  try {
-    switch (codec) {
-      case 0:
-        return packed;
-      case 1:
-        return gunzipSync(packed, { maxOutputLength: bytesMax });
-      case 2:
-        return unsnappy(packed, bytesMax);
-      case 3:
-        return lz4Frame(packed, bytesMax);
-      case 4:
-        return zstdDecompressSync(packed, { maxOutputLength: bytesMax });
-    }
-  } catch (cause) {
-    if (cause instanceof DbusError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new DbusError("KAFKA_RECORD_CORRUPT", `a batch cannot be decompressed: ${why}`, {
-      cause,
-    });
-  }
-  throw new DbusError("KAFKA_UNSUPPORTED", `a batch has the unknown compression ${codec}`);
-}
-
-const noHeaders: readonly ReadHeader[] = [];
-
-function readRecord(batch: Batch): ReadRecord {
-  const { data } = batch;
-  const length = varint(batch);
-  const end = batch.at + length;
-  if (length < 0 || end > data.length) throw corrupt("a record ends behind its batch");
-  batch.at++;
-  const timeDelta = varint(batch);
-  const offset = batch.base + varint(batch);
-  const key = content(batch, end);
-  const value = content(batch, end);
-  const count = varint(batch);
-  let headers = noHeaders;
-  if (count > 0) {
-    if (count > end - batch.at) throw corrupt("a record holds more headers than bytes");
-    const found: ReadHeader[] = [];
-    for (let i = 0; i < count; i++) {
-      const name = content(batch, end);
-      found.push([name === null ? "" : name.toString("utf8"), content(batch, end)]);
-    }
-    headers = found;
-  }
-  if (batch.at > end) throw corrupt("a record is longer than it says");
-  batch.at = end;
-  batch.left--;
-  return { offset, timestamp: batch.appendTime ?? batch.baseTime + timeDelta, key, value, headers };
-}
-
-function content(batch: Batch, end: number): Buffer | null {
-  const length = varint(batch);
-  if (length < 0) return null;
-  const from = batch.at;
-  batch.at = from + length;
-  if (batch.at > end) throw corrupt("a field ends behind its record");
-  return batch.data.subarray(from, batch.at);
-}
-
-/** A zigzag varint of at most 53 bits. */
-function varint(batch: Batch): number {
-  const { data } = batch;
-  let byte = data[batch.at++];
-  if (byte === undefined) throw corrupt("a record ends in a number");
-  if (byte < 128) return (byte >>> 1) ^ -(byte & 1);
-  let value = byte & 127;
-  for (let scale = 128; ; scale *= 128) {
-    byte = data[batch.at++];
-    if (byte === undefined || scale > 2 ** 63) throw corrupt("a record ends in a number");
-    value += (byte & 127) * scale;
-    if (byte < 128) break;
-  }
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
