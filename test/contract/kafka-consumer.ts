@@ -18,6 +18,7 @@ import type {
 import { systemClock } from "#src/clock.ts";
 import type { DbusError } from "#src/errors.ts";
 import { silentLog } from "#src/log.ts";
+import { faultProxy } from "../support/fault-proxy.ts";
 import { holdsFor, waitFor } from "../support/index.ts";
 import { kafkaPeer } from "../support/kafka-peer.ts";
 import { newTopicName, patient, producerOptions } from "./kafka-producer.ts";
@@ -401,6 +402,23 @@ export const consumerContract: readonly Case[] = [
         },
         { partitions: 4 },
       ),
+  ],
+  [
+    "records whose answer was lost are asked for again after requestTimeoutMs",
+    async ({ driver, bootstrap }) => {
+      const port = Number(bootstrap.split(":")[1]);
+      const proxy = await faultProxy({ port }, { protocol: "kafka" });
+      const behind = { brokers: [`127.0.0.1:${proxy.port}`], requestTimeoutMs: 1_000 };
+      const use = async ({ consumer, topic, write }: Use) => {
+        proxy.add({ type: "swallow_reply", to: { apiKey: 1 }, cut: false });
+        await write(numbered(5));
+        consumer.read([{ topic, partition: 0, offset: 0 }]);
+        const began = performance.now();
+        expect(await take(consumer, 5)).toHaveLength(5);
+        expect(performance.now() - began).toBeLessThan(7_000);
+      };
+      await withConsumer({ driver, bootstrap }, "unanswered", use, behind).finally(proxy.close);
+    },
   ],
   [
     "without members anybody may commit, and read what was committed",

@@ -30,7 +30,7 @@ export type RawRequest<Decoded> = {
   readonly apiVersion: number;
   readonly apiName: string;
   readonly body: Buffer;
-  /** For what a broker may answer later than `requestTimeoutMs`. */
+  /** In place of `requestTimeoutMs`: for what a broker may answer later, or is to answer soon. */
   readonly timeoutMs?: number | undefined;
   /** Of what comes behind the correlation id. */
   decode(data: Buffer): Decoded;

@@ -147,6 +147,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
       const answer = await fetchRecords(connection, {
         parts: wanted.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
         waitMs: options.fetchWaitMs,
+        answerMs: options.requestTimeoutMs,
         bytesMax: options.fetchBytesMax,
         partitionBytesMax: options.partitionBytesMax,
         isolation: options.uncommitted ? 0 : 1,

@@ -148,10 +148,7 @@ function brokerConnection(
       throw new DbusError("KAFKA_UNSUPPORTED", `broker ${name} does not speak API ${apiKey}`);
     },
     send: (request) =>
-      ask({
-        ...request,
-        timeoutMs: Math.max(options.requestTimeoutMs, request.timeoutMs ?? 0),
-      }),
+      ask({ ...request, timeoutMs: request.timeoutMs ?? options.requestTimeoutMs }),
     async sendFrame({ apiKey, apiVersion, frame, decode }) {
       const { clock } = options;
       const waitMs = quietUntil - clock.now();

@@ -27,6 +27,8 @@ export type FetchRequest = {
   /** Read in this order: a broker fills its answer from the front. */
   readonly parts: readonly FetchPart[];
   readonly waitMs: number;
+  /** How much longer than that its answer may take. */
+  readonly answerMs: number;
   readonly bytesMax: number;
   readonly partitionBytesMax: number;
   /** 1 leaves out what transactions have not committed. */
@@ -67,13 +69,13 @@ export async function fetchRecords(
     apiVersion,
     apiName: "Fetch",
     body: encode(request, apiVersion),
-    timeoutMs: request.waitMs + fetchPatienceMs,
+    timeoutMs: request.waitMs + Math.min(request.answerMs, answerMsMax),
     decode: (data) => decode(data, apiVersion, request.isolation),
   });
 }
 
-/** How much longer than it was asked to a broker may wait. */
-const fetchPatienceMs = 10_000;
+/** A broker that has not answered by then is not busy, as it might be with other requests: it is gone. */
+const answerMsMax = 10_000;
 
 function encode(request: FetchRequest, version: number): Buffer {
   const { waitMs, bytesMax, partitionBytesMax, isolation } = request;
