@@ -7,7 +7,9 @@ export type FaultsOptions = {
   /** The server that the rows go to; undefined when they go to files alone. */
   readonly sink: "kafka" | "elasticsearch" | undefined;
   readonly smallDisk: boolean;
-  readonly source: SourcePlan;
+  readonly source: SourcePlan | { readonly from: "kafka"; readonly grouped: boolean };
+  /** How many dbusd there are. */
+  readonly daemons: number;
 };
 
 type Drawn = { readonly fault: Fault; readonly forMs: number };
@@ -77,12 +79,59 @@ const mysqlKinds: readonly Kind[] = [
         toxic: {
           type: "swallow_reply",
           // COM_BINLOG_DUMP, or what MySQL has for GTIDs beside it.
-          to: { command: source.flavor === "mysql" && source.gtid !== "off" ? 30 : 18 },
+          to: { command: dumpCommand(source) },
           cut: random.chance(0.5),
         },
       },
       forMs: random.int(1_000, 3_000),
     }),
+  },
+];
+
+function dumpCommand(source: FaultsOptions["source"]): number {
+  return "flavor" in source && source.flavor === "mysql" && source.gtid !== "off" ? 30 : 18;
+}
+
+/** The requests of a consumer, and those of a member of a group. */
+const fetchKeys = [1, 1, 1, 2, 3];
+const groupKeys = [8, 9, 10, 11, 12, 14];
+
+const sourceKinds: readonly Kind[] = [
+  {
+    ...{ weight: 1, most: 1 },
+    draw: (random) => ({
+      fault: { kind: "server-kill", side: "source" },
+      forMs: random.int(0, 500),
+    }),
+  },
+  {
+    ...{ weight: 2, most: 1 },
+    draw: (random) => ({
+      fault: { kind: "server-pause", side: "source" },
+      forMs: random.int(100, 4_000),
+    }),
+  },
+  { ...{ weight: 6, most: 3 }, draw: (random) => drawNetwork(random, "source") },
+  {
+    ...{ weight: 4, most: 3 },
+    draw: (random, { source }) => {
+      const grouped = "from" in source && source.grouped;
+      const apiKey = random.pick(grouped ? [...fetchKeys, ...groupKeys] : fetchKeys);
+      const nth = random.int(1, apiKey === 1 ? 5 : 1);
+      return {
+        fault: {
+          ...{ kind: "network", side: "source", direction: undefined },
+          // What is asked once only is asked again when the connection is lost.
+          cut: apiKey !== 1 && apiKey !== 8 && apiKey !== 12,
+          toxic: { type: "swallow_reply", to: { apiKey }, nth, cut: random.chance(0.5) },
+        },
+        forMs: random.int(1_000, 3_000),
+      };
+    },
+  },
+  {
+    ...{ weight: 2, most: 2 },
+    draw: () => ({ fault: { kind: "wrong-record", side: "source" }, forMs: 2_000 }),
   },
 ];
 
@@ -140,6 +189,14 @@ const esKinds: readonly Kind[] = [
   { ...{ weight: 8, most: 4 }, draw: (random) => drawNetwork(random, "elasticsearch") },
 ];
 
+/** A broker finds it by the checksum. */
+const copyKinds: readonly Kind[] = [
+  {
+    ...{ weight: 1, most: 1 },
+    draw: () => ({ fault: { kind: "wrong-record", side: "kafka" }, forMs: 2_000 }),
+  },
+];
+
 const diskKinds: readonly Kind[] = [
   {
     ...{ weight: 8, most: 1 },
@@ -149,9 +206,11 @@ const diskKinds: readonly Kind[] = [
 
 /** Three to seven faults, at moments anywhere in the load; most rounds kill dbusd at least once. */
 export function drawFaults(random: Random, options: FaultsOptions): PlannedFault[] {
+  const fromKafka = "from" in options.source;
   const kinds = [
     ...dbusdKinds,
-    ...mysqlKinds,
+    ...(fromKafka ? sourceKinds : mysqlKinds),
+    ...(fromKafka && options.sink === "kafka" ? copyKinds : []),
     ...(options.sink === "kafka" ? kafkaKinds : []),
     ...(options.sink === "elasticsearch" ? esKinds : []),
     ...(options.smallDisk ? diskKinds : []),
@@ -169,9 +228,22 @@ export function drawFaults(random: Random, options: FaultsOptions): PlannedFault
     else left.delete(kind);
     const { fault, forMs } = kind.draw(random, options);
     const atMs = random.int(100, options.loadMs - 200);
-    drawn.push({ ...fault, atMs, forMs });
+    drawn.push({ ...atOne(random, fault, options.daemons), atMs, forMs });
   }
   return drawn.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Which of several dbusd it happens to. */
+function atOne(random: Random, fault: Fault, daemons: number): Fault {
+  if (daemons < 2) return fault;
+  switch (fault.kind) {
+    case "dbusd-kill":
+    case "dbusd-term":
+    case "dbusd-pause":
+      return { ...fault, which: random.int(0, daemons - 1) };
+    default:
+      return fault;
+  }
 }
 
 /**

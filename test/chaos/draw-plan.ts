@@ -1,8 +1,8 @@
 import { type Random, seededRandom } from "../support/random.ts";
 import { drawFaults } from "./draw-faults.ts";
+import { drawBatch, drawBus, drawEs } from "./draw-parts.ts";
 import type {
   BusPlan,
-  EsPlan,
   FilePlan,
   KafkaPlan,
   OutputPlan,
@@ -29,7 +29,7 @@ export function drawPlan(seed: number, to: Destination = "any"): RoundPlan {
   const workload = drawWorkload(random, outputs, loadMs);
   const smallDisk = random.chance(0.2);
   const sink = outputs.map(({ name }) => name).find((name) => name !== "file");
-  const faults = drawFaults(random, { loadMs, sink, smallDisk, source });
+  const faults = drawFaults(random, { loadMs, sink, smallDisk, source, daemons: 1 });
   const failingSync = random.chance(0.1) ? random.int(10, 60) : undefined;
   return {
     ...{ seed, source, bus, route, outputs, workload, smallDisk, failingSync, loadMs, faults },
@@ -46,19 +46,6 @@ function drawSource(random: Random): SourcePlan {
     metadata: random.pick(["MINIMAL", "FULL"] as const),
     heartbeatMs: random.pick([200, 500, 1_000]),
     connectTimeoutMs: random.pick([1_000, 2_000]),
-  };
-}
-
-function drawBus(random: Random): BusPlan {
-  const windowPackets = random.pick([64, 200, 512, 2_048, 8_192]);
-  return {
-    window: { packets: windowPackets, bytes: random.pick([256 * kib, 2 * mib, 32 * mib]) },
-    edge: {
-      packets: random.pick([128, 512, 2_048]),
-      bytes: random.pick([128 * kib, 8 * mib]),
-    },
-    checkpointIntervalMs: random.pick([20, 100, 200, 500, 1_000]),
-    stopDeadlineMs: random.int(3_000, 8_000),
   };
 }
 
@@ -83,17 +70,6 @@ function drawOutputs(random: Random, bus: BusPlan, route: RoutePlan): OutputPlan
   return [first, { ...second, takes }];
 }
 
-/** Batches linger no longer than what may be in flight lets 5,000 rows through a second. */
-function drawBatch(random: Random, { window, edge }: BusPlan) {
-  const bytes = Math.min(window.bytes, edge.bytes);
-  const packets = Math.min(window.packets, edge.packets, bytes / 400);
-  const lingerMax = Math.min(50, Math.floor(packets / 5));
-  return {
-    countMax: random.pick([16, 100, 200, 1_024]),
-    lingerMs: random.pick([0, random.int(0, lingerMax)]),
-  };
-}
-
 function drawKafka(random: Random, bus: BusPlan): KafkaPlan {
   return {
     ...{ name: "kafka", takes: "all" },
@@ -105,17 +81,6 @@ function drawKafka(random: Random, bus: BusPlan): KafkaPlan {
     partitions: random.int(1, 6),
     topicOfTable: random.chance(0.5),
     mode: random.chance(0.08) ? "sync" : "async",
-    requestTimeoutMs: random.pick([2_000, 3_000, 5_000]),
-  };
-}
-
-/** Each bulk is synced to the node's disk, so a few rows at a time would take minutes. */
-function drawEs(random: Random, bus: BusPlan): EsPlan {
-  const { countMax, lingerMs } = drawBatch(random, bus);
-  return {
-    ...{ name: "elasticsearch", takes: "all" },
-    batch: { countMax: Math.max(100, countMax), lingerMs },
-    bulkBytesMax: random.pick([16 * kib, 256 * kib, 5 * mib]),
     requestTimeoutMs: random.pick([2_000, 3_000, 5_000]),
   };
 }

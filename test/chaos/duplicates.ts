@@ -87,7 +87,10 @@ function leftBy(
 }
 
 /** The latest moment whose checkpoint must be on disk at `end`. */
-function lastDurable(end: number, { stalls, checkpointMs }: RepeatsOptions): number {
+export function lastDurable(
+  end: number,
+  { stalls, checkpointMs }: Pick<RepeatsOptions, "stalls" | "checkpointMs">,
+): number {
   let durable = end - checkpointMs;
   for (const { from, to } of stalls.toSorted((a, b) => b.from - a.from)) {
     if (to > durable && from < end) durable = Math.min(durable, from - checkpointMs);

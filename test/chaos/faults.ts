@@ -1,6 +1,8 @@
+import type { MysqlService } from "../services/index.ts";
 import type { FaultProxy } from "../support/fault-proxy.ts";
 import { clientAt, streams } from "../support/mysql-client.ts";
 import { waitFor } from "../support/wait-for.ts";
+import type { DaemonKeeper } from "./daemon-keeper.ts";
 import { type Fault, faultText, type PlannedFault, type Side } from "./round-plan.ts";
 import type { Stage } from "./stage.ts";
 
@@ -70,7 +72,8 @@ export function scheduleFaults(stage: Stage, faults: readonly PlannedFault[]): F
 }
 
 function lockOf(fault: Fault): string | undefined {
-  if (fault.kind.startsWith("dbusd-")) return "dbusd";
+  if ("which" in fault) return `dbusd ${fault.which ?? 0}`;
+  if (fault.kind.startsWith("dbusd-")) return "dbusd 0";
   if (fault.kind === "server-kill" || fault.kind === "server-pause") return fault.side;
   // These ask MySQL, which must be there to answer.
   return fault.kind === "rotate" || fault.kind === "kill-streams" ? "mysql" : undefined;
@@ -85,15 +88,17 @@ type Around = {
 
 /** Makes a fault; what it gives back ends it. */
 async function begin(stage: Stage, fault: Fault, { others, over }: Around): Promise<Ended> {
-  const { daemon, disk } = stage;
+  const { disk } = stage;
+  const daemon = stage.daemons["which" in fault ? (fault.which ?? 0) : 0];
+  if (daemon === undefined) throw new Error("there are not so many dbusd");
   switch (fault.kind) {
     case "dbusd-kill":
       if (fault.ranMs !== undefined) await daemon.hasRun(fault.ranMs, over);
       await daemon.kill();
-      return startAfter(stage, fault.downMs);
+      return startAfter(daemon, fault.downMs);
     case "dbusd-term":
       await daemon.stop(() => !others());
-      return startAfter(stage, fault.downMs);
+      return startAfter(daemon, fault.downMs);
     case "dbusd-pause":
       daemon.pause();
       return () => daemon.goOn();
@@ -115,6 +120,8 @@ async function begin(stage: Stage, fault: Fault, { others, over }: Around): Prom
     }
     case "wrong-byte":
       return beginWrongByte(stage, fault.afterBytes);
+    case "wrong-record":
+      return beginWrongRecord(stage, fault.side);
     case "full-disk": {
       const stalled = daemon.stall();
       disk?.fill();
@@ -126,15 +133,14 @@ async function begin(stage: Stage, fault: Fault, { others, over }: Around): Prom
   }
 }
 
-async function startAfter({ daemon }: Stage, downMs: number): Promise<Ended> {
+async function startAfter(daemon: DaemonKeeper, downMs: number): Promise<Ended> {
   await Bun.sleep(downMs);
   await daemon.start();
   return () => {};
 }
 
 function beginServer(stage: Stage, kind: "server-kill" | "server-pause", side: Side): Ended {
-  const { mysql, kafka, elasticsearch } = stage;
-  const server = { mysql, kafka: kafka?.brokers[0], elasticsearch }[side];
+  const server = stage.servers[side];
   if (server === undefined) throw new Error(`this round has no ${side}`);
   if (kind === "server-pause") {
     server.kill("SIGSTOP");
@@ -144,8 +150,8 @@ function beginServer(stage: Stage, kind: "server-kill" | "server-pause", side: S
   return () => server.restart();
 }
 
-export function proxyOf({ mysqlProxy, kafkaProxy, esProxy }: Stage, side: Side): FaultProxy {
-  const proxy = { mysql: mysqlProxy, kafka: kafkaProxy, elasticsearch: esProxy }[side];
+export function proxyOf({ proxies }: Stage, side: Side): FaultProxy {
+  const proxy = proxies[side];
   if (proxy === undefined) throw new Error(`this round has no ${side}`);
   return proxy;
 }
@@ -154,8 +160,10 @@ export function proxyOf({ mysqlProxy, kafkaProxy, esProxy }: Stage, side: Side):
 const streamBytesMin = 30_000;
 
 /** On the stream alone, and far from its beginning: answers to questions have no checksum. */
-function beginWrongByte({ mysqlProxy, journal }: Stage, afterBytes: number): Ended {
-  const [stream] = mysqlProxy
+function beginWrongByte(stage: Stage, afterBytes: number): Ended {
+  const { journal } = stage;
+  const proxy = proxyOf(stage, "mysql");
+  const [stream] = proxy
     .connections()
     .toSorted((a, b) => b.forwarded.downstream - a.forwarded.downstream);
   if (stream === undefined || stream.forwarded.downstream < streamBytesMin) {
@@ -163,20 +171,37 @@ function beginWrongByte({ mysqlProxy, journal }: Stage, afterBytes: number): End
     return () => {};
   }
   const options = { direction: "downstream", connection: stream.number } as const;
-  const toxic = mysqlProxy.add({ type: "corrupt_byte", afterBytes }, options);
+  const toxic = proxy.add({ type: "corrupt_byte", afterBytes }, options);
   return () => {
     journal.note(`${toxic.acted} wrong bytes`);
     toxic.remove();
   };
 }
 
-async function ask({ mysql }: Stage, sql: string): Promise<void> {
-  const root = await clientAt(mysql);
+/** Part of the padding of every record that is written, where it is not compressed. */
+export const padding = "xxxxxxxxxxxx";
+
+function beginWrongRecord(stage: Stage, side: "source" | "kafka"): Ended {
+  const direction = side === "source" ? "downstream" : "upstream";
+  const toxic = proxyOf(stage, side).add({ type: "corrupt_text", text: padding }, { direction });
+  return () => {
+    stage.journal.note(`${toxic.acted > 0 ? "a" : "no"} wrong byte in a record`);
+    toxic.remove();
+  };
+}
+
+function mysqlOf({ mysql }: Stage): MysqlService {
+  if (mysql === undefined) throw new Error("this round has no MySQL");
+  return mysql;
+}
+
+async function ask(stage: Stage, sql: string): Promise<void> {
+  const root = await clientAt(mysqlOf(stage));
   await root.query(sql).finally(() => root.close());
 }
 
-async function endStreams({ mysql }: Stage): Promise<void> {
-  const root = await clientAt(mysql);
+async function endStreams(stage: Stage): Promise<void> {
+  const root = await clientAt(mysqlOf(stage));
   try {
     // MySQL cannot list a statement with four-byte characters, which a writer may just be sending.
     const what = "the streams of MySQL";

@@ -103,21 +103,24 @@ export type WorkloadPlan = {
   readonly backlogMs: number;
 };
 
-export type Side = "mysql" | "kafka" | "elasticsearch";
+/** The server of a side; `source` is the Kafka that is read, `kafka` the one that is written. */
+export type Side = "mysql" | "source" | "kafka" | "elasticsearch";
 
 export type Fault =
   /**
    * Killed, and started again after `downMs`. With `ranMs` as soon as it has run for so long, so
-   * that it has something to lose however slowly the machine starts it.
+   * that it has something to lose however slowly the machine starts it. `which` of several dbusd, from
+   * 0; the first unless told.
    */
   | {
       readonly kind: "dbusd-kill";
       readonly downMs: number;
       readonly ranMs: number | undefined;
+      readonly which?: number;
     }
   /** Asked to stop, which it must do in time and with 0, and started again. */
-  | { readonly kind: "dbusd-term"; readonly downMs: number }
-  | { readonly kind: "dbusd-pause" }
+  | { readonly kind: "dbusd-term"; readonly downMs: number; readonly which?: number }
+  | { readonly kind: "dbusd-pause"; readonly which?: number }
   | { readonly kind: "server-kill"; readonly side: Side }
   | { readonly kind: "server-pause"; readonly side: Side }
   /** The binlog goes on in a new file. */
@@ -134,6 +137,8 @@ export type Fault =
     }
   /** A wrong byte in the stream of the binlog, where a checksum covers it. */
   | { readonly kind: "wrong-byte"; readonly afterBytes: number }
+  /** A wrong byte in a record that is fetched or produced, which the checksum of its batch covers. */
+  | { readonly kind: "wrong-record"; readonly side: "source" | "kafka" }
   | { readonly kind: "full-disk" };
 
 export type PlannedFault = Fault & {
@@ -142,7 +147,14 @@ export type PlannedFault = Fault & {
   readonly forMs: number;
 };
 
-const sideNames = { mysql: "MySQL", kafka: "Kafka", elasticsearch: "Elasticsearch" } as const;
+const sideNames = {
+  ...{ mysql: "MySQL", source: "the source's Kafka" },
+  ...{ kafka: "Kafka", elasticsearch: "Elasticsearch" },
+} as const;
+
+/** `dbusd`, or `dbusd 2` where there are several. */
+const dbusd = ({ which }: { readonly which?: number }) =>
+  which === undefined ? "dbusd" : `dbusd ${which + 1}`;
 
 /** A planned fault as people read it, e.g. `blackhole of Kafka at 1.2 s for 0.5 s`. */
 export function faultText(fault: PlannedFault): string {
@@ -150,11 +162,11 @@ export function faultText(fault: PlannedFault): string {
   const during = `for ${(fault.forMs / 1000).toFixed(1)} s`;
   switch (fault.kind) {
     case "dbusd-kill":
-      return `SIGKILL of dbusd ${at}${fault.ranMs === undefined ? "" : ", having run"}`;
+      return `SIGKILL of ${dbusd(fault)} ${at}${fault.ranMs === undefined ? "" : ", having run"}`;
     case "dbusd-term":
-      return `SIGTERM of dbusd ${at}`;
+      return `SIGTERM of ${dbusd(fault)} ${at}`;
     case "dbusd-pause":
-      return `SIGSTOP of dbusd ${at} ${during}`;
+      return `SIGSTOP of ${dbusd(fault)} ${at} ${during}`;
     case "server-kill":
       return `SIGKILL of ${sideNames[fault.side]} ${at} ${during}`;
     case "server-pause":
@@ -167,14 +179,16 @@ export function faultText(fault: PlannedFault): string {
       return `${toxicText(fault.toxic)} of ${sideNames[fault.side]} ${at} ${during}`;
     case "wrong-byte":
       return `wrong byte of the stream ${at}`;
+    case "wrong-record":
+      return `wrong byte in a record ${fault.side === "source" ? "fetched" : "produced"} ${at}`;
     case "full-disk":
       return `full disk under the state ${at} ${during}`;
   }
 }
 
 const kafkaRequests: Readonly<Record<number, string>> = {
-  0: "Produce",
-  3: "Metadata",
+  ...{ 0: "Produce", 1: "Fetch", 2: "ListOffsets", 3: "Metadata", 8: "OffsetCommit" },
+  ...{ 9: "OffsetFetch", 10: "FindCoordinator", 11: "JoinGroup", 12: "Heartbeat", 14: "SyncGroup" },
   22: "InitProducerId",
 };
 

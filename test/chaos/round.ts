@@ -1,8 +1,8 @@
-import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { MysqlService } from "../services/index.ts";
 import type { FaultProxy } from "../support/fault-proxy.ts";
 import { faultProxy } from "../support/fault-proxy.ts";
-import { kafkaWitness } from "../support/kafka-topic.ts";
 import type { Change } from "../support/ledger.ts";
 import { checkLedger, reportText } from "../support/ledger-checker.ts";
 import { committedChanges } from "../support/ledger-writer.ts";
@@ -11,15 +11,25 @@ import { configOf, isExpectedAt, ownFilter, topicsOf } from "./config.ts";
 import { type DaemonKeeper, daemonKeeper } from "./daemon-keeper.ts";
 import type { RepeatsOptions } from "./duplicates.ts";
 import { scheduleFaults } from "./faults.ts";
-import { type FillableDisk, fillableDisk } from "./fillable-disk.ts";
 import { type Journal, openJournal } from "./journal.ts";
+import {
+  checkLog,
+  checkTruth,
+  commitMsMax,
+  deleteIndices,
+  deleteTopics,
+  mountDisk,
+  recoveryMsMax,
+  startAgain,
+  stateMsMax,
+  stopSlackMs,
+} from "./round-parts.ts";
 import { faultText, planText, type RoundPlan } from "./round-plan.ts";
 import type { Servers } from "./servers.ts";
 import { esSink, fileSink, kafkaSink, type Sink, type StateSink } from "./sinks.ts";
 import { openSource, type Source } from "./source.ts";
 import type { Stage } from "./stage.ts";
 import { checkStates, stateVerdicts } from "./states.ts";
-import { tellsTheTruth } from "./truth.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 import { startWorkload } from "./workload.ts";
 
@@ -33,6 +43,8 @@ export type RoundOptions = {
 
 export type RoundResult = {
   readonly seed: number;
+  /** What of the command line chooses such rounds, e.g. ` --to elasticsearch`. */
+  readonly options: string;
   readonly plan: string;
   readonly faults: readonly string[];
   readonly verdicts: readonly Verdict[];
@@ -45,18 +57,11 @@ export type RoundResult = {
   readonly problems: readonly string[];
 };
 
-/** When the faults have ceased, everything must arrive in that time. */
-const recoveryMsMax = 90_000;
-/** An index takes far longer than a log on a machine that is busy with other things. */
-const stateMsMax = 240_000;
-/** What a commit may take beyond its interval on a machine that is busy with other things. */
-const commitMsMax = 2_000;
-/** What a stop may take beyond its deadline there. */
-const stopSlackMs = 7_000;
-
 type Round = {
   readonly plan: RoundPlan;
   readonly stage: Stage;
+  readonly daemon: DaemonKeeper;
+  readonly mysql: MysqlService;
   readonly source: Source;
   readonly sinks: readonly Sink[];
   readonly states: readonly StateSink[];
@@ -73,10 +78,11 @@ export async function runRound(plan: RoundPlan, options: RoundOptions): Promise<
   try {
     const round = await openRound(plan, options, journal, undo);
     const { verdicts, recoveryMs } = await play(round);
-    checkLog(round, journal);
+    checkLog(round.dir, journal, round.source.password);
     return {
-      ...{ seed: plan.seed, plan: planText(plan), faults: plan.faults.map(faultText) },
-      ...{ verdicts, recoveryMs, runs: round.stage.daemon.runs.length },
+      ...{ seed: plan.seed, options: optionsOf(plan), plan: planText(plan) },
+      faults: plan.faults.map(faultText),
+      ...{ verdicts, recoveryMs, runs: round.daemon.runs.length },
       ...{ ms: performance.now() - began, problems: journal.problems },
     };
   } finally {
@@ -84,6 +90,10 @@ export async function runRound(plan: RoundPlan, options: RoundOptions): Promise<
       await Promise.resolve(one()).catch((error: unknown) => journal.note(`left: ${error}`));
     }
   }
+}
+
+export function optionsOf({ outputs }: RoundPlan): string {
+  return outputs.some(({ name }) => name === "elasticsearch") ? " --to elasticsearch" : "";
 }
 
 /** Everything that a round needs; `undo` gets what takes it away again, in order. */
@@ -118,7 +128,8 @@ async function openRound(
     esProxy = await faultProxy({ port: elasticsearch.port }, { seed: seed + 2 });
     const proxy = esProxy;
     undo.push(() => proxy.close());
-    undo.push(() => deleteIndices(elasticsearch.url, name));
+    const indices = [`${name}.item`, `${name}.txn`, `${name}-lineages`];
+    undo.push(() => deleteIndices(elasticsearch.url, indices));
   }
   const disk = plan.smallDisk ? mountDisk(journal) : undefined;
   if (disk !== undefined) undo.push(disk.unmount);
@@ -144,34 +155,15 @@ async function openRound(
   });
   const states =
     elasticsearch === undefined ? [] : [esSink(elasticsearch.url, name, mysql, source.db)];
-  const proxies = { mysqlProxy, kafkaProxy, esProxy };
-  const stage: Stage = { daemon, mysql, kafka, elasticsearch, ...proxies, disk, journal };
-  return { plan, stage, source, sinks, states, dir };
-}
-
-/** It takes root; elsewhere the round goes on without, and its journal says so. */
-function mountDisk(journal: Journal): FillableDisk | undefined {
-  try {
-    return fillableDisk("4m");
-  } catch (error) {
-    journal.note(`no full disk: ${error}`);
-    return undefined;
-  }
-}
-
-async function deleteTopics(bootstrap: string, topics: readonly string[]): Promise<void> {
-  const witness = await kafkaWitness(bootstrap);
-  await witness.deleteTopics(topics).finally(() => witness.close());
-}
-
-async function deleteIndices(url: string, name: string): Promise<void> {
-  const indices = [`${name}.item`, `${name}.txn`, `${name}-lineages`].join();
-  await fetch(`${url}/${indices}?ignore_unavailable=true`, { method: "DELETE" });
+  const proxies = { mysql: mysqlProxy, kafka: kafkaProxy, elasticsearch: esProxy };
+  const killable = { mysql, kafka: kafka?.brokers[0], elasticsearch };
+  const stage: Stage = { daemons: [daemon], mysql, servers: killable, proxies, disk, journal };
+  return { plan, stage, daemon, mysql, source, sinks, states, dir };
 }
 
 async function play(round: Round): Promise<{ verdicts: Verdict[]; recoveryMs: number }> {
-  const { plan, stage, source } = round;
-  const { daemon, mysql, journal } = stage;
+  const { plan, stage, source, daemon, mysql } = round;
+  const { journal } = stage;
   const workload = startWorkload(mysql, source.db, {
     ...{ plan: plan.workload, seed: plan.seed, journal },
   });
@@ -236,22 +228,9 @@ async function arrival(round: Round, committed: readonly Change[]): Promise<void
   }
 }
 
-async function checkTruth(daemon: DaemonKeeper, journal: Journal): Promise<void> {
-  const { process } = daemon;
-  if (process === undefined) return journal.problem("dbusd does not run in the end");
-  await tellsTheTruth(process).catch((error: unknown) => journal.problem(`${error}`));
-}
-
-/** What a clean stop has delivered is not delivered again. */
-async function startAgain(daemon: DaemonKeeper, journal: Journal): Promise<void> {
-  await daemon.start();
-  await daemon.process?.ready().catch((error: unknown) => journal.problem(`${error}`));
-  await daemon.stop(() => true);
-}
-
 async function verdictsOf(round: Round, committed: readonly Change[]): Promise<Verdict[]> {
   const { plan, stage, sinks } = round;
-  const { runs, stalls } = stage.daemon;
+  const { runs, stalls } = round.daemon;
   const options: RepeatsOptions = {
     ...{ runs, stalls },
     // A row that moves to another key is two records.
@@ -266,12 +245,4 @@ async function verdictsOf(round: Round, committed: readonly Change[]): Promise<V
     verdicts.push(verdict);
   }
   return verdicts;
-}
-
-/** No secret in the log, and nothing that dbus itself calls a bug. */
-function checkLog({ dir, source }: Round, journal: Journal): void {
-  const log = readFileSync(join(dir, "dbusd.log"), "utf8");
-  if (log.includes(source.password)) journal.problem("the password is in the log");
-  const bugs = log.split("\n").filter((line) => /"(INVARIANT|INTERNAL)"/.test(line));
-  if (bugs.length > 0) journal.problem(`${bugs.length} bugs in the log: ${bugs[0]}`);
 }

@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RoundResult, runRound } from "./round.ts";
+import type { KafkaRoundPlan } from "./kafka/plan.ts";
+import { kafkaPlanText } from "./kafka/plan.ts";
+import { kafkaOptionsOf, runKafkaRound } from "./kafka/round.ts";
+import { optionsOf, type RoundResult, runRound } from "./round.ts";
 import { faultText, planText, type RoundPlan } from "./round-plan.ts";
 import type { Servers } from "./servers.ts";
 
@@ -15,18 +18,27 @@ export type PlayOptions = {
   readonly keep?: boolean;
 };
 
+export type AnyPlan = RoundPlan | KafkaRoundPlan;
+
+/** A plan as people read it, without its faults. */
+export function anyPlanText(plan: AnyPlan): string {
+  return "kind" in plan ? kafkaPlanText(plan) : planText(plan);
+}
+
 export function randomSeed(): number {
   return Math.floor(Math.random() * 2 ** 31);
 }
 
 /** Runs a round in a folder of its own, which stays when something was wrong. */
-export async function playRound(plan: RoundPlan, options: PlayOptions): Promise<PlayedRound> {
+export async function playRound(plan: AnyPlan, options: PlayOptions): Promise<PlayedRound> {
   const dir = mkdtempSync(join(tmpdir(), `dbus-chaos-${plan.seed}-`));
   const began = performance.now();
   const remove = () => rmSync(dir, { recursive: true, force: true });
   // What a signal ends before it is judged tells nothing.
   process.once("exit", remove);
-  const result = await runRound(plan, { ...options, dir }).catch(async (error: unknown) => {
+  const played =
+    "kind" in plan ? runKafkaRound(plan, { ...options, dir }) : runRound(plan, { ...options, dir });
+  const result = await played.catch(async (error: unknown) => {
     // Whatever state the servers are in, the next round gets new ones.
     await options.servers.stop();
     const why = `the rig failed: ${error instanceof Error ? error.stack : error}`;
@@ -38,8 +50,9 @@ export async function playRound(plan: RoundPlan, options: PlayOptions): Promise<
   return { ...result, dir: undefined };
 }
 
-function unjudged(plan: RoundPlan, ms: number, problem: string): RoundResult {
-  const texts = { plan: planText(plan), faults: plan.faults.map(faultText) };
+function unjudged(plan: AnyPlan, ms: number, problem: string): RoundResult {
+  const options = "kind" in plan ? kafkaOptionsOf(plan) : optionsOf(plan);
+  const texts = { options, plan: anyPlanText(plan), faults: plan.faults.map(faultText) };
   const counts = { runs: 0, recoveryMs: 0, ms };
   return { seed: plan.seed, ...texts, ...counts, verdicts: [], problems: [problem] };
 }
@@ -52,16 +65,16 @@ export function roundText(round: PlayedRound): string {
   const { seed, verdicts, problems, runs, recoveryMs, ms, dir } = round;
   const outputs = verdicts.map(({ output, committed, duplicated, runs: each }) => {
     const most = each.reduce((sum, run) => sum + run.most, 0);
-    if (each.length === 0) return `${output} as the tables are after ${digits(committed)} changes`;
+    if (output === "elasticsearch")
+      return `${output} as the source is after ${digits(committed)} changes`;
     return `${output} ${digits(committed)} changes, ${duplicated} twice (at most ${digits(most)})`;
   });
   const head = problems.length === 0 ? "ok  " : "FAIL";
   const what = [...outputs, `${runs} starts`, `whole after ${seconds(recoveryMs)}`].join(", ");
   const lines = [`${head} ${seconds(ms)}: ${what}`];
   for (const problem of problems) lines.push(`     ${problem}`);
-  const es = verdicts.some(({ output }) => output === "elasticsearch");
-  const to = es ? " --to elasticsearch" : "";
-  if (problems.length > 0) lines.push(`     repeat it: bun run chaos${to} --seed ${seed}`);
+  const { options } = round;
+  if (problems.length > 0) lines.push(`     repeat it: bun run chaos${options} --seed ${seed}`);
   if (dir !== undefined) lines.push(`     config, logs and output: ${dir}`);
   return lines.join("\n");
 }
@@ -69,6 +82,8 @@ export function roundText(round: PlayedRound): string {
 export type RoundsSum = {
   readonly rounds: number;
   readonly failedSeeds: readonly number[];
+  /** Each as an argument list that repeats it. */
+  readonly failed: readonly string[];
   readonly seeds: readonly number[];
   /** Over all outputs. */
   readonly committed: number;
@@ -89,6 +104,9 @@ export function sumOf(rounds: readonly PlayedRound[]): RoundsSum {
   return {
     rounds: rounds.length,
     failedSeeds: rounds.filter(({ problems }) => problems.length > 0).map(({ seed }) => seed),
+    failed: rounds
+      .filter(({ problems }) => problems.length > 0)
+      .map(({ options, seed }) => `${options} --seed ${seed}`),
     seeds: rounds.map(({ seed }) => seed),
     committed: total(verdicts, (verdict) => verdict.committed),
     lost: total(verdicts, (verdict) => verdict.lost),
@@ -110,6 +128,6 @@ export function sumText(sum: RoundsSum): string {
     `${digits(committed)} changes: ${lost} lost, ${corrupted} corrupted, ${reordered} reordered, ` +
       `${digits(duplicated)} twice; whole again after ${seconds(sum.recoveryMsMax)} at most`,
   ];
-  for (const seed of failedSeeds) lines.push(`failed: bun run chaos --seed ${seed}`);
+  for (const one of sum.failed) lines.push(`failed: bun run chaos${one}`);
   return lines.join("\n");
 }

@@ -2,20 +2,32 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { drawPlan } from "./draw-plan.ts";
-import { faultText, planText } from "./round-plan.ts";
-import { type PlayedRound, playRound, randomSeed, roundText, sumOf, sumText } from "./rounds.ts";
+import { drawKafkaPlan } from "./kafka/draw.ts";
+import { faultText } from "./round-plan.ts";
+import {
+  type AnyPlan,
+  anyPlanText,
+  type PlayedRound,
+  playRound,
+  randomSeed,
+  roundText,
+  sumOf,
+  sumText,
+} from "./rounds.ts";
 import { chaosServers } from "./servers.ts";
 
 const usage = `bun run chaos [options]
 
-Rounds of faults: each draws from its seed a configuration, a workload in MySQL or MariaDB, and
-faults of processes, servers, networks and disks at random moments. In the end everything must have
-arrived, in order for each key, and dbusd must say so and stop cleanly.
+Rounds of faults: each draws from its seed a configuration, a workload in MySQL, MariaDB or Kafka,
+and faults of processes, servers, networks and disks at random moments. In the end everything must
+have arrived, in order for each key, and dbusd must say so and stop cleanly.
 
   --rounds N       so many rounds (10, without --minutes)
   --minutes M      rounds for so long
-  --to WHERE       any: Kafka and files, as drawn (the default); elasticsearch: documents, which in
-                   the end must be the tables row by row
+  --from WHERE     mysql (the default) or kafka
+  --to WHERE       any: Kafka and files, as drawn (the default from mysql); kafka: a copy of the
+                   topics (only from kafka, and its default); elasticsearch: documents, which in the
+                   end must be the tables row by row, or the newest records of the topics
   --seed S         the round of that seed, as many times as --rounds says (1)
   --dbusd FILE     another build: a source file that ends in .ts, or an executable
   --stop           end with the first round that fails
@@ -40,7 +52,8 @@ function parse(argv: readonly string[]) {
       options: {
         rounds: { type: "string" },
         minutes: { type: "string" },
-        to: { type: "string", default: "any" },
+        from: { type: "string", default: "mysql" },
+        to: { type: "string" },
         seed: { type: "string" },
         dbusd: { type: "string" },
         stop: { type: "boolean", default: false },
@@ -74,13 +87,23 @@ const usual = minutes !== undefined ? Number.POSITIVE_INFINITY : values.seed ===
 const rounds = Math.floor(numberOf("rounds", values.rounds, usual));
 const given = values.seed === undefined ? undefined : Number(values.seed);
 if (given !== undefined && !Number.isSafeInteger(given)) refuse(`${values.seed} is no seed`);
-const destinations = ["any", "elasticsearch"] as const;
-const to =
-  destinations.find((one) => one === values.to) ??
-  refuse(`--to takes ${destinations.join(" or ")}, not ${values.to}`);
+const draw = drawing(values.from, values.to);
 const entry = values.dbusd === undefined ? undefined : resolve(values.dbusd);
 if (entry !== undefined && !existsSync(entry)) refuse(`there is no ${entry}`);
 const deadline = performance.now() + (minutes ?? Number.POSITIVE_INFINITY) * 60_000;
+
+/** What draws the rounds from there to there. */
+function drawing(from: string, to: string | undefined): (seed: number) => AnyPlan {
+  if (from === "mysql") {
+    const where = to ?? "any";
+    if (where === "any" || where === "elasticsearch") return (seed) => drawPlan(seed, where);
+    return refuse(`--to takes any or elasticsearch with --from mysql, not ${to}`);
+  }
+  if (from !== "kafka") return refuse(`--from takes mysql or kafka, not ${from}`);
+  const where = to ?? "kafka";
+  if (where === "kafka" || where === "elasticsearch") return (seed) => drawKafkaPlan(seed, where);
+  return refuse(`--to takes kafka or elasticsearch with --from kafka, not ${to}`);
+}
 
 async function main(): Promise<number> {
   const servers = chaosServers();
@@ -94,9 +117,9 @@ async function main(): Promise<number> {
   process.on("SIGTERM", leave);
   try {
     for (let round = 1; round <= rounds && performance.now() < deadline; round++) {
-      const plan = drawPlan(given ?? randomSeed(), to);
+      const plan = draw(given ?? randomSeed());
       const of = Number.isFinite(rounds) ? ` of ${rounds}` : "";
-      say(`round ${round}${of}, seed ${plan.seed}: ${planText(plan)}`);
+      say(`round ${round}${of}, seed ${plan.seed}: ${anyPlanText(plan)}`);
       say(`     ${plan.faults.map(faultText).join(", ")}`);
       if (values.plan) continue;
       const one = await playRound(plan, { servers, entry, keep: values.keep });

@@ -1,13 +1,13 @@
 // test-timeout: 10m
 import { afterAll, expect } from "bun:test";
 import { drawPlan } from "../chaos/draw-plan.ts";
-import { planText } from "../chaos/round-plan.ts";
-import { playRound, randomSeed, roundText } from "../chaos/rounds.ts";
+import { drawKafkaPlan } from "../chaos/kafka/draw.ts";
+import { type AnyPlan, anyPlanText, playRound, randomSeed, roundText } from "../chaos/rounds.ts";
 import { chaosServers } from "../chaos/servers.ts";
 import { useStarted } from "../services/index.ts";
 
 /** `bun run chaos` plays more of them. */
-const rounds = Number(process.env.DBUS_CHAOS_ROUNDS ?? 5);
+const rounds = Number(process.env.DBUS_CHAOS_ROUNDS ?? 7);
 const services = await useStarted("the servers of chaos", async () => {
   const servers = chaosServers();
   afterAll(() => servers.stop());
@@ -15,29 +15,41 @@ const services = await useStarted("the servers of chaos", async () => {
     servers.mysql("mysql"),
     servers.mysql("mariadb"),
     servers.kafka(),
+    servers.sourceKafka(),
     servers.elasticsearch(),
   ]);
   return servers;
 });
 
-/** One of them goes to Elasticsearch, and starts a node that may be killed. */
-const planOf = (round: number) => drawPlan(randomSeed(), round === 1 ? "elasticsearch" : "any");
+type Kind = { readonly options: string; readonly draw: (seed: number) => AnyPlan };
+
+/** One of each of these, which have a node of Elasticsearch or two brokers that may be killed. */
+const kinds: readonly Kind[] = [
+  { options: " --to elasticsearch", draw: (seed) => drawPlan(seed, "elasticsearch") },
+  { options: " --from kafka --to kafka", draw: (seed) => drawKafkaPlan(seed, "kafka") },
+  {
+    options: " --from kafka --to elasticsearch",
+    draw: (seed) => drawKafkaPlan(seed, "elasticsearch"),
+  },
+];
+const usual: Kind = { options: "", draw: (seed) => drawPlan(seed) };
 
 for (let round = 1; round <= rounds; round++) {
+  const { options, draw } = kinds[round - 1] ?? usual;
   const name = "after random faults every change is there, in order and as it was (fault 72)";
   services.test(
     `${name}, round ${round}`,
     async (servers) => {
-      const plan = planOf(round);
-      const to = round === 1 ? " --to elasticsearch" : "";
-      const repeat = `bun run chaos${to} --seed ${plan.seed} repeats it`;
-      process.stderr.write(`[seed] chaos ${round} of ${rounds}: ${repeat}: ${planText(plan)}\n`);
+      const plan = draw(randomSeed());
+      const repeat = `bun run chaos${options} --seed ${plan.seed} repeats it`;
+      process.stderr.write(`[seed] chaos ${round} of ${rounds}: ${repeat}: ${anyPlanText(plan)}\n`);
       const played = await playRound(plan, { servers });
       const { problems } = played;
       if (problems.length > 0) process.stderr.write(`${roundText(played)}\n`);
       expect(problems).toEqual([]);
+      const outputs = "outputs" in plan ? plan.outputs.length : 1;
       const lost = played.verdicts.map((verdict) => verdict.lost);
-      expect(lost).toEqual(plan.outputs.map(() => 0));
+      expect(lost).toEqual(Array.from({ length: outputs }, () => 0));
       expect(played.verdicts.every(({ committed }) => committed > 0)).toBe(true);
     },
     420_000,

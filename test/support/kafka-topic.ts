@@ -33,7 +33,18 @@ export type KafkaWitness = {
   close(): Promise<void>;
 };
 
-export async function kafkaWitness(bootstrap: string): Promise<KafkaWitness> {
+export type WitnessOptions = {
+  /**
+   * Hands over what was aborted as well. Without it kafkajs decides, which mistakes transactions for
+   * one another that were open at the same time.
+   */
+  readonly uncommitted?: boolean;
+};
+
+export async function kafkaWitness(
+  bootstrap: string,
+  { uncommitted = false }: WitnessOptions = {},
+): Promise<KafkaWitness> {
   const kafka = new Kafka({
     clientId: "dbus-witness",
     brokers: bootstrap.split(","),
@@ -54,7 +65,8 @@ export async function kafkaWitness(bootstrap: string): Promise<KafkaWitness> {
       (await highs(topic)).reduce((sum, partition) => sum + Number(partition.high), 0),
     highs: async (topic) =>
       new Map((await highs(topic)).map(({ partition, high }) => [partition, BigInt(high)])),
-    readAll: async (topic, each) => readTo(kafka, topic, await highs(topic), each),
+    readAll: async (topic, each) =>
+      readTo(kafka, topic, { highs: await highs(topic), uncommitted }, each),
     follow: (topic, each) => follow(kafka, topic, each),
     close: () => admin.disconnect(),
   };
@@ -65,7 +77,7 @@ type High = { readonly partition: number; readonly high: string };
 async function readTo(
   kafka: Kafka,
   topic: string,
-  highs: readonly High[],
+  { highs, uncommitted }: { readonly highs: readonly High[]; readonly uncommitted: boolean },
   each: (record: TopicRecord) => void,
 ): Promise<number> {
   const open = new Map<number, bigint>();
@@ -73,7 +85,9 @@ async function readTo(
     if (BigInt(high) > 0n) open.set(partition, BigInt(high));
   }
   if (open.size === 0) return 0;
-  const consumer = kafka.consumer({ groupId: crypto.randomUUID(), maxBytes: 8 << 20 });
+  const consumer = kafka.consumer({
+    ...{ groupId: crypto.randomUUID(), maxBytes: 8 << 20, readUncommitted: uncommitted },
+  });
   let count = 0;
   try {
     await consumer.connect();

@@ -101,7 +101,7 @@ function nameOf(change: Change): string {
 
 const examplesMax = 10;
 
-function findings(): { add(example: string): void; found(): Findings } {
+export function findings(): { add(example: string): void; found(): Findings } {
   const examples: string[] = [];
   let count = 0;
   return {

@@ -28,8 +28,11 @@ export type Stage = {
 
 const none = Buffer.alloc(0);
 
-/** `acted` is called for each connection that ends, byte that is changed and cut of a segment. */
-export function stageOf(toxic: Toxic, random: Random, acted: () => void): Stage {
+/**
+ * `acted` is called for each connection that ends, byte that is changed and cut of a segment, and says
+ * how often it was for this toxic, whichever the connection.
+ */
+export function stageOf(toxic: Toxic, random: Random, acted: () => number): Stage {
   switch (toxic.type) {
     case "latency":
       return delay(() => toxic.ms);
@@ -47,6 +50,8 @@ export function stageOf(toxic: Toxic, random: Random, acted: () => void): Stage 
       return slicer(toxic.bytes, acted);
     case "corrupt_byte":
       return corrupt(toxic, random, acted);
+    case "corrupt_text":
+      return corruptText(Buffer.from(toxic.text), acted);
     case "blackhole":
     case "timeout":
       return { holds: true };
@@ -122,6 +127,21 @@ function corrupt(
         left += everyBytes === undefined ? Number.POSITIVE_INFINITY : random.int(1, 2 * everyBytes);
       }
       left -= data.length;
+      return [{ piece: { ...piece, data }, notBefore: 0 }];
+    },
+  };
+}
+
+function corruptText(text: Buffer, acted: () => number): Stage {
+  let over = false;
+  return {
+    pass(piece) {
+      const at = over ? -1 : piece.data.indexOf(text);
+      if (at < 0) return [{ piece, notBefore: 0 }];
+      over = true;
+      if (acted() > 1) return [{ piece, notBefore: 0 }];
+      const data = Buffer.from(piece.data);
+      data[at + (text.length >> 1)]! ^= 1;
       return [{ piece: { ...piece, data }, notBefore: 0 }];
     },
   };

@@ -47,7 +47,7 @@ export function toxicList(
   function attach(link: Link, one: Added): void {
     const { toxic, options, id } = one;
     if (!isOn(options, link.number)) return;
-    const acted = () => void one.acted++;
+    const acted = () => ++one.acted;
     const stages = new Map<Direction, Stage>();
     for (const [at, direction] of (["upstream", "downstream"] as const).entries()) {
       if (options.direction !== undefined && options.direction !== direction) continue;

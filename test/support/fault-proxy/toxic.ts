@@ -32,6 +32,8 @@ export type Toxic =
    * distances of so many bytes on average.
    */
   | { readonly type: "corrupt_byte"; readonly afterBytes: number; readonly everyBytes?: number }
+  /** Changes one byte of this text the first time that it passes on any connection, and no more. */
+  | { readonly type: "corrupt_text"; readonly text: string }
   /** The end of the stream arrives so much later than its last byte. */
   | { readonly type: "slow_close"; readonly ms: number }
   /** Connections end with RST, and new ones as soon as they are accepted. */
