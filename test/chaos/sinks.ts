@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { compareLedger } from "../support/es-ledger.ts";
+import { compareLedger, writesTo } from "../support/es-ledger.ts";
 import { kafkaWitness } from "../support/kafka-topic.ts";
 import { type Sighting, sightingsOf } from "../support/ledger-records.ts";
 import type { LedgerAddress } from "../support/ledger-writer.ts";
@@ -19,6 +19,8 @@ export type Sink = {
 /** What an output has written that keeps the newest state of each row alone. */
 export type StateSink = {
   readonly name: string;
+  /** Grows with every document that is written or deleted; cheap to ask for. */
+  size(): Promise<number>;
   /** What is not there as it is in MySQL, as text; empty when nothing is. */
   difference(isExpected: (key: string) => boolean): Promise<string>;
 };
@@ -27,6 +29,7 @@ export type StateSink = {
 export function esSink(url: string, prefix: string, mysql: LedgerAddress, db: string): StateSink {
   return {
     name: "elasticsearch",
+    size: () => writesTo(url, [`${prefix}.item`, `${prefix}.txn`]),
     async difference(isExpected) {
       const found = await compareLedger(mysql, url, { db, prefix, isExpected });
       const kinds = ["missing", "left", "changed"] as const;

@@ -7,6 +7,26 @@ import type { Verdict } from "./verdict.ts";
 type Round = { readonly states: readonly StateSink[]; readonly stage: Stage };
 type IsExpected = (key: string) => boolean;
 
+/**
+ * To read a state whole costs the machine more than dbus needs to write it: not while it changes, and
+ * not twice.
+ */
+export function onceAtRest(
+  { size }: Pick<StateSink, "size">,
+  look: () => Promise<boolean>,
+): () => Promise<boolean> {
+  let [seen, read] = [-1, -1];
+  return async () => {
+    const now = await size();
+    const rests = now === seen && now !== read;
+    seen = now;
+    if (!rests) return false;
+    const found = await look();
+    read = now;
+    return found;
+  };
+}
+
 /** Until every row is there as it is in MySQL, or the time is up. */
 export async function checkStates(
   { states, stage: { journal } }: Round,
@@ -14,12 +34,13 @@ export async function checkStates(
   timeoutMs: number,
 ): Promise<void> {
   for (const sink of states) {
-    let told = "";
-    const complete = async () => {
-      if (journal.problems.some((problem) => problem.includes("ended by itself"))) return true;
+    let told = "something is still being written";
+    const atRest = onceAtRest(sink, async () => {
       told = await sink.difference(isExpected);
       return told === "";
-    };
+    });
+    const complete = async () =>
+      journal.problems.some((problem) => problem.includes("ended by itself")) || atRest();
     const what = `every row in ${sink.name}`;
     await waitFor(complete, { what, timeoutMs, intervalMs: 500 }).catch((error: unknown) => {
       journal.problem(`${sink.name} is not complete after ${timeoutMs} ms: ${told}`);

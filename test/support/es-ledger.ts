@@ -30,6 +30,24 @@ export async function exactDocuments(url: string, index: string): Promise<Map<st
   }
 }
 
+/** How many documents were written to the indices and deleted from them since their node started. */
+export async function writesTo(url: string, indices: readonly string[]): Promise<number> {
+  const filter = "filter_path=_all.primaries.indexing&ignore_unavailable=true";
+  const answer = await fetch(`${url}/${indices.join()}/_stats/indexing?${filter}`);
+  if (!answer.ok) throw new Error(`${indices}: ${answer.status} ${await answer.text()}`);
+  const { _all } = (await answer.json()) as Stats;
+  const { index_total: written = 0, delete_total: deleted = 0 } = _all?.primaries?.indexing ?? {};
+  return written + deleted;
+}
+
+type Stats = {
+  readonly _all?: {
+    readonly primaries?: {
+      readonly indexing?: { readonly index_total?: number; readonly delete_total?: number };
+    };
+  };
+};
+
 type Hit = { readonly _id: string; readonly _source: Fields };
 
 /** What of the ledger's tables is not in its indices as it is in MySQL: nothing, if all is well. */

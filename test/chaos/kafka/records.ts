@@ -42,6 +42,18 @@ async function readAll(bootstrap: string, topics: readonly string[]): Promise<Se
   }
 }
 
+/** How many records the topics hold. */
+export async function recordsIn(bootstrap: string, topics: readonly string[]): Promise<number> {
+  const witness = await kafkaWitness(bootstrap);
+  try {
+    let sum = 0;
+    for (const topic of topics) sum += (await witness.readable(topic).catch(missing)) ?? 0;
+    return sum;
+  } finally {
+    await witness.close();
+  }
+}
+
 /** Undefined for a topic that nobody has made yet; throws whatever else it is. */
 function missing(error: unknown): undefined {
   if (/does not host this topic|not exist/i.test(String(error))) return undefined;

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { writesTo } from "../../support/es-ledger.ts";
 import { faultProxy } from "../../support/fault-proxy.ts";
 import { type Sampler, startSampler } from "../../support/kafka-sampler.ts";
 import { waitFor } from "../../support/wait-for.ts";
@@ -21,12 +22,13 @@ import {
 } from "../round-parts.ts";
 import { faultText } from "../round-plan.ts";
 import type { Stage } from "../stage.ts";
+import { onceAtRest } from "../states.ts";
 import type { Verdict } from "../verdict.ts";
 import { folderOf, kafkaConfigOf, sinkNameOf } from "./config.ts";
 import { type CopyOptions, copyVerdict } from "./copy-verdict.ts";
 import { expectedOf, type Fates, tablesOf } from "./expected.ts";
 import { type KafkaRoundPlan, kafkaPlanText } from "./plan.ts";
-import { recordsOf, type SeenRecord } from "./records.ts";
+import { recordsIn, recordsOf, type SeenRecord } from "./records.ts";
 import { type KafkaSource, openKafkaSource } from "./source.ts";
 import { tableDifference } from "./table.ts";
 import { startKafkaWorkload } from "./workload.ts";
@@ -42,7 +44,12 @@ type Round = {
 };
 
 /** The copy in a Kafka, or the documents of an Elasticsearch. */
-type Sink = { readonly at: string; readonly port: number; readonly sampler: Sampler | undefined };
+type Sink = {
+  readonly at: string;
+  readonly sampler: Sampler | undefined;
+  /** Grows with all that is written; cheap to ask for. */
+  size(): Promise<number>;
+};
 
 /** As `runRound`, of a round whose source is Kafka. */
 export async function runKafkaRound(
@@ -137,7 +144,8 @@ async function openRound(
     proxies: { source: sourceProxy, [plan.output.name]: sinkProxy },
   };
   const at = kafka?.bootstrap ?? elasticsearch?.url ?? "";
-  return { plan, stage, source, sink: { at, port: sinkServer.port, sampler }, name };
+  const size = () => (toKafka ? recordsIn(at, sinks) : writesTo(at, sinks));
+  return { plan, stage, source, sink: { at, sampler, size }, name };
 }
 
 async function play(round: Round): Promise<{ verdicts: Verdict[]; recoveryMs: number }> {
@@ -186,13 +194,14 @@ async function play(round: Round): Promise<{ verdicts: Verdict[]; recoveryMs: nu
 async function arrival(round: Round, records: readonly SeenRecord[], fates: Fates): Promise<void> {
   const { stage, plan } = round;
   const timeoutMs = plan.output.name === "kafka" ? recoveryMsMax : stateMsMax;
-  let told = "nothing was read";
-  const complete = async () => {
-    if (stage.journal.problems.some((problem) => problem.includes("ended by itself"))) return true;
+  let told = "something is still being written";
+  const atRest = onceAtRest(round.sink, async () => {
     const { lost, problems } = await verdictOf(round, records, fates);
     told = problems.join("; ");
     return lost === 0;
-  };
+  });
+  const complete = async () =>
+    stage.journal.problems.some((problem) => problem.includes("ended by itself")) || atRest();
   const what = `everything in ${plan.output.name}`;
   await waitFor(complete, { what, timeoutMs, intervalMs: 500 }).catch((error: unknown) => {
     stage.journal.problem(`${plan.output.name} is not complete after ${timeoutMs} ms: ${told}`);
