@@ -1,4 +1,5 @@
 import type { ASTNode } from "@marcbachmann/cel-js";
+import { UnsignedInt } from "@marcbachmann/cel-js/evaluator";
 
 /** What an expression looks at: only that has to be made of a packet. */
 export type Usage = {
@@ -10,6 +11,8 @@ export type Usage = {
   readonly matches: boolean;
   readonly splits: boolean;
   readonly binds: boolean;
+  /** Whether `in` looks for something in a list with a literal like 3u, which it never finds. */
+  readonly listsUnsigned: boolean;
 };
 
 const macros = new Set(["all", "exists", "exists_one", "map", "filter"]);
@@ -18,6 +21,7 @@ export function usageOf(root: ASTNode): Usage {
   const names = new Set<string>();
   const fields = new Map<string, Set<string> | "all">();
   let nested = 0;
+  let listsUnsigned = false;
   const called = new Set<string>();
 
   function field(of: string, name: string): void {
@@ -42,6 +46,9 @@ export function usageOf(root: ASTNode): Usage {
     }
     const [first, second, rest] = Array.isArray(args) ? (args as unknown[]) : [args];
     const of = rootOf(first);
+    if (op === "in" && isNode(second) && second.op === "list") {
+      listsUnsigned ||= (second.args as unknown[]).some(isUnsigned);
+    }
     if ((op === "." || op === ".?") && of !== undefined) {
       field(of, String(second));
       return;
@@ -71,18 +78,23 @@ export function usageOf(root: ASTNode): Usage {
     matches: has("matches"),
     splits: has("split"),
     binds: has("bind"),
+    listsUnsigned,
   };
 }
 
 const isNode = (part: unknown): part is { op: string; args: unknown } =>
   part !== null && typeof part === "object" && "op" in part;
 
+const isUnsigned = (part: unknown): boolean =>
+  isNode(part) && part.op === "value" && part.args instanceof UnsignedInt;
+
 /** The variable that a node is, when it is one. */
 function rootOf(part: unknown): string | undefined {
   return isNode(part) && part.op === "id" ? String(part.args) : undefined;
 }
 
-function constantOf(part: unknown): string | undefined {
+/** The text that a node is, when it is one. */
+export function constantOf(part: unknown): string | undefined {
   return isNode(part) && part.op === "value" && typeof part.args === "string"
     ? part.args
     : undefined;

@@ -1,9 +1,8 @@
-import { type ASTNode, Environment } from "@marcbachmann/cel-js";
-import { serialize } from "@marcbachmann/cel-js/serialize";
+import { Environment } from "@marcbachmann/cel-js";
 import { z } from "zod";
 import { DbusError } from "../errors.ts";
 import type { Packet } from "../flow/packet.ts";
-import { type Usage, usageOf } from "./expression-usage.ts";
+import { constantOf, type Usage, usageOf } from "./expression-usage.ts";
 import { createValues } from "./expression-values.ts";
 import { type LinearRegex, linearRegex } from "./linear-regex.ts";
 
@@ -57,10 +56,20 @@ function matches(text: string, pattern: string): boolean {
   if (!known) {
     // Patterns may come out of the data.
     if (patterns.size >= 1000) patterns.clear();
-    known = linearRegex(pattern);
+    known = patternOf(pattern);
     patterns.set(pattern, known);
   }
   return known.test(text);
+}
+
+/** A pattern that is none may come out of the data. */
+function patternOf(pattern: string): LinearRegex {
+  try {
+    return linearRegex(pattern);
+  } catch {
+    const what = "the expression failed: what is to match is no regular expression";
+    throw new DbusError("EXPRESSION_FAILED", what);
+  }
 }
 
 /** Throws `CONFIG_INVALID` with the place in the text. */
@@ -95,28 +104,38 @@ function stepsOf({ nested }: Usage): number {
 
 function prepare(source: string) {
   try {
-    let parsed = environment.parse(source);
+    const parsed = environment.parse(source);
     const usage = usageOf(parsed.ast);
     if (usage.binds) throw new DbusError("CONFIG_INVALID", "cel.bind is not offered");
-    if (usage.matches) parsed = environment.parse(serialize(withLinearMatches(parsed.ast)));
+    if (usage.listsUnsigned) throw new DbusError("CONFIG_INVALID", inFindsNoUnsigned);
+    if (usage.matches) useLinearMatches(parsed.ast);
     return { parsed, usage };
   } catch (error) {
     throw error instanceof DbusError ? error : invalid(error);
   }
 }
 
-/** The same tree with another function in place of `matches`. */
-function withLinearMatches(node: ASTNode): ASTNode {
-  const change = (part: unknown): unknown => {
-    if (Array.isArray(part)) return part.map(change);
-    if (part === null || typeof part !== "object" || !("op" in part)) return part;
-    const { op, args } = part as { op: string; args: unknown };
-    if (op === "rcall" && Array.isArray(args) && args[0] === "matches") {
-      return { op, args: [linearMatches, ...args.slice(1).map(change)] };
-    }
-    return { op, args: op === "value" ? args : change(args) };
-  };
-  return change(node) as ASTNode;
+const inFindsNoUnsigned =
+  "`in` finds no number with u behind it in a list: write row.n == 1u || row.n == 2u";
+
+/**
+ * Names another function in place of `matches`, in the tree itself: written out as text and read
+ * again, `1 - (2 - 3)` would lose its parentheses.
+ */
+function useLinearMatches(part: unknown): void {
+  if (Array.isArray(part)) {
+    for (const one of part) useLinearMatches(one);
+    return;
+  }
+  if (part === null || typeof part !== "object" || !("op" in part)) return;
+  const { op, args } = part as { op: string; args: unknown };
+  if (op === "value") return;
+  if (op === "rcall" && Array.isArray(args) && args[0] === "matches") {
+    args[0] = linearMatches;
+    const pattern = constantOf(args[2]?.[0]);
+    if (pattern !== undefined) linearRegex(pattern);
+  }
+  useLinearMatches(args);
 }
 
 function invalid(error: unknown): DbusError {

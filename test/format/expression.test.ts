@@ -72,6 +72,31 @@ describe("what an expression sees", () => {
   });
 });
 
+/** Arithmetic and comparisons with all their parentheses, and what they give. */
+const { sums } = fc.letrec<{ sums: string }>((tie) => ({
+  sums: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    fc.constantFrom("1", "2", "5", "-3", "row.count", "(-(row.count))"),
+    fc
+      .tuple(tie("sums"), fc.constantFrom("+", "-", "*", "/", "%"), tie("sums"))
+      .map(([left, operator, right]) => `(${left} ${operator} ${right})`),
+  ),
+}));
+
+test("matches in an expression changes nothing of the rest of it", () => {
+  const match = "'a'.matches('a')";
+  fc.assert(
+    fc.property(sums, sums, (left, right) => {
+      for (const inner of [`${left} < ${right}`, `${left} - ${right}`]) {
+        expect(outcomeOf(`${match} ? (${inner}) : (${inner})`)).toEqual(outcomeOf(inner));
+      }
+    }),
+    { numRuns: 200 },
+  );
+  expect(outcomeOf(`1 - (2 - 3) == 2 && ${match}`)).toBe(true);
+  expect(outcomeOf(`'😀' == '\\U0001F600' && 1.0e25 > 1.0 && ${match}`)).toBe(true);
+});
+
 describe("what an expression fails with", () => {
   test.each([
     ["row.nosuch == 1", "EXPRESSION_FAILED: the expression failed: No such key: nosuch"],
@@ -103,6 +128,15 @@ describe("what an expression fails with", () => {
     expect(outcomeOf("rwo.count > 1")).toContain("Unknown variable: rwo, at character 1");
     expect(outcomeOf("1 + 'a'")).toContain("no such overload: int + string");
     expect(outcomeOf("cel.bind(a, 1, a)")).toContain("cel.bind is not offered");
+    expect(outcomeOf("row.id in [18446744073709551615u]")).toContain(
+      "CONFIG_INVALID: `in` finds no",
+    );
+    expect(outcomeOf("row.data.tags.exists(t, t.matches('('))")).toContain(
+      "CONFIG_INVALID: not a regular expression",
+    );
+    expect(outcomeOf("'a'.matches(db + '(')")).toContain(
+      "EXPRESSION_FAILED: the expression failed",
+    );
   });
 });
 
@@ -110,6 +144,8 @@ describe("an expression comes to an end soon", () => {
   test("a pattern that would take a backtracking matcher for ever", () => {
     const long = textOf(`${"a".repeat(20_000)}b`);
     expect(outcomeOf("text.matches('^(a+)+$')", long)).toBe(false);
+    expect(outcomeOf("[text].exists(t, t.matches('^(a+)+$'))", long)).toBe(false);
+    expect(outcomeOf("[text].map(t, t.matches('^(a+)+$'))", long)).toEqual([false]);
   });
 
   test("macros within macros over a long list are refused for that packet", () => {
