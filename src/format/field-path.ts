@@ -34,20 +34,30 @@ export function withField(
   return withField(object, head, withField(below, rest, value));
 }
 
-/** The object with a field under another name in the same object, in the same place. */
-export function renamed(object: ExactObject, name: string, to: string): ExactObject {
-  const [head, rest] = Object.hasOwn(object, name) ? [name, undefined] : headOf(name);
-  const entries = Object.entries(object);
-  if (rest === undefined) {
-    const others = entries.filter(([key]) => key !== to || key === head);
-    return exactObject(others.map(([key, value]) => [key === head ? to : key, value]));
+/**
+ * The object with fields under other names in the same objects and places, all at once: a and b may
+ * change their names. Calls `taken` with a name that two fields would have.
+ */
+export function renamed(
+  object: ExactObject,
+  names: ReadonlyMap<string, string>,
+  taken: (name: string) => never,
+): ExactObject {
+  const below = new Map<string, Map<string, string>>();
+  for (const [name, to] of names) {
+    const [head, rest] = headOf(name);
+    if (rest === undefined || Object.hasOwn(object, name)) continue;
+    below.set(head, (below.get(head) ?? new Map<string, string>()).set(rest, to));
   }
-  return exactObject(
-    entries.map(([key, value]) => [
-      key,
-      key === head && isExactObject(value) ? renamed(value, rest, to) : value,
-    ]),
-  );
+  const seen = new Set<string>();
+  const entries = Object.entries(object).map(([name, value]) => {
+    const to = names.get(name) ?? name;
+    if (seen.has(to)) taken(to);
+    seen.add(to);
+    const inner = below.get(name);
+    return [to, inner && isExactObject(value) ? renamed(value, inner, taken) : value] as const;
+  });
+  return exactObject(entries);
 }
 
 function headOf(name: string): readonly [string, string | undefined] {

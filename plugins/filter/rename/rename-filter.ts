@@ -32,19 +32,12 @@ export const renameFilter = defineFilter<Config, State>({
       {
         columns: (table) => renamedColumns(table, names, fails),
         object(object) {
-          let copy = object;
-          for (const [from, to] of names) {
-            if (fieldAt(copy, from) === undefined) {
-              if (fails) throw missing(from);
-              continue;
-            }
-            const parent = from.slice(0, from.lastIndexOf(".") + 1);
-            if (fieldAt(copy, Object.hasOwn(copy, from) ? to : parent + to) !== undefined) {
-              throw taken(to, "the document");
-            }
-            copy = renamed(copy, from, to);
+          for (const from of fails ? names.keys() : []) {
+            if (fieldAt(object, from) === undefined) throw missing(from);
           }
-          return copy;
+          return renamed(object, names, (to) => {
+            throw taken(to, "the document");
+          });
         },
       },
       ident,

@@ -19,6 +19,21 @@ test("fields get their new names and keep their places, the key too", async () =
   expect(became.map(shown)).toEqual([['{"z":1,"b":{"x":1,"d":2}}']]);
 });
 
+test("all names change at once, in a document as in a row", async () => {
+  const swap = { fields: { a: "b", b: "a" } };
+  const became = await runFilter(renameFilter, swap, [documentOf('{"a":1,"b":2}')]);
+  expect(became.map(shown)).toEqual([['{"b":1,"a":2}']]);
+  const chain = { fields: { a: "b", b: "c", "b.c": "d" }, onMissing: "pass" };
+  const documents = ['{"a":1}', '{"a":1,"b":2}', '{"b":{"c":1}}', '{"b.c":1,"b":{"c":2}}'];
+  const chained = await runFilter(renameFilter, chain, documents.map(documentOf));
+  expect(chained.map(shown)).toEqual([
+    ['{"b":1}'],
+    ['{"b":1,"c":2}'],
+    ['{"c":{"d":1}}'],
+    ['{"d":1,"c":{"c":2}}'],
+  ]);
+});
+
 test("a name that is taken fails the packet instead of hiding a field", async () => {
   expect(await runFilter(renameFilter, { fields: { a: "b" } }, [row, document])).toEqual([
     "FILTER_FAILED",
