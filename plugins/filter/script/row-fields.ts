@@ -41,11 +41,42 @@ export function rowOfFields(
 }
 
 function columnValue(fields: Fields, name: string): Value {
-  const value = Object.hasOwn(fields, name) ? fields[name] : undefined;
-  if (typeof value !== "object" || value === null || value instanceof JsonText) return value;
-  if (value instanceof Uint8Array) return value;
-  // A plain object or list is JSON.
+  const value: unknown = Object.hasOwn(fields, name) ? fields[name] : undefined;
+  switch (typeof value) {
+    case "undefined":
+    case "string":
+    case "bigint":
+      return value;
+    case "boolean":
+      // As MySQL has it.
+      return value ? 1 : 0;
+    case "number":
+      if (Number.isFinite(value)) return value;
+      break;
+    case "object":
+      if (value === null || value instanceof JsonText || value instanceof Uint8Array) return value;
+      return jsonTextOf(value);
+  }
+  const what = typeof value === "number" ? "a number that is not finite" : `a ${typeof value}`;
+  throw new DbusError("FILTER_FAILED", `the function gave ${what} for the column ${name}`);
+}
+
+/** JSON: `{text}` as `dbc types` has it, or any other object or list as itself. */
+function jsonTextOf(value: object): JsonText {
+  const { text } = value as { readonly text?: unknown };
+  if (typeof text === "string" && Object.keys(value).length === 1 && isJson(text)) {
+    return new JsonText(text);
+  }
   return new JsonText(JSON.stringify(value));
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function tableFor(row: RowChange, before: Fields | undefined, after: Fields | undefined): Table {
@@ -91,6 +122,8 @@ function newColumn(name: string, value: unknown): Column {
         : { name, kind: "float", type: "double", nullable };
     case "bigint":
       return { name, kind: "bigint", type: "bigint", nullable };
+    case "boolean":
+      return { name, kind: "int", type: "tinyint(1)", nullable };
     case "object":
       if (value instanceof Uint8Array) return { name, kind: "binary", type: "blob", nullable };
       if (value !== null) return { name, kind: "json", type: "json", nullable };

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { scriptFilter } from "#plugins/filter/script/script-filter.ts";
 import type { Packet } from "#src/flow/packet.ts";
+import { createFormat } from "#src/format/format.ts";
 import { loadModule } from "#src/plugin/registry.ts";
 import { filterPluginContract } from "../../../contract/filter-plugin.ts";
 import { fakeFilterContext } from "../../../support/fake-context.ts";
@@ -62,6 +63,28 @@ test("columns may come and go, and the key stays the key", async () => {
   expect(await run("withoutKey", [changeOf(table, { after: [5n, "hi", "x"] })])).toEqual([
     "FILTER_FAILED",
   ]);
+});
+
+test("a value of a column is one that outputs can write, or fails the packet", async () => {
+  const gives = async (note: string) => {
+    const [became = []] = await run("given", [changeOf(table, { after: [1n, note, "x"] })]);
+    if (typeof became === "string") return became;
+    const { payload } = became[0] as typeof row;
+    const [, , big, more] = payload.after ?? [];
+    expect(big).toEqual(more);
+    const text = createFormat("row").value(became[0] as Packet);
+    return [JSON.parse(String(text)).rows[0][2], payload.table.columns[3]?.kind];
+  };
+  expect([await gives("yes"), await gives("no")]).toEqual([
+    [1, "int"],
+    [0, "int"],
+  ]);
+  expect(await gives("json")).toEqual([{ a: 1 }, "json"]);
+  expect(await gives("object")).toEqual([{ text: "no JSON" }, "json"]);
+  expect(await gives("list")).toEqual([[1, { a: null }], "json"]);
+  for (const note of ["infinite", "call", "symbol"]) {
+    expect([note, await gives(note)]).toEqual([note, "FILTER_FAILED"]);
+  }
 });
 
 test("it may give several, one by one, or later, under idents of its own", async () => {
