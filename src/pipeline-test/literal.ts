@@ -94,7 +94,7 @@ export function createPackets(tables: Tables) {
     const table = tableOf(name, { ...before, ...after });
     const op = row.op ?? (before === undefined ? "I" : after === undefined ? "D" : "U");
     const image = (fields: Readonly<Record<string, unknown>> | undefined) =>
-      fields && table.columns.map((column) => valueOfColumn(fields[column.name], column));
+      fields && table.columns.map((column) => valueOfColumn(ownField(fields, column), column));
     return {
       ...{ kind: "row", op, table, before: image(before), after: image(after), ts },
       ...{ txn: { gtid: undefined, serverId: 1 }, ordinal, log: "test.000001", pos: 4 },
@@ -143,6 +143,9 @@ const kinds: readonly (readonly [RegExp, ColumnKind])[] = [
   [/^set/i, "set"],
   [/^json/i, "json"],
 ];
+
+const ownField = (fields: Readonly<Record<string, unknown>>, { name }: Column): unknown =>
+  Object.hasOwn(fields, name) ? fields[name] : undefined;
 
 function columnOf(name: string, type: string): Column {
   const kind = kinds.find(([pattern]) => pattern.test(type))?.[1] ?? "text";
