@@ -1,6 +1,7 @@
 import { DbusError } from "../errors.ts";
 import type { Bytes, Column, Packet, RowChange, Table, Value } from "../flow/packet.ts";
 import { type ExactObject, exactText, isExactObject, parseExact } from "./exact-json.ts";
+import { jsonIn } from "./packet-parts.ts";
 
 /** One column of the table that a filter makes: which column it was, and what becomes of values. */
 export type ColumnPlan = {
@@ -39,7 +40,7 @@ export function createFieldEditor(edit: FieldEdit, ident: string): (packet: Pack
         return { ident, payload: { ...payload, json }, position, bytes: charge(json) };
       }
       case "bytes": {
-        const edited = editedRecord(payload, edit);
+        const edited = editedRecord(packet, payload, edit);
         const change = (edited.value?.length ?? 0) - (payload.value?.length ?? 0);
         return { ident, payload: edited, position, bytes: Math.max(1, packet.bytes + change) };
       }
@@ -112,18 +113,12 @@ function grownBy(before: RowChange, after: RowChange): number {
   return Math.max(0, size(after) - size(before));
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
 
-function editedRecord(record: Bytes, edit: FieldEdit): Bytes {
+function editedRecord(packet: Packet, record: Bytes, edit: FieldEdit): Bytes {
+  const text = jsonIn(packet);
   // A tombstone says that a key is gone: nothing in it has a name.
-  if (record.value === null) return record;
-  let text: string;
-  try {
-    text = decoder.decode(record.value);
-  } catch (error) {
-    throw new DbusError("FILTER_FAILED", "the value of the record is not text", { cause: error });
-  }
+  if (text === undefined) return record;
   return { ...record, value: encoder.encode(exactText(edit.object(objectOf(text)))) };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DbusError } from "../errors.ts";
 import { JsonText, type Packet, type Part, type RecordFrame, type Value } from "../flow/packet.ts";
 import { type ExactJson, isExactObject, isRawNumber } from "./exact-json.ts";
 
@@ -47,13 +48,21 @@ export function jsonPacket(json: string, packet: Packet, ident: string): Packet 
   return { ident, payload: { ...payload, value }, position, bytes };
 }
 
-/** The JSON text of a document or record; undefined of any other packet, and of a tombstone. */
+/**
+ * The JSON text of a document or record; undefined of any other packet, and of a tombstone. Throws
+ * `FILTER_FAILED` for a value that is no text: replaced characters would be written on.
+ */
 export function jsonIn({ payload }: Packet): string | undefined {
   if (payload.kind === "document") return payload.json;
-  return payload.kind === "bytes" && payload.value !== null
-    ? new TextDecoder().decode(payload.value)
-    : undefined;
+  if (payload.kind !== "bytes" || payload.value === null) return undefined;
+  try {
+    return utf8.decode(payload.value);
+  } catch (error) {
+    throw new DbusError("FILTER_FAILED", "the value of the record is not text", { cause: error });
+  }
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** A value of a column as text: JSON and numbers as they are written, bytes as base64. */
 export function columnText(value: NonNullable<Value>): string {
@@ -69,8 +78,16 @@ export function jsonText(value: ExactJson): string {
 /** The same text for values of expressions that are equal, and another one for others. */
 export function valueText(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
-  const plain = (_: string, one: unknown) => (typeof one === "bigint" ? `${one}n` : one);
-  return typeof value === "object" ? JSON.stringify(value, plain) : String(value);
+  return typeof value === "object" ? JSON.stringify(value, plainValue) : String(value);
+}
+
+/** CEL's own values, such as `uint` and a duration, show nothing of themselves to JSON. */
+function plainValue(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}n`;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  const made = Object.getPrototypeOf(value);
+  const isPlain = made === null || made === Object.prototype || value instanceof Uint8Array;
+  return isPlain ? value : `${value}`;
 }
 
 export const fieldsField = z

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Clock, DbusError, defineFilter, type Packet } from "#plugin";
+import { type Clock, DbusError, defineFilter, type Packet, recordOf } from "#plugin";
 import { type ExactJson, exactNumber, exactObject, exactText } from "#src/format/exact-json.ts";
 import { compileExpression, type Expression, expressionField } from "#src/format/expression.ts";
 import { documentPacket, valueText } from "#src/format/packet-parts.ts";
@@ -10,9 +10,14 @@ import { documentPacket, valueText } from "#src/format/packet-parts.ts";
  * and a late packet counts where it belongs. The packets are settled when the documents are: a crash
  * loses no count, and may repeat some, like all that is delivered at least once.
  */
+const ownFields = ["window", "count", "bytes"];
+
 const configSchema = z.strictObject({
   by: z
     .record(z.string().min(1).max(256), expressionField("A CEL expression."))
+    .refine((by) => !ownFields.some((name) => Object.hasOwn(by, name)), {
+      message: `${ownFields.join(", ")} are fields that each document has: choose another name`,
+    })
     .default({})
     .describe("What is counted apart, as fields of the document and CEL expressions for them."),
   windowMs: z
@@ -92,19 +97,33 @@ function add(gathered: Gathered, packet: Packet, state: State): void {
   gathered.set(key, part);
 }
 
-/** Unix milliseconds. */
+/** What a date can be, in Unix milliseconds, with room for a window. */
+const msMax = 8.64e15 - 86_400_000;
+
+/** Unix milliseconds. Throws for a time that is none, which no window could be named after. */
 function timeOf(packet: Packet, { config, at, clock }: State): number {
-  if (!at) return config.time === "event" ? (writtenAt(packet) ?? clock.wall()) : clock.wall();
-  const value = at.evaluate(packet);
-  const ms = value instanceof Date ? value.getTime() : Number(value) * 1_000;
-  if (typeof value !== "string" && Number.isFinite(ms)) return ms;
-  throw new DbusError("EXPRESSION_FAILED", "the expression for the time gives none");
+  if (at) {
+    const ms = msOf(at.evaluate(packet));
+    if (Math.abs(ms) <= msMax) return ms;
+    throw new DbusError("EXPRESSION_FAILED", "the expression for the time gives none");
+  }
+  const ms = (config.time === "event" ? writtenAt(packet) : undefined) ?? clock.wall();
+  if (Math.abs(ms) <= msMax) return ms;
+  throw new DbusError("FILTER_FAILED", "the time at which the packet was written is none");
+}
+
+/** NaN for what is neither a timestamp nor Unix seconds. */
+function msOf(value: unknown): number {
+  if (value instanceof Date) return value.getTime();
+  // An object of JSON has no valueOf, CEL's `uint` has.
+  const seconds = typeof value === "object" ? value?.valueOf?.() : value;
+  const isNumber = typeof seconds === "number" || typeof seconds === "bigint";
+  return isNumber ? Number(seconds) * 1_000 : Number.NaN;
 }
 
 /** Unix milliseconds; undefined where the source does not say. */
 function writtenAt({ payload }: Packet): number | undefined {
-  if (payload.kind === "row") return payload.ts * 1_000;
-  return payload.kind === "bytes" ? payload.timestamp : undefined;
+  return payload.kind === "row" ? payload.ts * 1_000 : recordOf(payload)?.timestamp;
 }
 
 function* documents(gathered: Gathered, first: Packet, { by, ident }: State): Generator<Packet> {
@@ -128,7 +147,12 @@ function jsonOf(value: unknown): ExactJson {
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
   if (value === null || typeof value !== "object") return (value ?? null) as ExactJson;
-  return JSON.parse(
-    JSON.stringify(value, (_, one) => (typeof one === "bigint" ? Number(one) : one)),
-  );
+  if (Array.isArray(value)) return value.map(jsonOf);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype) {
+    return exactObject(Object.entries(value).map(([name, one]) => [name, jsonOf(one)]));
+  }
+  // CEL's own values: `uint`, a duration.
+  const inner = value.valueOf();
+  return typeof inner === "bigint" ? exactNumber(inner) : `${value}`;
 }

@@ -5,7 +5,14 @@ import { defineOutput } from "#src/plugin/define.ts";
 import { memoryState } from "#src/state/memory-state.ts";
 import { filterPluginContract } from "../../../contract/filter-plugin.ts";
 import { fakeFilterContext } from "../../../support/fake-context.ts";
-import { changeOf, documentOf, recordOf, tableOf, textOf } from "../../../support/field-packets.ts";
+import {
+  changeOf,
+  documentOf,
+  readRecordOf,
+  recordOf,
+  tableOf,
+  textOf,
+} from "../../../support/field-packets.ts";
 import { inputOf } from "../../../support/probe-plugins.ts";
 import { packetsOf, runFilter } from "../../../support/run-filter.ts";
 import { filterEntry, inputEntry, outputEntry } from "../../../support/test-bus.ts";
@@ -74,6 +81,42 @@ test("an expression may say when a packet was, and what says nothing fails the p
   expect(await runFilter(countFilter, { at: "row.ts" }, odd.slice(2))).toEqual([
     "EXPRESSION_FAILED",
   ]);
+});
+
+test("what is no time fails its packet, and not those that are counted with it", async () => {
+  const odd = ['{"ts":null}', '{"ts":true}', '{"ts":1e18}', '{"ts":-1e300}', '{"ts":{}}'];
+  for (const json of odd) {
+    expect([json, await runFilter(countFilter, { at: "row.ts" }, [documentOf(json)])]).toEqual([
+      json,
+      ["EXPRESSION_FAILED"],
+    ]);
+  }
+  const far = { ...readRecordOf("{}"), payload: { kind: "document", json: "{}" } } as const;
+  const record = { key: null, headers: [], timestamp: Number.MAX_SAFE_INTEGER };
+  const packet = { ...far, payload: { ...far.payload, record } };
+  expect(await runFilter(countFilter, {}, [packet])).toEqual(["FILTER_FAILED"]);
+});
+
+test("a JSON record counts when it was written", async () => {
+  const counts = await gathered({ windowMs: 1_000 }, [readRecordOf("{}")]);
+  expect(counts.map(({ window }) => window)).toEqual(["1970-01-01T00:00:01.000Z"]);
+});
+
+test("keys of any type are told apart, and written with all their digits", async () => {
+  const by = { k: "[row.id, uint(row.id), duration('5s')]" };
+  const counts = await gathered({ by, windowMs: 86_400_000 }, [
+    row(9007199254740993n, 0),
+    row(9007199254740995n, 0),
+  ]);
+  expect(counts.map(({ count }) => count)).toEqual([1, 1]);
+  const [one] = await runFilter(countFilter, { by }, [row(9007199254740993n, 0)]);
+  expect(JSON.stringify(one)).toContain('[9007199254740993,9007199254740993,\\"5s\\"]');
+});
+
+test("a key that is called as a field of its own is refused", () => {
+  for (const name of ["window", "count", "bytes"]) {
+    expect(countFilter.configSchema.safeParse({ by: { [name]: "1" } }).success).toBe(false);
+  }
 });
 
 test("without keys it counts everything, and what has no time counts when it came", async () => {

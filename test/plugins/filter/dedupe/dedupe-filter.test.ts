@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { dedupeFilter } from "#plugins/filter/dedupe/dedupe-filter.ts";
 import { filterPluginContract } from "../../../contract/filter-plugin.ts";
 import { fakeFilterContext } from "../../../support/fake-context.ts";
-import { documentOf } from "../../../support/field-packets.ts";
+import { changeOf, documentOf, tableOf } from "../../../support/field-packets.ts";
 import { createManualClock } from "../../../support/manual-clock.ts";
 import { packetsOf, runFilter } from "../../../support/run-filter.ts";
 
@@ -38,6 +38,25 @@ test("it never drops the first of a key, and remembers as many as it is told", a
     ),
     { numRuns: 50 },
   );
+});
+
+test("the first of a key passes again when it is read again, and its doubles do not", async () => {
+  const table = tableOf("shop.orders", "id bigint!");
+  const rows = [1n, 2n, 1n, 1n].map((id, ordinal) => changeOf(table, { after: [id] }, { ordinal }));
+  const records = [1, 2, 1, 1].map((id, offset) => ({
+    ...of(id),
+    position: { topicId: "t", partition: 0, offset },
+  }));
+  for (const all of [rows, records]) {
+    const became = await runFilter(dedupeFilter, { by: "row.id" }, [...all, ...all.slice(1)]);
+    expect(became.map((one) => one.length)).toEqual([1, 1, 0, 0, 1, 0, 0]);
+  }
+});
+
+test("numbers of any type are told apart", async () => {
+  for (const by of ["uint(row.id)", "[uint(row.id)]", "duration(string(row.id) + 's')"]) {
+    expect([by, await passes({ by }, [1, 2, 1])]).toEqual([by, [1, 1, 0]]);
+  }
 });
 
 test("after its time a key passes again", async () => {

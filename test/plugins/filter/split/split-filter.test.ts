@@ -35,6 +35,15 @@ test("what has no such list fails with a code", async () => {
   expect(became).toEqual(["FILTER_FAILED", "FIELD_MISSING", "FILTER_FAILED", "FILTER_FAILED"]);
 });
 
+test("a record that is no UTF-8 fails, and is not written on with other characters", async () => {
+  const record = recordOf('{"items":["x"]}');
+  if (record.payload.kind !== "bytes" || !record.payload.value) throw new Error("it has a value");
+  const value = Uint8Array.from(record.payload.value);
+  value[value.indexOf(0x78)] = 0xff;
+  const odd = { ...record, payload: { ...record.payload, value } };
+  expect(await runFilter(splitFilter, { field: "items" }, [odd])).toEqual(["FILTER_FAILED"]);
+});
+
 test("(fault 95) a million packets out of one are made one by one, as they are asked for", async () => {
   const items = Array.from({ length: 1_000_000 }, (_, i) => i);
   const { context } = fakeFilterContext();
