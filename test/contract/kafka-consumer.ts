@@ -6,14 +6,11 @@ import {
 } from "#src/clients/kafka/drivers.ts";
 import type {
   Compression,
-  GroupEvents,
-  GroupMember,
   KafkaConsumer,
   KafkaConsumerOptions,
   KafkaRecord,
   Polled,
   ReadRecord,
-  TopicPartition,
 } from "#src/clients/kafka/port.ts";
 import { systemClock } from "#src/clock.ts";
 import type { DbusError } from "#src/errors.ts";
@@ -52,7 +49,7 @@ type Use = {
 };
 
 /** Runs `use` with a connected consumer and a topic of its own, and closes all whatever happens. */
-async function withConsumer(
+export async function withConsumer(
   { driver, bootstrap }: ConsumerContract,
   what: string,
   use: (use: Use) => Promise<void>,
@@ -117,71 +114,13 @@ const numbers = (records: readonly ReadRecord[]) =>
 
 const upTo = (count: number) => [...Array(count).keys()];
 
-/** A member whose events are collected; `revoked` waits for `release`. */
-function memberOf(consumer: KafkaConsumer, group: string, topics: Record<string, number>) {
-  const member = consumer.member({
-    group,
-    sessionTimeoutMs: 6_000,
-    rebalanceTimeoutMs: 10_000,
-    heartbeatMs: 100,
-  });
-  const owned = new Set<string>();
-  const lost: string[] = [];
-  const over = new AbortController();
-  let held: (() => void) | undefined;
-  let hold = false;
-  const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
-  const events: GroupEvents = {
-    assigned: (partitions) => partitions.forEach((one) => void owned.add(nameOf(one))),
-    async revoked(partitions) {
-      if (hold) await new Promise<void>((resolve) => (held = resolve));
-      for (const one of partitions) owned.delete(nameOf(one));
-    },
-    lost(partitions) {
-      for (const one of partitions) owned.delete(nameOf(one));
-      lost.push(...partitions.map(nameOf));
-    },
-  };
-  member.subscribe(new Map(Object.entries(topics)));
-  const ended = member.run(events, over.signal);
-  ended.catch(() => {});
-  return {
-    member,
-    owned,
-    lost,
-    ended,
-    holdRevocations: () => {
-      hold = true;
-    },
-    /** Resolves once a revocation waits; then lets it go on. */
-    async release() {
-      await waitFor(() => held !== undefined, { what: "a revocation" });
-      hold = false;
-      held?.();
-    },
-    get waits() {
-      return held !== undefined;
-    },
-    async leave() {
-      over.abort();
-      await ended;
-    },
-  };
-}
-
-const codeOf = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => "none",
-    (error: DbusError) => error.code,
-  );
-
-const commitOf = (member: GroupMember, topic: string, partition: number, offset: number) =>
-  codeOf(member.commit([{ topic, partition, offset, metadata: "m" }]));
-
-type Case = readonly [name: string, run: (contract: ConsumerContract) => Promise<void>];
+export type ConsumerCase = readonly [
+  name: string,
+  run: (contract: ConsumerContract) => Promise<void>,
+];
 
 /** Every driver passes these against a real broker. */
-export const consumerContract: readonly Case[] = [
+export const consumerContract: readonly ConsumerCase[] = [
   [
     "reads key, value, headers, timestamp and offset as they were written, nulls among them",
     (contract) =>
@@ -361,46 +300,6 @@ export const consumerContract: readonly Case[] = [
           );
         },
         { partitions: 2, pollRecordsMax: 100 },
-      ),
-  ],
-  [
-    "members share the partitions, and one gets none that another has not given up (fault 39)",
-    (contract) =>
-      withConsumer(
-        contract,
-        "group",
-        async ({ consumer, topic }) => {
-          const group = newTopicName("group");
-          const first = memberOf(consumer, group, { [topic]: 4 });
-          await waitFor(() => first.owned.size === 4, { what: "all of it", timeoutMs: 15_000 });
-          expect(await commitOf(first.member, topic, 1, 7)).toBe("none");
-          first.holdRevocations();
-          const second = memberOf(consumer, group, { [topic]: 4 });
-          await waitFor(() => first.waits, { what: "a revocation", timeoutMs: 15_000 });
-          await holdsFor(() => second.owned.size === 0, { ms: 300, what: "no overlap" });
-          expect(await commitOf(first.member, topic, 0, 5)).toBe("none");
-          await first.release();
-          const shared = () => first.owned.size === 2 && second.owned.size === 2;
-          await waitFor(shared, { what: "two for each", timeoutMs: 15_000 });
-          expect(new Set([...first.owned, ...second.owned]).size).toBe(4);
-          await second.leave();
-          await waitFor(() => first.owned.size === 4, { what: "all again", timeoutMs: 15_000 });
-          expect([...first.lost, ...second.lost]).toEqual([]);
-          await first.leave();
-          const committed = await consumer.committed(group);
-          expect(
-            committed
-              .map(({ partition, offset, metadata }) => [partition, offset, metadata])
-              .toSorted(),
-          ).toEqual([
-            [0, 5, "m"],
-            [1, 7, "m"],
-          ]);
-          expect(await codeOf(first.member.commit([{ topic, partition: 0, offset: 9 }]))).not.toBe(
-            "none",
-          );
-        },
-        { partitions: 4 },
       ),
   ],
   [

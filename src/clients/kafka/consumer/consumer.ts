@@ -47,7 +47,7 @@ export function createConsumer(open: OpenConnection, options: KafkaConsumerOptio
     member(group) {
       const cluster = createCluster(open, options);
       members.push(cluster);
-      return createGroupMember(cluster, group, options);
+      return createGroupMember({ cluster, aside: asking }, group, options);
     },
     async close() {
       fetcher.close();

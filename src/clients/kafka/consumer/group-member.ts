@@ -26,21 +26,29 @@ import { assignPartitions, stickyProtocol } from "./sticky-assignor.ts";
 
 const placeOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`;
 const retryMs = { min: 100, max: 5_000 };
+/** The group knows the member, and has gone on without it. */
+const illegalGeneration = 22;
 /** The group knows nothing of such a member, or of such a generation. */
-const forgotten: readonly number[] = [22, 25, 82];
+const forgotten: readonly number[] = [illegalGeneration, 25, 82];
+/** A group that is not left notices it by itself. */
+const leaveMs = 5_000;
 
 /**
  * A member of a group of consumers. It keeps what it has over a rebalance and gives up only what
  * goes to another, and that only once the events' `revoked` has ended. Who was silent for longer
  * than the session has lost everything, by its own clock too: nobody has to tell it.
+ *
+ * A broker answers a request to join when the others have joined too, and what comes behind it on
+ * the same connection only then: so commits, and the word that it leaves, go `aside`.
  */
 export function createGroupMember(
-  cluster: Cluster,
+  { cluster, aside }: { readonly cluster: Cluster; readonly aside: Cluster },
   group: GroupOptions,
   options: KafkaConsumerOptions,
 ): GroupMember {
   const { clock, log } = options;
   const coordinator = createCoordinator(cluster, group.group, options);
+  const besides = createCoordinator(aside, group.group, options);
   let topics: ReadonlyMap<string, number> = new Map();
   let owned = new Map<string, TopicPartition>();
   let memberId = "";
@@ -48,6 +56,10 @@ export function createGroupMember(
   let leading = false;
   let stale = true;
   let heardAt = clock.now();
+  /** How often the group has had a new generation for us. */
+  let rounds = 0;
+  /** Ends when nothing is being given up. */
+  let revoking: Promise<void> | undefined;
   let wake = () => {};
 
   const me = (): Member => ({ group: group.group, generation, memberId });
@@ -63,13 +75,16 @@ export function createGroupMember(
   function check(code: number, events: GroupEvents): void {
     if (code === noError) return;
     if (forgotten.includes(code)) {
-      memberId = "";
+      // A member under a new name would leave the old one behind, for which the group then waits.
+      if (code !== illegalGeneration) memberId = "";
       loseAll(events);
     }
     throw protocolError(code, `group ${group.group}`);
   }
 
-  async function join(events: GroupEvents): Promise<void> {
+  async function join(events: GroupEvents, signal: AbortSignal): Promise<void> {
+    // Who is not told that it is ours takes it, and what is being given up still is.
+    if (revoking) await (generation < 0 ? revoking : whileBeating(revoking, events));
     stale = false;
     const connection = await coordinator.connection();
     const names = [...topics.keys()];
@@ -89,12 +104,14 @@ export function createGroupMember(
       ({ memberId } = joined);
       joined = await ask();
     }
+    if (signal.aborted) return;
     check(joined.errorCode, events);
     ({ memberId, generation } = joined);
     heardAt = clock.now();
     leading = joined.leader === memberId;
     const plan = leading ? await planFor(joined.members) : new Map<string, Buffer>();
     const synced = await syncGroup(connection, me(), plan, rebalanceTimeoutMs + 5_000);
+    if (signal.aborted) return;
     check(synced.errorCode, events);
     heardAt = clock.now();
     await take(decodeAssignment(synced.assignment), events);
@@ -114,6 +131,7 @@ export function createGroupMember(
 
   /** Takes what is new at once; what is revoked is given up before the next round. */
   async function take(assigned: readonly TopicPartition[], events: GroupEvents): Promise<void> {
+    rounds++;
     const mine = new Map(assigned.map((one) => [placeOf(one), one]));
     const added = assigned.filter((one) => !owned.has(placeOf(one)));
     const revoked = [...owned.values()].filter((one) => !mine.has(placeOf(one)));
@@ -127,9 +145,15 @@ export function createGroupMember(
     });
     if (added.length > 0) events.assigned(added);
     if (revoked.length === 0) return;
-    await whileBeating(events.revoked(revoked), events);
-    for (const one of revoked) owned.delete(placeOf(one));
     stale = true;
+    const work = events.revoked(revoked);
+    const given = () => {
+      for (const one of revoked) owned.delete(placeOf(one));
+      revoking = undefined;
+    };
+    revoking = work.then(given, given);
+    await whileBeating(work, events);
+    await revoking;
   }
 
   /** Stays a member while something is waited for; what the group wants meanwhile waits too. */
@@ -145,17 +169,29 @@ export function createGroupMember(
   }
 
   async function beat(events: GroupEvents): Promise<void> {
-    const connection = await coordinator.connection();
-    const code = await heartbeat(connection, me());
+    const asked = coordinator.connection().then((connection) => heartbeat(connection, me()));
+    const code = await beforeSessionEnds(asked);
     if (code === rebalanceInProgress) stale = true;
     else check(code, events);
     heardAt = clock.now();
   }
 
+  /** What is answered later than that counts for nothing: another may read what was ours. */
+  async function beforeSessionEnds(asked: Promise<number>): Promise<number> {
+    const answered = new AbortController();
+    const late = sleep(clock, heardAt + group.sessionTimeoutMs - clock.now(), answered.signal);
+    const code = await Promise.race([asked, late.then(() => undefined)]).finally(() =>
+      answered.abort(),
+    );
+    if (code !== undefined) return code;
+    asked.catch(() => {});
+    throw new DbusError("KAFKA_REQUEST_FAILED", `group ${group.group}: no heartbeat was answered`);
+  }
+
   /** Joins when it has to, and beats in between, until `signal` aborts or something fails. */
   async function stay(events: GroupEvents, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (stale || generation < 0) await join(events);
+      if (stale || generation < 0) await join(events, signal);
       if (stale) continue;
       const rung = new AbortController();
       const end = () => rung.abort();
@@ -173,32 +209,52 @@ export function createGroupMember(
     if (error.code !== "KAFKA_REBALANCED") coordinator.forget();
     stale = true;
     const silent = clock.now() - heardAt;
-    if (owned.size > 0 && silent > group.sessionTimeoutMs) {
+    if (owned.size > 0 && silent >= group.sessionTimeoutMs) {
       log.warn("the session with the group is over", { group: group.group, silentMs: silent });
       loseAll(events);
     }
   }
 
+  /** Is a member until `signal` aborts; whatever is passed by itself is tried again. */
+  async function persist(events: GroupEvents, signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      const before = rounds;
+      try {
+        await stay(events, signal);
+      } catch (thrown) {
+        if (rounds > before) failures = 0;
+        const error = toDbusError(thrown);
+        if (error.kind !== "retry") throw error;
+        if (signal.aborted) return;
+        afterFailure(error, events);
+        if (error.code === "KAFKA_REBALANCED") failures = Math.min(failures, 3);
+        else log.warn(`the group cannot be reached: ${error.message}`, { code: error.code });
+        await sleep(clock, Math.min(retryMs.max, retryMs.min * 2 ** failures++), signal);
+      }
+    }
+  }
+
+  /** Without it the group notices when the session is over. */
+  async function leave(): Promise<void> {
+    if (memberId === "") return;
+    const left = new AbortController();
+    const leaving = besides.connection().then((connection) => leaveGroup(connection, me()));
+    const ended = leaving.catch(() => {});
+    await Promise.race([ended, sleep(clock, leaveMs, left.signal)]);
+    left.abort();
+  }
+
   return {
     async run(events, signal) {
-      let failures = 0;
-      while (!signal.aborted) {
-        try {
-          const before = generation;
-          await stay(events, signal);
-          if (generation !== before) failures = 0;
-        } catch (thrown) {
-          const error = toDbusError(thrown);
-          if (error.kind !== "retry") throw error;
-          afterFailure(error, events);
-          if (error.code === "KAFKA_REBALANCED") failures = Math.min(failures, 3);
-          else log.warn(`the group cannot be reached: ${error.message}`, { code: error.code });
-          await sleep(clock, Math.min(retryMs.max, retryMs.min * 2 ** failures++), signal);
-        }
-      }
-      const leave = async () => leaveGroup(await coordinator.connection(), me());
-      // Without it the group notices when the session is over.
-      if (memberId !== "") await leave().catch(() => {});
+      const aborted = new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      const work = persist(whileWanted(events, signal), signal);
+      // It may wait for others to join, for as long as they take.
+      await Promise.race([work, aborted]);
+      work.catch(() => {});
+      await leave();
       generation = -1;
     },
     subscribe(now) {
@@ -217,7 +273,16 @@ export function createGroupMember(
       if (generation < 0) {
         throw new DbusError("KAFKA_REBALANCED", `group ${group.group}: not a member now`);
       }
-      await coordinator.commit(me(), offsets);
+      await besides.commit(me(), offsets);
     },
+  };
+}
+
+/** Tells nothing more once it is over. */
+function whileWanted(events: GroupEvents, signal: AbortSignal): GroupEvents {
+  return {
+    assigned: (partitions) => void (signal.aborted || events.assigned(partitions)),
+    revoked: async (partitions) => void (signal.aborted || (await events.revoked(partitions))),
+    lost: (partitions) => void (signal.aborted || events.lost(partitions)),
   };
 }
