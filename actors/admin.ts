@@ -1,6 +1,6 @@
 import type { Ref } from "#src/actor/actor.ts";
-import type { NodeStatus } from "#src/actor/supervisor.ts";
 import type { System } from "#src/actor/system.ts";
+import type { NodeStatus } from "#src/actor/tree-node.ts";
 import type { ClusterPort } from "#src/api/cluster-port.ts";
 import type {
   ActorStatus,

@@ -9,7 +9,7 @@ import { noteThrottle } from "#src/flow/throttle.ts";
 import type { GapStore } from "#src/gap/store.ts";
 import type { Log } from "#src/log.ts";
 import type { InputContext } from "#src/plugin/context.ts";
-import type { Resource } from "#src/plugin/define.ts";
+import type { Resource } from "#src/plugin/resource.ts";
 import { resumePosition } from "./resume-position.ts";
 import type { Tenure } from "./tenure.ts";
 

@@ -7,7 +7,7 @@ import type { Edge } from "#src/flow/edge.ts";
 import type { FilterStats, InputStats, OutputStats, UnroutedStats } from "#src/flow/node-stats.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
 import type { PartitionSet } from "#src/flow/partition-set.ts";
-import type { Resource } from "#src/plugin/define.ts";
+import type { Resource } from "#src/plugin/resource.ts";
 import type {
   BufferMessage,
   FilterMessage,

@@ -16,7 +16,7 @@ import { createOutlet } from "#src/flow/outlet.ts";
 import type { Partition } from "#src/flow/partition.ts";
 import { createPartitionSet, type PartitionSet } from "#src/flow/partition-set.ts";
 import type { Log } from "#src/log.ts";
-import type { Resource } from "#src/plugin/define.ts";
+import type { Resource } from "#src/plugin/resource.ts";
 import {
   type AnyRef,
   buffersOf,

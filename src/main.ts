@@ -13,7 +13,7 @@ import type { ConfigCheck } from "./cluster/operate/shared-config.ts";
 import type { Config } from "./config/config.ts";
 import { diffConfigs } from "./config/diff.ts";
 import { insecureParts } from "./config/insecure.ts";
-import type { Loaded } from "./config/load.ts";
+import type { Loaded } from "./config/loaded.ts";
 import { afterStall, stallFile } from "./crash/after-stall.ts";
 import { DbusError } from "./errors.ts";
 import type { Log } from "./log.ts";

@@ -1,5 +1,5 @@
 import type { ClusterMetrics } from "./api/cluster-port.ts";
-import type { Add } from "./metrics.ts";
+import type { Add } from "./metric-sample.ts";
 
 const one = (value: number) => [{ labels: {}, value }];
 

@@ -1,5 +1,5 @@
 import type { Stat } from "./api/port.ts";
-import type { Add, Sample } from "./metrics.ts";
+import type { Add, Sample } from "./metric-sample.ts";
 
 const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
 

@@ -1,12 +1,11 @@
 import type { ClusterMetrics } from "./api/cluster-port.ts";
 import type { ActorStatus, Stat } from "./api/port.ts";
+import type { Add, Sample } from "./metric-sample.ts";
 import { addCluster } from "./metrics-cluster.ts";
 import { addProcess } from "./metrics-process.ts";
 
 /** The content type of the text format, as prom-client names it too. */
 export const metricsType = "text/plain; version=0.0.4; charset=utf-8";
-
-export type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
 /**
  * A status as Prometheus text. The registry lives for one scrape: the actors hold the counters,
@@ -35,13 +34,6 @@ export async function metricsText(
   if (cluster) addCluster(cluster, add);
   return registry.metrics();
 }
-
-export type Add = (
-  kind: "counter" | "gauge",
-  name: string,
-  help: string,
-  samples: readonly Sample[],
-) => void;
 
 function addInputs({ inputs }: Stat, add: Add): void {
   const each = (pick: (input: Stat["inputs"][number]) => number | null): Sample[] =>

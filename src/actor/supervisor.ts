@@ -2,37 +2,9 @@ import { assert } from "../assert.ts";
 import type { Timer } from "../clock.ts";
 import { DbusError, toDbusError } from "../errors.ts";
 import { backoffDelay } from "./backoff.ts";
-import type { ChildChange, ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "./child-spec.ts";
+import type { ChildSpec, SupervisorSpec, WorkerSpec } from "./child-spec.ts";
+import type { NodeError, NodeStatus, TreeNode } from "./tree-node.ts";
 import { createWorker, type WorkerDeps } from "./worker.ts";
-
-export type NodeError = { readonly code: string; readonly message: string; readonly at: number };
-
-export type NodeStatus = {
-  readonly path: string;
-  readonly state: "starting" | "running" | "backoff" | "stopping" | "stopped" | "failed";
-  readonly restarts: number;
-  readonly lastError: NodeError | null;
-  readonly mailbox: { readonly depth: number; readonly bytes: number };
-  readonly handled: number;
-  readonly busyMs: number;
-  readonly strategy?: Strategy;
-  readonly children: readonly NodeStatus[];
-};
-
-/** A running child: an actor's cell, or a supervisor with children of its own. */
-export type TreeNode = {
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  /** Ends the backoff of the actor at that path; false when it is not in one. */
-  wake(path: string): boolean;
-  /** Changes the children of the supervisor at that path; undefined when it is not here. */
-  change(path: string, change: ChildChange): Promise<void> | undefined;
-  /** Takes another spec, from the next start on. */
-  become(spec: WorkerSpec): void;
-  /** It is never started again. */
-  dispose(): void;
-  status(): Omit<NodeStatus, "restarts" | "lastError">;
-};
 
 export type SupervisorDeps = WorkerDeps & {
   /** [0, 1), for the spread of the backoff. */

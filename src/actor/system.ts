@@ -5,7 +5,8 @@ import type { Message, Ref } from "./actor.ts";
 import type { Cell } from "./cell.ts";
 import type { ChildChange, SupervisorSpec } from "./child-spec.ts";
 import { createScheduler, type Scheduler } from "./scheduler.ts";
-import { createSupervisor, type NodeStatus, type SupervisorDeps } from "./supervisor.ts";
+import { createSupervisor, type SupervisorDeps } from "./supervisor.ts";
+import type { NodeStatus } from "./tree-node.ts";
 import { type Turns, unwatchedTurns } from "./turns.ts";
 
 export type System = {

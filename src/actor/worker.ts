@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { type Cell, createCell } from "./cell.ts";
 import type { WorkerSpec } from "./child-spec.ts";
 import type { Scheduler } from "./scheduler.ts";
-import type { TreeNode } from "./supervisor.ts";
+import type { TreeNode } from "./tree-node.ts";
 import type { Turns } from "./turns.ts";
 
 export type WorkerDeps = {

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { parseZkAddress } from "../clients/zookeeper/address.ts";
-import type { Overrides } from "../config/load.ts";
+import type { Overrides } from "../config/loaded.ts";
 import { DbusError, toDbusError } from "../errors.ts";
 import { clusterAccessHelp } from "./cluster-access.ts";
 import { exitCodesText } from "./exit-code.ts";

@@ -1,7 +1,7 @@
 import { assignResources } from "./assignment/assign.ts";
 import { type AssignmentAnswer, defaultPolicy, type Wanted } from "./assignment/problem.ts";
 import type { Census } from "./census.ts";
-import type { LeaderSettings } from "./leader.ts";
+import type { LeaderSettings } from "./leader-settings.ts";
 import { isHeld, type Observed, type ResourceState } from "./observe.ts";
 import type { ResourceRecord } from "./records.ts";
 import { resourceKey } from "./register-resources.ts";

@@ -5,12 +5,12 @@ import { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import { type Absences, createAbsences } from "./absences.ts";
 import { type Answer, decideAll } from "./answer.ts";
-import type { AssignmentPolicy } from "./assignment/problem.ts";
 import { type Census, takeCensus } from "./census.ts";
 import type { Leadership } from "./election.ts";
 import { unlessExists } from "./fenced-writes.ts";
 import { forgetOldest, remember } from "./history.ts";
 import type { Identity } from "./identity.ts";
+import type { LeaderSettings } from "./leader-settings.ts";
 import type { Monitor } from "./monitor.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "./observe.ts";
 import { assignPath, claimPath, paths } from "./paths.ts";
@@ -20,20 +20,6 @@ import { type AssignRecord, type DecisionRecord, encode, type ResourceRecord } f
 import { registerResources } from "./register-resources.ts";
 import { answered } from "./requests.ts";
 import { createSilent } from "./silent.ts";
-
-export type LeaderSettings = {
-  /** What changes together is decided together. */
-  readonly debounceMs: number;
-  readonly reconcileEveryMs: number;
-  /** How long a participant may take to claim what it was given, and to close what it gives away. */
-  readonly claimTimeoutMs: number;
-  readonly closeTimeoutMs: number;
-  /** A resource that so many participants could not open waits for a person. */
-  readonly quarantineAfter: number;
-  /** How long what a vanished participant read waits for its return. */
-  readonly rejoinDelayMs?: number;
-  readonly policy?: Partial<AssignmentPolicy>;
-};
 
 export type LeaderDeps = {
   readonly session: ZkSession;

@@ -4,7 +4,7 @@ import type { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import type { LostAnswer } from "./agreement.ts";
 import type { EpochMemory } from "./identity.ts";
-import type { LeaderSettings } from "./leader.ts";
+import type { LeaderSettings } from "./leader-settings.ts";
 import type { LocalLog } from "./local-log.ts";
 import type { Monitor } from "./monitor.ts";
 import type { ParticipantSettings } from "./participant-port.ts";

@@ -2,7 +2,7 @@ import { isZk } from "#src/clients/zookeeper/zk-error.ts";
 import type { FencedWrite } from "./fenced-writes.ts";
 import type { LocalEntry } from "./local-log.ts";
 import { optional } from "./optional.ts";
-import type { OwnedDeps } from "./owned-resource.ts";
+import type { OwnedDeps } from "./owned-deps.ts";
 import { checkpointPath } from "./paths.ts";
 import { type CheckpointRecord, checkpointSchema, decode, encode } from "./records.ts";
 

@@ -1,43 +1,14 @@
-import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { isZk } from "#src/clients/zookeeper/zk-error.ts";
-import type { Clock } from "#src/clock.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
-import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
 import { ownerWrite } from "./fenced-writes.ts";
-import type { Identity } from "./identity.ts";
-import type { LocalEntry, LocalLog } from "./local-log.ts";
+import type { LocalEntry } from "./local-log.ts";
 import { optional } from "./optional.ts";
 import { createOwnedCheckpoint } from "./owned-checkpoint.ts";
+import type { OwnedDeps } from "./owned-deps.ts";
 import { claimPath, statusPath } from "./paths.ts";
-import {
-  type AssignRecord,
-  type ClaimRecord,
-  decode,
-  encode,
-  type StatusRecord,
-  statusSchema,
-} from "./records.ts";
-import type { Owned, ResourceHost } from "./resource-host.ts";
-
-export type OwnedDeps = {
-  readonly session: ZkSession;
-  readonly self: Identity;
-  readonly host: ResourceHost;
-  readonly clock: Clock;
-  readonly owned: Owned;
-  /** One that has failed is well again when it has run for so long, and longer after worse. */
-  readonly calmAfterMs: number;
-  readonly log: Log;
-  readonly localLog: LocalLog;
-  /** Who owned it last before this assignment, and under which fence. */
-  readonly prev: AssignRecord["prev"];
-  /**
-   * Resolves when no promise to others keeps us from taking something new; false when it has been
-   * taken from us by then, and nothing may be opened any more.
-   */
-  readonly mayOpen: () => Promise<boolean>;
-};
+import { type ClaimRecord, decode, encode, type StatusRecord, statusSchema } from "./records.ts";
+import type { Owned } from "./resource-host.ts";
 
 /**
  * The life of one resource with its owner: claimed, opened, committed, closed. Every write of it

@@ -1,5 +1,6 @@
 import { clearSecrets } from "./clear-secrets.ts";
-import { type Loaded, type LoadOptions, loadConfig } from "./load.ts";
+import { type LoadOptions, loadConfig } from "./load.ts";
+import type { Loaded } from "./loaded.ts";
 import { hasErrors, inFileOrder } from "./problem.ts";
 import { parseYaml } from "./yaml.ts";
 

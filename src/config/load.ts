@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { DbusError, toDbusError } from "../errors.ts";
 import type { Registry } from "../plugin/registry.ts";
-import type { Graph } from "./compile.ts";
 import type { Config } from "./config.ts";
 import { isRecord, problemAt, type Reading } from "./entries.ts";
+import type { Loaded, Overrides } from "./loaded.ts";
 import { hasErrors, inFileOrder, type Problem, pathText, problemsText } from "./problem.ts";
 import { secretFiles, substitute } from "./substitute.ts";
 import { readWhole } from "./whole.ts";
@@ -15,27 +15,6 @@ export type LoadOptions = {
   /** The text of the config, when it is not (or not yet) in the file. */
   readonly text?: string;
   readonly overrides?: Overrides;
-};
-
-/** What the command line says against the file. */
-export type Overrides = {
-  readonly admin?: { readonly host: string; readonly port: number } | undefined;
-  readonly stateDir?: string | undefined;
-  readonly logLevel?: Config["log"]["level"] | undefined;
-  readonly logFormat?: Config["log"]["format"] | undefined;
-  /** `cluster.connect`, checked. */
-  readonly cluster?: string | undefined;
-  /** What counts for the section cluster where it says nothing: how its text was found. */
-  readonly clusterDefaults?: Partial<NonNullable<Config["cluster"]>> | undefined;
-};
-
-export type Loaded = {
-  /** null when any problem is an error. */
-  readonly config: Config | null;
-  readonly problems: readonly Problem[];
-  readonly edges: Graph["edges"];
-  /** As far as it can be shown, also when it is wrong; nothing where it is no object. */
-  readonly shown?: unknown;
 };
 
 /** Reads and checks a config whole; every problem of it is in the answer, none is thrown. */

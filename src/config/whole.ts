@@ -8,7 +8,7 @@ import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
 import { type AnyEntry, isRecord, problemAt, type Reading, readEntry } from "./entries.ts";
 import { checkWith } from "./issues.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
-import type { Loaded, Overrides } from "./load.ts";
+import type { Loaded, Overrides } from "./loaded.ts";
 import { meant } from "./nearest.ts";
 import { hasErrors, type Path, type Problem, placeText } from "./problem.ts";
 import { redact } from "./redact.ts";

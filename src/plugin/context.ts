@@ -3,7 +3,7 @@ import type { DbusError } from "../errors.ts";
 import type { Packet } from "../flow/packet.ts";
 import type { Json, Position } from "../flow/position.ts";
 import type { Log } from "../log.ts";
-import type { Resource } from "./define.ts";
+import type { Resource } from "./resource.ts";
 
 type Common = {
   /** The entry's name in the config. */

@@ -2,14 +2,7 @@ import type { ZodType } from "zod";
 import type { Packet } from "../flow/packet.ts";
 import type { Json } from "../flow/position.ts";
 import type { FilterContext, InputContext, OutputContext } from "./context.ts";
-
-/** What an input reads and a cluster hands to one participant at a time. Never holds a secret. */
-export type Resource = {
-  /** Stable and safe in paths: `[a-z0-9._-]{1,63}`. */
-  readonly id: string;
-  /** For people, e.g. `mysql 127.0.0.1:3306`. */
-  readonly label: string;
-};
+import type { Resource } from "./resource.ts";
 
 /** What a plugin may hold in memory beside the packets that are in the bus, in bytes. */
 export type PluginMemory = {

@@ -46,9 +46,9 @@ export {
   type OutputPlugin,
   type Plugin,
   type PluginMemory,
-  type Resource,
   type RetryPolicy,
   type Verdict,
 } from "./define.ts";
+export type { Resource } from "./resource.ts";
 export { secret } from "./secret.ts";
 export { seededRandom } from "./seeded-random.ts";

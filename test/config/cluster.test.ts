@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { parseOptions } from "#src/cli/dbusd-options.ts";
 import { diffConfigs } from "#src/config/diff.ts";
 import { insecureParts } from "#src/config/insecure.ts";
-import { type Loaded, loadConfig, type Overrides } from "#src/config/load.ts";
+import { loadConfig } from "#src/config/load.ts";
+import type { Loaded, Overrides } from "#src/config/loaded.ts";
 import { fakeRegistry } from "./fake-plugins.ts";
 
 const pipeline = `inputs: [{name: in, plugin: FakeInput}]

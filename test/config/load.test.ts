@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Loaded, loadConfig, requireConfig } from "#src/config/load.ts";
+import { loadConfig, requireConfig } from "#src/config/load.ts";
+import type { Loaded } from "#src/config/loaded.ts";
 import { problemsText } from "#src/config/problem.ts";
 import { fakeRegistry } from "./fake-plugins.ts";
 

@@ -1,10 +1,11 @@
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import { type BinlogEvent, eventsOf, type Flavor } from "#src/clients/mysql/binlog/event.ts";
+import { type BinlogEvent, eventsOf } from "#src/clients/mysql/binlog/event.ts";
 import { openBinlogFile } from "#src/clients/mysql/binlog/file-reader.ts";
 import type { MysqlPosition } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import { noSchema, type SchemaLookup } from "#src/clients/mysql/binlog/schema-lookup.ts";
 import { allTables, type TableFilter } from "#src/clients/mysql/binlog/table-filter.ts";
+import type { Flavor } from "#src/clients/mysql/flavor.ts";
 import type { Packet, RowChange } from "#src/flow/packet.ts";
 
 export type ReadOptions = {

@@ -1,4 +1,4 @@
-import type { Flavor } from "#src/clients/mysql/binlog/event.ts";
+import type { Flavor } from "#src/clients/mysql/flavor.ts";
 
 /** How the server itself is asked for the same value, as text that can be compared. */
 export type Ask = "text" | "number" | "hex" | "chars" | "bits" | "json";

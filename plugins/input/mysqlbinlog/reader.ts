@@ -1,6 +1,6 @@
 import { DbusError, type InputContext, type Json, type Position } from "#plugin";
 import { createBinlogDecoder } from "#src/clients/mysql/binlog/decoder.ts";
-import type { BinlogEvent, Flavor } from "#src/clients/mysql/binlog/event.ts";
+import type { BinlogEvent } from "#src/clients/mysql/binlog/event.ts";
 import {
   lineageAt,
   type MysqlPosition,
@@ -15,6 +15,7 @@ import {
   type MysqlConnection,
   type MysqlTarget,
 } from "#src/clients/mysql/connection.ts";
+import type { Flavor } from "#src/clients/mysql/flavor.ts";
 import { granted, preflight } from "#src/clients/mysql/preflight.ts";
 import type { SchemaCache } from "#src/clients/mysql/schema.ts";
 import type { LogPlace, SchemaHistory } from "#src/clients/mysql/schema-history.ts";

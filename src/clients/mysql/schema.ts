@@ -1,9 +1,9 @@
-import type { Flavor } from "./binlog/event.ts";
 import type { SchemaLookup } from "./binlog/schema-lookup.ts";
 import { isNullable, type TableMap } from "./binlog/table-map.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { applyStatement, type Change, type Effect } from "./ddl/apply.ts";
 import type { TableModel } from "./ddl/table-model.ts";
+import type { Flavor } from "./flavor.ts";
 import { createKnownTables, type KnownTable } from "./known-tables.ts";
 import { altered, notVisible } from "./schema-error.ts";
 import type { LogPlace, SchemaHistory } from "./schema-history.ts";

@@ -1,5 +1,5 @@
-import type { Flavor } from "./binlog/event.ts";
 import type { MysqlConnection } from "./connection.ts";
+import type { Flavor } from "./flavor.ts";
 
 export type BinlogFile = { readonly name: string; readonly bytes: number };
 

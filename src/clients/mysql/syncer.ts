@@ -1,10 +1,11 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../clock.ts";
 import { DbusError } from "../../errors.ts";
-import type { ChecksumAlgorithm, Flavor, SkippedEvent } from "./binlog/event.ts";
+import type { ChecksumAlgorithm, SkippedEvent } from "./binlog/event.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { dumpCommand, gtidDumpCommand, registerCommand } from "./dump-command.ts";
 import { dumpError } from "./dump-error.ts";
+import type { Flavor } from "./flavor.ts";
 import { eofHead, errHead, okHead, readServerError } from "./reply.ts";
 import type { Message, SkippedMessage } from "./skipped-message.ts";
 import { createWire, type Wire } from "./wire.ts";

@@ -2,7 +2,7 @@ import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import { answerFor } from "../answer.ts";
 import { type Census, takeCensus } from "../census.ts";
 import { type ConfigReport, configReports } from "../config-report.ts";
-import type { LeaderSettings } from "../leader.ts";
+import type { LeaderSettings } from "../leader-settings.ts";
 import { isHeld, type Observed, type ResourceState, stateOf } from "../observe.ts";
 import { optional } from "../optional.ts";
 import { assignPath, checkpointPath, memberPath, paths } from "../paths.ts";

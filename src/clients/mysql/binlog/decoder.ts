@@ -1,4 +1,5 @@
 import { DbusError, toDbusError } from "#src/errors.ts";
+import type { Flavor } from "../flavor.ts";
 import { type Cursor, corrupt, take, uint16, uint32, uint48, uint64 } from "./bytes.ts";
 import { checkEvent, checkFormat, checkWhole, hasValidChecksum, isOldFormat } from "./checksum.ts";
 import { inflateMariadb } from "./compressed.ts";
@@ -6,7 +7,6 @@ import type {
   BinlogEvent,
   ChecksumAlgorithm,
   EventHeader,
-  Flavor,
   FormatDescriptionEvent,
   SkippedEvent,
 } from "./event.ts";

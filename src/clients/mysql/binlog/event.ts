@@ -206,8 +206,6 @@ export type BinlogEvent =
   | StatementEvent
   | IgnorableEvent;
 
-export type Flavor = "mysql" | "mariadb";
-
 /** The event itself, or those inside it when it is a transaction payload. */
 export function eventsOf(event: BinlogEvent): Iterable<BinlogEvent> | AsyncIterable<BinlogEvent> {
   return event.kind === "transaction_payload" ? event.events : [event];

@@ -1,4 +1,5 @@
-import type { BinlogEvent, Flavor, MariadbGtid, MysqlGtid } from "./event.ts";
+import type { Flavor } from "../flavor.ts";
+import type { BinlogEvent, MariadbGtid, MysqlGtid } from "./event.ts";
 import { addGtid, type GtidSet, parseGtidSet, printGtidSet } from "./gtid.ts";
 import {
   advance,

@@ -1,8 +1,9 @@
 import { assert } from "#src/assert.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import type { Packet, RowChange, Table, Value } from "#src/flow/packet.ts";
+import type { Flavor } from "../flavor.ts";
 import { corrupt } from "./bytes.ts";
-import type { BinlogEvent, Flavor, OversizedEvent, RowsEvent } from "./event.ts";
+import type { BinlogEvent, OversizedEvent, RowsEvent } from "./event.ts";
 import { createLogCursor, type Span } from "./log-cursor.ts";
 import { type MysqlPosition, RowPosition } from "./position.ts";
 import type { RowCursor } from "./row-codec.ts";

@@ -1,5 +1,5 @@
+import type { Flavor } from "../flavor.ts";
 import { type Cursor, uint48 } from "./bytes.ts";
-import type { Flavor } from "./event.ts";
 import { parseTableMap, type TableMap } from "./table-map.ts";
 
 /** A server repeats a TABLE_MAP in every statement: what it said last, with the bytes it said. */

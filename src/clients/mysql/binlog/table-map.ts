@@ -1,6 +1,6 @@
+import type { Flavor } from "../flavor.ts";
 import { type Cursor, corrupt, packedInt, take, uint16, uint48 } from "./bytes.ts";
 import { metaBytes, columnType as t } from "./column-type.ts";
-import type { Flavor } from "./event.ts";
 import { mayHide } from "./mariadb-types.ts";
 import { noMetadata, parseMetadata, type TableMetadata } from "./table-metadata.ts";
 

@@ -1,6 +1,6 @@
+import type { Flavor } from "../flavor.ts";
 import { type Cursor, copyOf, corrupt, packedInt, take } from "./bytes.ts";
 import { isCharacter, isNumeric, columnType as t } from "./column-type.ts";
-import type { Flavor } from "./event.ts";
 
 /**
  * The optional metadata of a TABLE_MAP event (MySQL 8.0.1, MariaDB 10.5). Each list has an entry a

@@ -1,6 +1,7 @@
 import { DbusError } from "#src/errors.ts";
 import type { Transaction } from "#src/flow/packet.ts";
-import type { BinlogEvent, EventHeader, Flavor, MariadbGtid, MysqlGtid } from "./event.ts";
+import type { Flavor } from "../flavor.ts";
+import type { BinlogEvent, EventHeader, MariadbGtid, MysqlGtid } from "./event.ts";
 import { printGtid } from "./gtid.ts";
 import { createGtidTracker } from "./gtid-tracker.ts";
 import type { LogCursor, Span } from "./log-cursor.ts";

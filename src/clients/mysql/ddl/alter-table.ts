@@ -1,4 +1,4 @@
-import type { Flavor } from "../binlog/event.ts";
+import type { Flavor } from "../flavor.ts";
 import { readColumn } from "./column.ts";
 import { constraint, option } from "./create-table.ts";
 import type { Reader } from "./reader.ts";

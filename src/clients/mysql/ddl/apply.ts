@@ -1,4 +1,4 @@
-import type { Flavor } from "../binlog/event.ts";
+import type { Flavor } from "../flavor.ts";
 import { readAlter, readTableName, type TableName } from "./alter-table.ts";
 import { readCreate } from "./create-table.ts";
 import { createReader, type Reader } from "./reader.ts";

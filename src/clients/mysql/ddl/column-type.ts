@@ -1,4 +1,4 @@
-import type { Flavor } from "../binlog/event.ts";
+import type { Flavor } from "../flavor.ts";
 import type { Reader } from "./reader.ts";
 import { NotUnderstood } from "./tokens.ts";
 

@@ -1,4 +1,4 @@
-import type { Flavor } from "../binlog/event.ts";
+import type { Flavor } from "../flavor.ts";
 import { readType } from "./column-type.ts";
 import type { Reader } from "./reader.ts";
 import { NotUnderstood } from "./tokens.ts";

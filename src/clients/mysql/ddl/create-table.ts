@@ -1,4 +1,4 @@
-import type { Flavor } from "../binlog/event.ts";
+import type { Flavor } from "../flavor.ts";
 import { charsetName, charsetOfCollation, readColumn } from "./column.ts";
 import type { Reader } from "./reader.ts";
 import { createDraft, type Draft, type TableModel } from "./table-model.ts";

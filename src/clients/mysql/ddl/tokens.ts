@@ -1,4 +1,4 @@
-import type { Flavor } from "../binlog/event.ts";
+import type { Flavor } from "../flavor.ts";
 
 /**
  * A token of a statement. `text` is without quotes; a `quoted` one stood in double quotes, and is

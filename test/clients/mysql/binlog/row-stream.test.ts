@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { columnType } from "#src/clients/mysql/binlog/column-type.ts";
-import type { BinlogEvent, EventHeader, Flavor } from "#src/clients/mysql/binlog/event.ts";
+import type { BinlogEvent, EventHeader } from "#src/clients/mysql/binlog/event.ts";
 import { type MysqlPosition, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createRowStream, type RowStream } from "#src/clients/mysql/binlog/row-stream.ts";
 import type { TableSchema } from "#src/clients/mysql/binlog/schema-lookup.ts";
@@ -109,7 +109,7 @@ function script(start = 4) {
 
 type Options = {
   readonly resume?: Partial<MysqlPosition>;
-  readonly flavor?: Flavor;
+  readonly flavor?: "mysql" | "mariadb";
   readonly excluded?: string;
 };
 
