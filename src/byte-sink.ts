@@ -14,6 +14,7 @@ export type ByteSink = {
 export type Writable = { writeTo(sink: ByteSink): void };
 
 const shortText = 64;
+const shortBytes = 24;
 const keptMax = 1 << 20;
 
 export function createByteSink(bytes: number): ByteSink {
@@ -34,9 +35,12 @@ export function putByte(sink: ByteSink, byte: number): void {
 }
 
 export function putBytes(sink: ByteSink, bytes: Uint8Array): void {
-  reserve(sink, bytes.length);
-  sink.buffer.set(bytes, sink.at);
-  sink.at += bytes.length;
+  const { length } = bytes;
+  reserve(sink, length);
+  const { buffer, at } = sink;
+  if (length > shortBytes) buffer.set(bytes, at);
+  else for (let i = 0; i < length; i++) buffer[at + i] = bytes[i] as number;
+  sink.at = at + length;
 }
 
 /** UTF-8. A lone surrogate becomes U+FFFD, as everywhere that has no other way to write one. */

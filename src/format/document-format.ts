@@ -2,7 +2,7 @@ import { type ByteSink, putByte, putBytes, putText } from "../byte-sink.ts";
 import { type Column, JsonText, type Table, type Value } from "../flow/packet.ts";
 import { fragment, putJsonString } from "./json-put.ts";
 import { type BigintMode, plainEncoder, type ValueEncoder } from "./json-value.ts";
-import { epochDays, zonedText } from "./sql-time.ts";
+import { epochDays, isMoment } from "./sql-time.ts";
 
 export type DocumentOptions = {
   readonly bigint: BigintMode;
@@ -20,7 +20,7 @@ export type DocumentEncoder = {
   put(sink: ByteSink, image: readonly Value[]): string | undefined;
 };
 
-const [comma, open, close] = [44, 123, 125];
+const [quote, comma, letterT, open, close] = [34, 44, 84, 123, 125];
 
 /** Compiled once for each version of a table. */
 export function compileDocument(table: Table, options: DocumentOptions): DocumentEncoder {
@@ -58,11 +58,11 @@ function encoderOf(
   if (dates === "sql") return plain;
   switch (column.kind) {
     case "date":
-      return day(plain, noDay, (text) => (epochDays(text) === null ? null : text));
+      return day(plain, noDay, (text) => epochDays(text) !== null, putJsonString);
     case "datetime":
-      return day(plain, noDay, (text) => zonedText(text)?.slice(0, -1) ?? null);
+      return day(plain, noDay, isMoment, (sink, text) => putMoment(sink, text, '"'));
     case "timestamp":
-      return day(plain, noDay, zonedText);
+      return day(plain, noDay, isMoment, (sink, text) => putMoment(sink, text, 'Z"'));
     default:
       return plain;
   }
@@ -78,16 +78,25 @@ function jsonText(plain: ValueEncoder): ValueEncoder {
 function day(
   plain: ValueEncoder,
   noDay: NoDay,
-  iso: (text: string) => string | null,
+  isDay: (text: string) => boolean,
+  put: (sink: ByteSink, text: string) => void,
 ): ValueEncoder {
   return (value, sink) => {
     if (typeof value !== "string") {
       plain(value, sink);
       return;
     }
-    const text = iso(value);
-    if (text === null && noDay === "sql") plain(value, sink);
-    else if (text === null) putText(sink, "null");
-    else putJsonString(sink, text);
+    if (isDay(value)) put(sink, value);
+    else if (noDay === "sql") plain(value, sink);
+    else putText(sink, "null");
   };
+}
+
+/** `2026-11-23 20:14:07.120` with a T in the middle: nothing but digits and marks is in it. */
+function putMoment(sink: ByteSink, text: string, end: string): void {
+  putByte(sink, quote);
+  const start = sink.at;
+  putText(sink, text);
+  sink.buffer[start + 10] = letterT;
+  putText(sink, end);
 }

@@ -33,7 +33,9 @@ function single(value: number): string {
 }
 
 function putBigint(sink: ByteSink, value: bigint): void {
-  if (value >= 0n && value < 1_000_000_000n) putInt(sink, Number(value));
+  // Rounded only where it is far above what is written as a number.
+  const number = Number(value);
+  if (number >= 0 && number < 1e9) putInt(sink, number);
   else putText(sink, value.toString());
 }
 

@@ -9,6 +9,8 @@ import { DbusError } from "../errors.ts";
  */
 
 const timeShape = /^(-?)(\d{1,3}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?$/;
+const space = 32;
+const letterT = 84;
 const dash = 45;
 const dot = 46;
 const colon = 58;
@@ -95,9 +97,16 @@ export function timeMicros(text: string): string {
   return String(match[1] === "-" && micros !== 0 ? -micros : micros);
 }
 
+/** Whether `2026-11-23 20:14:07.120` is of a day that is in the calendar. */
+export function isMoment(text: string): boolean {
+  const between = text.charCodeAt(10);
+  if (between !== space && between !== letterT) refuse("TIMESTAMP");
+  if (epochSeconds(text, "TIMESTAMP") === null) return false;
+  fraction(text, 6);
+  return true;
+}
+
 /** `2026-11-23 20:14:07.120` in UTC as `2026-11-23T20:14:07.120Z`. */
 export function zonedText(text: string): string | null {
-  if (epochSeconds(text, "TIMESTAMP") === null) return null;
-  fraction(text, 6);
-  return `${text.slice(0, 10)}T${text.slice(11)}Z`;
+  return isMoment(text) ? `${text.slice(0, 10)}T${text.slice(11)}Z` : null;
 }

@@ -23,17 +23,20 @@ export type Place = {
   readonly isRecord: boolean;
 };
 
+/** Numbers of lineages: 0 is none. */
+export const lineagesMax = 127;
+
 const lowBits = 56n;
 const offsetBits = 36n;
 const filesMax = 2 ** 20;
 const recordBits = 40n;
 const partitionsMax = 2 ** 16;
 
-/** Numbers of lineages: 0 is none. */
-export const lineagesMax = 127;
+/** Made once: each step of arithmetic with numbers of this size makes another one. */
+const upperBits = Array.from({ length: lineagesMax + 1 }, (_, i) => BigInt(i) << lowBits);
 
 export function versionOf(lineage: number, low: bigint): bigint {
-  return (BigInt(lineage) << lowBits) | low;
+  return (upperBits[lineage] ?? BigInt(lineage) << lowBits) | low;
 }
 
 export function lineageOf(version: bigint): number {

@@ -119,16 +119,22 @@ function encodeAll(
   }
 
   for (const [i, packet] of packets.entries()) {
-    const before = body.length;
+    const before = { bytes: body.length, entries: entries.length };
+    let isWhole = true;
     try {
       if (roughBytes(packet) > contentBytesMax) throw tooLarge(packet, contentBytesMax);
-      const made = operations(packet).map((operation) => encode(operation, i));
-      if (made.every((entry) => entry !== undefined)) entries.push(...made);
-      else body.truncate(before);
+      for (const operation of operations(packet)) {
+        const entry = encode(operation, i);
+        if (entry === undefined) isWhole = false;
+        else entries.push(entry);
+      }
     } catch (error) {
-      body.truncate(before);
+      isWhole = false;
       errors[i] = toDbusError(error, "FORMAT_VALUE");
     }
+    if (isWhole) continue;
+    body.truncate(before.bytes);
+    entries.length = before.entries;
   }
   return { entries, errors, unknown };
 }
@@ -181,15 +187,20 @@ async function learnAll(
 
 type Settled = Exclude<ItemOutcome, { readonly surpassed: number }>;
 
+function isSettled(outcome: ItemOutcome): outcome is Settled {
+  return outcome === "done" || !("surpassed" in outcome);
+}
+
 /** A row below the version of another lineage is old, or its lineage gets a higher number. */
 async function surpassAll(
   { lineages }: Writer,
   entries: readonly Entry[],
   outcomes: readonly ItemOutcome[],
 ): Promise<readonly Settled[]> {
+  if (outcomes.every(isSettled)) return outcomes;
   const settled: Settled[] = [];
   for (const [i, outcome] of outcomes.entries()) {
-    if (outcome === "done" || !("surpassed" in outcome)) {
+    if (isSettled(outcome)) {
       settled.push(outcome);
       continue;
     }

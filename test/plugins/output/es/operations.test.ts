@@ -163,6 +163,8 @@ describe("rows", () => {
     expect(documents[1]).toBe('{"id":1,"d":null,"t":null,"z":null,"c":"00:00:00"}\n');
     const sql = shown({ dates: "sql" }, row("I", undefined, none, times));
     expect(sql.documents[0]).toContain('"d":"0000-00-00"');
+    const odd = [1, "2026-11-23", '2026-11-23"20:14:07', "2026-11-23 20:14:07", "00:00:00"];
+    expect(codeOfCall(() => shown({}, row("I", undefined, odd, times)))).toBe("FORMAT_VALUE");
   });
 });
 
