@@ -1,6 +1,5 @@
 import type { OpenConnection } from "./broker-connection.ts";
 import { createConsumer } from "./consumer/consumer.ts";
-import { openKafkajsConnection } from "./kafkajs/connection.ts";
 import type {
   KafkaConsumer,
   KafkaConsumerOptions,
@@ -12,7 +11,12 @@ import type {
 import { createProducer } from "./producer/producer.ts";
 import { createTransactor } from "./producer/transactor.ts";
 
-/** It is large, and most do without it: so it is loaded by whoever asks for it. */
+/** They are large, and a bus needs one of them or none: so they are loaded by whoever asks. */
+const openKafkajs: OpenConnection = async (address, options) => {
+  const driver = await import("./kafkajs/connection.ts");
+  return driver.openKafkajsConnection(address, options);
+};
+
 const openPlatformatic: OpenConnection = async (address, options) => {
   const driver = await import("./platformatic/connection.ts");
   return driver.openPlatformaticConnection(address, options);
@@ -20,7 +24,7 @@ const openPlatformatic: OpenConnection = async (address, options) => {
 
 /** The libraries that make, secure and frame connections, by the name that configs give them. */
 export const kafkaDrivers = {
-  kafkajs: openKafkajsConnection,
+  kafkajs: openKafkajs,
   platformatic: openPlatformatic,
 } as const satisfies Record<string, OpenConnection>;
 
