@@ -14,96 +14,13 @@ import { splitFilter } from "#plugins/filter/split/split-filter.ts";
 import { whereFilter } from "#plugins/filter/where/where-filter.ts";
 import { decodePacket, encodePacket } from "#src/deadletter/packet-codec.ts";
 import { errorTable } from "#src/errors.ts";
-import {
-  type Column,
-  type ColumnKind,
-  JsonText,
-  type Packet,
-  type RowChange,
-  type Value,
-} from "#src/flow/packet.ts";
+import type { Packet, RowChange } from "#src/flow/packet.ts";
 import { createFormat } from "#src/format/format.ts";
 import { deepFreeze } from "../../contract/filter-plugin.ts";
-import {
-  changeOf,
-  documentOf,
-  readRecordOf,
-  recordOf,
-  textOf,
-} from "../../support/field-packets.ts";
+import { anyPacket, fieldNames } from "../../support/any-packets.ts";
 import { runFilter } from "../../support/run-filter.ts";
 
-/** Names of columns and fields that a careless object would take for something else. */
-const names = ["id", "a", "b", "a.b", "__proto__", "constructor", "toString", "", "`'\n", "é😀"];
-/** What configurations can name. */
-const fields = names.filter((name) => name !== "");
-
-const kinds: readonly (readonly [ColumnKind, string, fc.Arbitrary<Value>])[] = [
-  ["int", "int", fc.integer()],
-  ["bigint", "bigint unsigned", fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })],
-  ["float", "double", fc.double({ noNaN: true, noDefaultInfinity: true })],
-  ["decimal", "decimal(65,30)", fc.constantFrom("0.10", "-99999999999999999999.5")],
-  ["text", "text", fc.string({ unit: "binary" })],
-  ["binary", "blob", fc.uint8Array({ maxLength: 20 })],
-  ["datetime", "datetime(6)", fc.constantFrom("0000-00-00 00:00:00", "9999-12-31 23:59:59.999999")],
-  ["json", "json", fc.json({ maxDepth: 3 }).map((text) => new JsonText(text))],
-];
-
-type Shape = {
-  readonly columns: readonly Column[];
-  readonly values: readonly fc.Arbitrary<Value>[];
-};
-
-const shapes: fc.Arbitrary<Shape> = fc
-  .uniqueArray(fc.constantFrom(...names.slice(1)), { maxLength: 5 })
-  .chain((others) =>
-    fc.array(fc.constantFrom(...kinds), { minLength: 5, maxLength: 5 }).map((picked) => {
-      const columns = ["id", ...others].map((name, i): Column => {
-        const [kind, type] =
-          i === 0
-            ? (["bigint", "bigint"] as const)
-            : ((picked[i - 1] ?? picked[0]) as (typeof kinds)[number]);
-        return { name, kind, type, nullable: i > 0 };
-      });
-      const values = columns.map((_, i) =>
-        i === 0
-          ? fc.bigInt({ min: 0n, max: 2n ** 63n })
-          : (picked[i - 1] as (typeof kinds)[number])[2],
-      );
-      return { columns, values };
-    }),
-  );
-
-/** Inserts, updates and deletes, whole or without some columns; NULL here and there. */
-const rows: fc.Arbitrary<Packet> = shapes.chain(({ columns, values }) => {
-  const image = fc.tuple(
-    ...values.map((value, i) =>
-      i === 0
-        ? value
-        : fc.oneof({ weight: 6, arbitrary: value }, fc.constant(null), fc.constant(undefined)),
-    ),
-  );
-  const table = { db: "shop", name: "orders", columns, primaryKey: [0] };
-  const images = fc.oneof(
-    fc.record({ after: image }),
-    fc.record({ before: image }),
-    fc.record({ before: image, after: image }),
-  );
-  return images.map((one) => changeOf(table, one));
-});
-
-const documents = fc
-  .dictionary(fc.constantFrom(...names), fc.jsonValue({ maxDepth: 3 }))
-  .map((value) => JSON.stringify(value));
-const packets: fc.Arbitrary<Packet> = fc.oneof(
-  { weight: 3, arbitrary: rows },
-  documents.map(documentOf),
-  documents.map((json) => recordOf(json)),
-  documents.map((json) => readRecordOf(json)),
-  fc.constantFrom(textOf("a b"), recordOf(null), recordOf("no JSON"), documentOf("[1]")),
-);
-
-const field = fc.constantFrom(...fields);
+const field = fc.constantFrom(...fieldNames);
 const named = fc.uniqueArray(field, { minLength: 1, maxLength: 3 });
 const onMissing = fc.constantFrom("fail", "pass");
 const by = fc.constantFrom(
@@ -178,7 +95,7 @@ describe("whatever comes, it goes on whole and in its place, or fails with a cod
       await fc.assert(
         fc.asyncProperty(
           configs as fc.Arbitrary<object>,
-          fc.array(packets, { minLength: 1, maxLength: 4 }),
+          fc.array(anyPacket, { minLength: 1, maxLength: 4 }),
           async (config, all) => {
             fc.pre(plugin.configSchema.safeParse(config).success);
             const before = all.map(encodePacket);
