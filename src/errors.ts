@@ -555,6 +555,11 @@ const table = {
     summary: "the partition has moved to another broker, or has no leader now",
     remedy: "nothing: the metadata is read anew and the records are sent again",
   },
+  KAFKA_STORAGE: {
+    kind: "retry",
+    summary: "a broker cannot use a disk of its own: it is full, or has failed",
+    remedy: "make room or replace the disk, then restart the broker; the records wait in order",
+  },
   KAFKA_NOT_ENOUGH_REPLICAS: {
     kind: "retry",
     summary: "fewer replicas are in sync than min.insync.replicas asks for",

@@ -3,7 +3,7 @@ import { DbusError, toDbusError } from "../../../errors.ts";
 import type { Cluster } from "../cluster.ts";
 import type { KafkaConsumerOptions, Polled, TopicPartition } from "../port.ts";
 import { type FetchAnswer, fetchRecords } from "../wire/fetch.ts";
-import { checkTopic } from "../wire/metadata.ts";
+import { leaderOf } from "../wire/metadata.ts";
 import { noError, offsetOutOfRange, protocolError } from "../wire/protocol-errors.ts";
 import { type RecordCursor, recordCursor } from "./record-cursor.ts";
 
@@ -88,10 +88,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
       const topics = await cluster.topics([...new Set(lost.map(({ topic }) => topic))]);
       for (const part of lost) {
         try {
-          const leader = checkTopic(part.topic, topics.get(part.topic)).leaders[part.partition];
-          if (leader === undefined) throw protocolError(3, placeOf(part));
-          if (leader < 0) throw protocolError(5, placeOf(part));
-          part.leader = leader;
+          part.leader = leaderOf(part, topics.get(part.topic));
         } catch (error) {
           const why = toDbusError(error);
           const denied = why.code === "KAFKA_TOPIC_DENIED" || why.code === "KAFKA_TOPIC_MISSING";

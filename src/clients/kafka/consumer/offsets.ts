@@ -2,7 +2,7 @@ import { DbusError } from "../../../errors.ts";
 import type { Cluster } from "../cluster.ts";
 import type { KafkaConsumer, KafkaConsumerOptions, TopicPartition } from "../port.ts";
 import { earliestTime, latestTime, listOffsets, type OffsetAnswer } from "../wire/list-offsets.ts";
-import { checkTopic } from "../wire/metadata.ts";
+import { leaderOf } from "../wire/metadata.ts";
 import { noError, protocolError } from "../wire/protocol-errors.ts";
 
 /** What the brokers say of where partitions begin and end. */
@@ -34,7 +34,7 @@ export function createOffsets(
     const byLeader = new Map<number, Map<string, number[]>>();
     for (const { topic, partition } of partitions) {
       try {
-        const leader = leaderOf(checkTopic(topic, topics.get(topic)).leaders, { topic, partition });
+        const leader = leaderOf({ topic, partition }, topics.get(topic));
         const ofLeader = byLeader.get(leader) ?? new Map<string, number[]>();
         byLeader.set(leader, ofLeader);
         const ofTopic = ofLeader.get(topic);
@@ -105,13 +105,6 @@ export function createOffsets(
       return told;
     },
   };
-}
-
-function leaderOf(leaders: readonly number[], { topic, partition }: TopicPartition): number {
-  const leader = leaders[partition];
-  if (leader === undefined) throw protocolError(3, `${topic}/${partition}`);
-  if (leader < 0) throw protocolError(5, `${topic}/${partition}`);
-  return leader;
 }
 
 /** What a broker says of a partition, which may be that nothing is as new as was asked for. */

@@ -1,8 +1,7 @@
 import { toDbusError } from "../../../errors.ts";
 import type { Cluster } from "../cluster.ts";
 import type { KafkaProducerOptions } from "../port.ts";
-import { checkTopic } from "../wire/metadata.ts";
-import { protocolError } from "../wire/protocol-errors.ts";
+import { leaderOf } from "../wire/metadata.ts";
 import { createNodeWriter, type NodeWriter } from "./node-writer.ts";
 import { type ProduceJob, refuseRest } from "./produce-job.ts";
 import type { ProducerIdentity } from "./producer-identity.ts";
@@ -31,11 +30,9 @@ export function createBatchWriter(
     const topics = await cluster.topics([...new Set(jobs.map((job) => job.batch.topic))]);
     const sorted = new Map<number, ProduceJob[]>();
     for (const job of jobs) {
-      const { topic, partition } = job.batch;
+      const { topic } = job.batch;
       try {
-        const leader = checkTopic(topic, topics.get(topic)).leaders[partition];
-        if (leader === undefined) throw protocolError(3, `${topic}/${partition}`);
-        if (leader < 0) throw protocolError(5, `${topic}/${partition}`);
+        const leader = leaderOf(job.batch, topics.get(topic));
         const others = sorted.get(leader);
         if (others) others.push(job);
         else sorted.set(leader, [job]);

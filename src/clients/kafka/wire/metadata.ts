@@ -1,4 +1,6 @@
+import { DbusError } from "../../../errors.ts";
 import type { Address, BrokerConnection } from "../broker-connection.ts";
+import type { TopicPartition } from "../port.ts";
 import { protocolError } from "./protocol-errors.ts";
 import { type WireReader, wireReader } from "./wire-reader.ts";
 import { wireWriter } from "./wire-writer.ts";
@@ -32,6 +34,8 @@ export type TopicMetadata = {
   readonly internal: boolean;
   /** The node id of each partition's leader, -1 without one. */
   readonly leaders: readonly number[];
+  /** Of a partition without a leader the node ids of its replicas that are not to be had. */
+  readonly offline: ReadonlyMap<number, readonly number[]>;
 };
 
 export type Metadata = {
@@ -92,7 +96,7 @@ function plainAnswer(data: Buffer, version: number): Metadata {
     const internal = reader.bool();
     const partitions = reader.array(() => plainPartition(reader, version));
     if (version >= 8) reader.int32();
-    return [name, { errorCode, id: "", internal, leaders: leadersOf(partitions) }] as const;
+    return [name, { errorCode, id: "", internal, ...leadership(partitions) }] as const;
   });
   return { clusterId, brokers: new Map(brokers), controllerId, topics: new Map(topics) };
 }
@@ -103,8 +107,7 @@ function plainPartition(reader: WireReader, version: number): Led {
   if (version >= 7) reader.int32();
   reader.array(reader.int32);
   reader.array(reader.int32);
-  if (version >= 5) reader.array(reader.int32);
-  return led;
+  return { ...led, offline: version >= 5 ? reader.array(reader.int32) : [] };
 }
 
 function flexibleAnswer(data: Buffer): Metadata {
@@ -128,7 +131,7 @@ function flexibleAnswer(data: Buffer): Metadata {
     const partitions = reader.compactArray(() => flexiblePartition(reader));
     reader.int32();
     reader.tags();
-    return [name, { errorCode, id, internal, leaders: leadersOf(partitions) }] as const;
+    return [name, { errorCode, id, internal, ...leadership(partitions) }] as const;
   });
   return { clusterId, brokers: new Map(brokers), controllerId, topics: new Map(topics) };
 }
@@ -137,15 +140,44 @@ function flexiblePartition(reader: WireReader): Led {
   reader.int16();
   const led = { index: reader.int32(), leader: reader.int32() };
   reader.int32();
-  for (let lists = 3; lists > 0; lists--) reader.compactArray(reader.int32);
+  reader.compactArray(reader.int32);
+  reader.compactArray(reader.int32);
+  const offline = reader.compactArray(reader.int32);
   reader.tags();
-  return led;
+  return { ...led, offline };
 }
 
-type Led = { readonly index: number; readonly leader: number };
+type Led = {
+  readonly index: number;
+  readonly leader: number;
+  readonly offline: readonly number[];
+};
 
-function leadersOf(partitions: readonly Led[]): readonly number[] {
-  return partitions.toSorted((a, b) => a.index - b.index).map(({ leader }) => leader);
+function leadership(partitions: readonly Led[]): Pick<TopicMetadata, "leaders" | "offline"> {
+  const sorted = partitions.toSorted((a, b) => a.index - b.index);
+  const without = sorted.filter(({ leader, offline }) => leader < 0 && offline.length > 0);
+  return {
+    leaders: sorted.map(({ leader }) => leader),
+    offline: new Map(without.map(({ index, offline }) => [index, offline])),
+  };
+}
+
+/** The node id of a partition's leader. Throws what stands against there being one. */
+export function leaderOf(
+  { topic, partition }: TopicPartition,
+  metadata: TopicMetadata | undefined,
+): number {
+  const place = `${topic}/${partition}`;
+  const { leaders, offline } = checkTopic(topic, metadata);
+  const leader = leaders[partition];
+  if (leader === undefined) throw protocolError(3, place);
+  if (leader >= 0) return leader;
+  const nodes = offline.get(partition);
+  if (nodes === undefined) throw protocolError(5, place);
+  const who = `${nodes.length > 1 ? "brokers" : "broker"} ${nodes.join(", ")}`;
+  throw new DbusError("KAFKA_NOT_LEADER", `${place} has no leader: its log on ${who} is offline`, {
+    remedy: `start ${who}; what runs has lost a disk, or it is full: make room, then restart it`,
+  });
 }
 
 /** Throws what the broker says against a topic, if it does. */

@@ -65,7 +65,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
     fate: "refused",
   },
   55: { name: "OPERATION_NOT_ATTEMPTED", code: "KAFKA_REQUEST_FAILED", fate: "refused" },
-  56: { name: "KAFKA_STORAGE_ERROR", code: "KAFKA_NOT_LEADER", fate: "kept" },
+  56: { name: "KAFKA_STORAGE_ERROR", code: "KAFKA_STORAGE", fate: "kept" },
   58: { name: "SASL_AUTHENTICATION_FAILED", code: "KAFKA_AUTH", fate: "refused" },
   59: { name: "UNKNOWN_PRODUCER_ID", code: "KAFKA_SEQUENCE_LOST", fate: "refused" },
   74: { name: "FENCED_LEADER_EPOCH", code: "KAFKA_NOT_LEADER", fate: "refused" },
