@@ -138,8 +138,7 @@ export type GroupMember = {
  * what one request of each broker gives. Every implementation runs `test/contract/kafka-consumer.ts`.
  *
  * Errors are `DbusError`s: KAFKA_UNREACHABLE, KAFKA_AUTH, KAFKA_TLS, KAFKA_TOPIC_MISSING,
- * KAFKA_TOPIC_DENIED, KAFKA_GROUP_DENIED, KAFKA_REQUEST_FAILED, KAFKA_UNSUPPORTED, KAFKA_NOT_LEADER,
- * KAFKA_STORAGE.
+ * KAFKA_TOPIC_DENIED, KAFKA_GROUP_DENIED, KAFKA_REQUEST_FAILED, KAFKA_UNSUPPORTED, KAFKA_NOT_LEADER.
  */
 export type KafkaConsumer = {
   /** Reaches a broker and logs in. */
