@@ -1,7 +1,9 @@
 import type { Self } from "#src/actor/actor.ts";
 import type { Timer } from "#src/clock.ts";
 import type { Batch, BatchQueue } from "#src/flow/batch.ts";
+import { seqOf } from "#src/flow/delivery.ts";
 import type { EmitGate } from "#src/flow/emit-gate.ts";
+import type { SourceRange } from "#src/plugin/context.ts";
 import { type Keeper, nextBatch } from "./isolation.ts";
 import type { OutputMessage } from "./protocol.ts";
 
@@ -55,6 +57,21 @@ export function fencesOf(
     if (!batch) return undefined;
     if (!known.has(batch)) known.set(batch, listFences(batch));
     return known.get(batch)?.[index];
+  };
+}
+
+/** Where the packets of the batch at hand came from. */
+export function sourcesOf(batchAtHand: () => Batch | undefined): () => readonly SourceRange[] {
+  return () => {
+    let at = 0;
+    return (batchAtHand()?.ranges ?? []).map(({ delivery, from, to }): SourceRange => {
+      const { input, resource, name, compare, ledger } = delivery.partition;
+      const start = at;
+      at += to - from;
+      const positionAt = (index: number) =>
+        ledger.positionOf(seqOf(delivery, from + index - start));
+      return { input, resource, partition: name, from: start, to: at, compare, positionAt };
+    });
   };
 }
 

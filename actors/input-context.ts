@@ -73,6 +73,7 @@ export function inputContext(
     },
     async gap({ from, to, reason }, options) {
       const { input, resource: id } = partitions.key;
+      await partitions.forgotten(options?.partition ?? "0");
       deps.gaps.put({
         input,
         resource: id,

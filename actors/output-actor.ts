@@ -5,8 +5,7 @@ import { isCrash, type Suspects } from "#src/crash/suspects.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError } from "#src/errors.ts";
-import type { Batch, Range } from "#src/flow/batch.ts";
-import { batchOf, createBatchQueue } from "#src/flow/batch.ts";
+import { type Batch, batchOf, createBatchQueue, type Range } from "#src/flow/batch.ts";
 import { type Delivery, settle } from "#src/flow/delivery.ts";
 import { createEmitGate } from "#src/flow/emit-gate.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
@@ -18,6 +17,7 @@ import type { OutputContext } from "#src/plugin/context.ts";
 import { isTimeout, withDeadline } from "#src/plugin/deadline.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import { type Emitting, nextToWrite, watchHeld } from "./emission.ts";
+import { createForgetting, type Forgetting } from "./forgetting.ts";
 import { condemn, crashOf, delivered, keepFailed } from "./isolation.ts";
 import { hurry, isDue, type Lingering, linger } from "./linger.ts";
 import { closeOutput, fencesItself, openOutput, outputContext } from "./output-plugin.ts";
@@ -42,6 +42,7 @@ type State = OutputDeps &
   Lingering & {
     readonly context: OutputContext;
     readonly abort: AbortController;
+    readonly forgetting: Forgetting;
     /** The batch that is being written, or waits to be written again: nothing newer goes before it. */
     batch: Batch | undefined;
     attempts: number;
@@ -77,6 +78,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       ...deps,
       context,
       abort,
+      forgetting: createForgetting(deps.entry),
       queue: createBatchQueue(),
       gate: createEmitGate(() => state.sinkFences),
       look: undefined,
@@ -101,7 +103,11 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
         state.plugin = { value: message.plugin };
         state.sinkFences = fencesItself(state.entry, message.plugin);
         state.stats.ready = true;
+        state.forgetting.opened(message.plugin);
         state.attached(self.incarnation);
+        return undefined;
+      case "forget":
+        state.forgetting.add(message);
         return undefined;
       case "flush":
         state.timer?.cancel();

@@ -2,6 +2,7 @@ import type { Ref } from "#src/actor/actor.ts";
 import type { DbusError } from "#src/errors.ts";
 import type { Attached, Delivery, Emission, Hurry, Settled } from "#src/flow/delivery.ts";
 import type { Json } from "#src/flow/position.ts";
+import type { SourcePartition } from "#src/plugin/context.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import type { SpillLog, SpillRecord } from "#src/spill/spill-log.ts";
 
@@ -67,6 +68,8 @@ export type OutputMessage =
   | Hurry
   | { readonly kind: "opened"; readonly plugin: unknown }
   | { readonly kind: "crashed"; readonly error: unknown }
+  /** The sink is to forget how far it is with that partition, of which nothing is in flight. */
+  | { readonly kind: "forget"; readonly source: SourcePartition; readonly reply: Reply<void> }
   /** Time to write what there is, or to try again. */
   | { readonly kind: "flush" }
   | { readonly kind: "written"; readonly verdicts: readonly Verdict[] | undefined }

@@ -15,6 +15,7 @@ import {
 import { createOutlet } from "#src/flow/outlet.ts";
 import type { Partition } from "#src/flow/partition.ts";
 import { createPartitionSet, type PartitionSet } from "#src/flow/partition-set.ts";
+import type { ComparePositions } from "#src/flow/position.ts";
 import type { Log } from "#src/log.ts";
 import type { Resource } from "#src/plugin/resource.ts";
 import {
@@ -29,6 +30,7 @@ import {
   redriveEnd,
   type Sender,
 } from "./edge-ends.ts";
+import { forgettersOf } from "./forgetting.ts";
 import {
   type BufferNode,
   type FilterNode,
@@ -62,10 +64,16 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
   let now: Nodes = { config: first, inputs: [], filters: [], outputs: [], graph: [] };
   let redriveEdges: readonly Edge[] = [];
 
-  const partitionSet = (input: string, resource: string): PartitionSet =>
+  const partitionSet = (
+    input: string,
+    resource: string,
+    compare?: ComparePositions,
+  ): PartitionSet =>
     createPartitionSet({
       input,
       resource,
+      compare,
+      sinks: () => forgettersOf(now.outputs, { input, resource }, clock),
       window: bus.window,
       epoch,
       nextLane: () => ++lanes,
@@ -104,7 +112,8 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
     const incarnation = incarnations.get(router.ref) ?? 0;
     const ends = { from, to: "router", sender: ref, receiver: router.ref };
     const edge = createEdge({ ...ends, limit: bus.window, incarnation });
-    const partitions = partitionSet(entry.name, resource.id);
+    const compare = entry.plugin.order?.(entry.config);
+    const partitions = partitionSet(entry.name, resource.id, compare);
     const tenure = createTenure(entry.plugin.everywhere === true);
     return { entry, resource, path, ref, edge, partitions, stats: createInputStats(), tenure };
   }

@@ -6,6 +6,7 @@ import { unsafeCluster } from "./cluster-hazards.ts";
 import { compileGraph, type Graph } from "./compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
 import { type AnyEntry, isRecord, problemAt, type Reading, readEntry } from "./entries.ts";
+import { unsafeExactlyOnce } from "./exactly-once.ts";
 import { checkWith } from "./issues.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
 import type { Loaded, Overrides } from "./loaded.ts";
@@ -52,6 +53,10 @@ export async function readWhole(
   problems.push(...tokenFiles(config.admin, reading));
   problems.push(...unsafeCluster(config.cluster, reading));
   problems.push(...sharedBuffers(config, read, reading));
+  // A config that is wrong has no graph by which this could be judged.
+  if (!hasErrors(problems)) {
+    problems.push(...unsafeExactlyOnce({ ...config, edges: graph.edges }, read, reading));
+  }
   return { config, problems, edges: graph.edges, shown };
 }
 

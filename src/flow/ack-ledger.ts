@@ -39,6 +39,8 @@ export type AckLedger = {
   want(): void;
   /** Has `tell` called with each `want`; another one under the same name takes its place. */
   onWanted(name: string, tell: () => void): void;
+  /** Of a packet in flight: where its source had it, whatever filters made of it. */
+  positionOf(seq: number): Position;
   fork(seq: number): void;
   forkRange(first: number, count: number, copies: number): void;
   settle(seq: number, outcome: Outcome): void;
@@ -178,6 +180,10 @@ export function createAckLedger({ window, onRoom }: LedgerOptions): AckLedger {
         bytes += charged;
       }
       return first;
+    },
+    positionOf(seq) {
+      assert(seq >= head && seq < next, "only packets in flight have a position");
+      return positions[seq & mask] as Position;
     },
     fork(seq) {
       assert(fenced || (seq >= head && seq < next), "a settled packet was forked");

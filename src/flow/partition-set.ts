@@ -2,7 +2,7 @@ import type { CheckpointStore } from "../checkpoint/store.ts";
 import { DbusError } from "../errors.ts";
 import { type AckLedger, createAckLedger } from "./ack-ledger.ts";
 import type { EmitRight, Partition } from "./partition.ts";
-import type { Json, Position } from "./position.ts";
+import type { ComparePositions, Json, Position } from "./position.ts";
 
 /** The partitions of one resource of one input. Outlives every restart of the input. */
 export type PartitionSet = EmitRight & {
@@ -45,6 +45,11 @@ export type PartitionSet = EmitRight & {
   /** What is to be committed: partitions whose watermark has moved since `committed`. */
   dirty(): readonly { readonly name: string; readonly position: Position }[];
   committed(name: string, position: Position): void;
+  /**
+   * Makes the sinks forget how far they are with a partition, once nothing of it is in flight: what
+   * is read next may be anywhere before that. Rejects when one of them cannot.
+   */
+  forgotten(name: string): Promise<void>;
   /** Writes another position to read on from; null forgets it. Only while nothing is in flight. */
   reposition(store: CheckpointStore, name: string, position: Json | null): Promise<void>;
   /** Resolves true when nothing (of that partition) is in flight, false after `ms` milliseconds. */
@@ -74,10 +79,13 @@ export type PartitionSetOptions = {
   readonly nextLane: () => number;
   readonly now: () => number;
   readonly after: (ms: number, run: () => void) => { cancel(): void };
+  readonly compare?: ComparePositions | undefined;
+  /** Those outputs whose sink keeps positions: each forgets the one of a partition. */
+  readonly sinks?: () => readonly ((partition: string) => Promise<void>)[];
 };
 
 export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
-  const { input, resource, window, epoch } = options;
+  const { input, resource, window, epoch, compare, sinks = () => [] } = options;
   const partitions = new Map<string, Partition>();
   const stored = new Map<string, Json>();
   const written = new Map<string, Position>();
@@ -163,7 +171,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       const ledger = createAckLedger({ window, onRoom: onLedgerRoom });
       if (right.fenced) ledger.fence();
       const own = { lane: options.nextLane(), input, resource, name };
-      const partition: Partition = { ...own, ledger, right, fence };
+      const partition: Partition = { ...own, ledger, right, fence, compare };
       partitions.set(name, partition);
       return partition;
     },
@@ -200,9 +208,21 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
     committed(name, position) {
       written.set(name, position);
     },
+    async forgotten(name) {
+      const all = sinks();
+      if (all.length === 0) return;
+      await set.drained(Number.POSITIVE_INFINITY, name);
+      await Promise.all(all.map((forget) => forget(name)));
+    },
     async reposition(store, name, position) {
       if (right.fenced) throw fencedError(set);
       const key = { input, resource, partition: name };
+      const mark = partitions.get(name)?.ledger.watermark();
+      if (mark !== undefined && sinks().length > 0) {
+        // Once they have forgotten, only this says how far they are.
+        await store.commit([{ ...key, position: JSON.stringify(mark), epoch }]);
+      }
+      await set.forgotten(name);
       if (position === null) await store.remove(key);
       else await store.commit([{ ...key, position: JSON.stringify(position), epoch }]);
       partitions.get(name)?.ledger.reset();

@@ -1,4 +1,5 @@
 import type { AckLedger } from "./ack-ledger.ts";
+import type { ComparePositions } from "./position.ts";
 
 /** One ordered stream of packets of one input, with its own ledger, lane and checkpoint. */
 export type Partition = {
@@ -11,6 +12,8 @@ export type Partition = {
   readonly right: EmitRight;
   /** The version of the assignment under which it is read; undefined in a single process. */
   readonly fence?: number | undefined;
+  /** Undefined where positions cannot be compared. */
+  readonly compare?: ComparePositions | undefined;
 };
 
 /** Whether what was read of a resource may go out. One for all partitions of that resource. */

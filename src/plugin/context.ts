@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { DbusError } from "../errors.ts";
 import type { Packet } from "../flow/packet.ts";
-import type { Json, Position } from "../flow/position.ts";
+import type { ComparePositions, Json, Position } from "../flow/position.ts";
 import type { Log } from "../log.ts";
 import type { Resource } from "./resource.ts";
 
@@ -104,7 +104,26 @@ export type FilterContext = Common & {
   load(path: string): Promise<Readonly<Record<string, unknown>>>;
 };
 
+/** A partition of an input, by the names that its checkpoint has. */
+export type SourcePartition = {
+  readonly input: string;
+  readonly resource: string;
+  readonly partition: string;
+};
+
+/** Packets `[from, to)` of a batch, which came from one partition, in its order. */
+export type SourceRange = SourcePartition & {
+  readonly from: number;
+  readonly to: number;
+  /** Undefined where positions do not compare, as of packets that an operator sends again. */
+  readonly compare: ComparePositions | undefined;
+  /** Where the source had the packet at that place of the batch, whatever filters made of it. */
+  positionAt(index: number): Position;
+};
+
 export type OutputContext = Common & {
+  /** Where the packets of the batch at hand came from. Only while its `write` lasts. */
+  sources(): readonly SourceRange[];
   /**
    * Under which version of its assignment the resource is read that the packet at `index` of the
    * batch at hand came from: a greater one has the right. Undefined in a single process. Only

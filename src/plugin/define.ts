@@ -1,7 +1,7 @@
 import type { ZodType } from "zod";
 import type { Packet } from "../flow/packet.ts";
-import type { Json } from "../flow/position.ts";
-import type { FilterContext, InputContext, OutputContext } from "./context.ts";
+import type { ComparePositions, Json } from "../flow/position.ts";
+import type { FilterContext, InputContext, OutputContext, SourcePartition } from "./context.ts";
 import type { Resource } from "./resource.ts";
 
 /** What a plugin may hold in memory beside the packets that are in the bus, in bytes. */
@@ -35,6 +35,11 @@ export type InputDefinition<C, S> = {
   readonly insecure?: (config: C) => readonly string[];
   /** Checks a position that was stored, or typed by a person. */
   readonly positionSchema?: ZodType;
+  /**
+   * How its positions compare, where each partition is emitted in their order, the same each time
+   * it is read, and by nobody else at the same time. Undefined where any of that is not so.
+   */
+  readonly order?: (config: C) => ComparePositions | undefined;
   /** What it needs beside the packets in flight, for the bound that `dbusd --check` shows. */
   memory?(config: C, window: Window): PluginMemory;
   /** Throws a `DbusError`: kind `retry` is tried again with backoff, `fatal` stops this input. */
@@ -81,6 +86,8 @@ export type FilterDefinition<C, S> = {
   open(context: FilterContext, config: C): Promise<S> | S;
   /** Throwing sends the packet to the dead letters with the error as its reason. */
   apply(state: S, packet: Packet, context: FilterContext): Applied | Promise<Applied>;
+  /** Whether it never makes more than one packet of one, under this config. */
+  readonly single?: (config: C) => boolean;
   /** Of a filter that makes few packets of many; then `apply` is for one packet alone. */
   readonly gather?: Gather<C, S, unknown>;
   close?(state: S): Promise<void> | void;
@@ -128,7 +135,17 @@ export type OutputDefinition<C, S> = SinkFences & {
   memory?(config: C, window: Window): PluginMemory;
   /** What this config gives up of safety: warned of at each start, and shown in the status. */
   readonly insecure?: (config: C) => readonly string[];
+  /**
+   * Whether the sink keeps, with what is written, how far that is, so that what is read again is
+   * left out: every packet must then come by one way and from an input whose positions compare.
+   */
+  readonly exactlyOnce?: (config: C) => boolean;
   open(context: OutputContext, config: C): Promise<S> | S;
+  /**
+   * Of a sink that keeps positions: forgets, durably, the one of a partition of which nothing is in
+   * flight. It may be called while another partition is written.
+   */
+  forget?(state: S, source: SourcePartition): Promise<void>;
   /**
    * Writes a batch; the packets of one key stand in order of their positions, and a batch is not
    * called before the one before it is settled. Undefined says that every packet is done, else

@@ -20,7 +20,7 @@ export {
   type Transaction,
   type Value,
 } from "../flow/packet.ts";
-export type { Json, Position } from "../flow/position.ts";
+export type { ComparePositions, Json, Position } from "../flow/position.ts";
 export { bearerOf, sameSecret } from "../http/bearer.ts";
 export { type HttpListener, listenHttp } from "../http/listener.ts";
 export { type Body, readBody } from "../http/read-body.ts";
@@ -33,6 +33,8 @@ export type {
   InputContext,
   OutputContext,
   Settlement,
+  SourcePartition,
+  SourceRange,
 } from "./context.ts";
 export {
   type Applied,

@@ -50,6 +50,8 @@ export async function withTransactions(
   opened.push(peer);
   try {
     await peer.createTopic(topic, partitions);
+    // The broker that is to lead a new topic may not know of it for a moment.
+    await waitFor(() => allEnded({ driver, bootstrap }, topic), { what: `${topic} to be led` });
     await use({
       topic,
       other({ timeoutMs = 30_000, open = kafkaDrivers[driver] } = {}) {
@@ -106,11 +108,18 @@ async function leaveOpen(
   }
 }
 
-/** Whether a reader of what is committed gets as far as one of all. */
-async function allEnded({ driver, bootstrap }: TransactorContract, topic: string) {
+/**
+ * Whether a reader of what is committed gets as far as one of all. Brokers answer a commit before
+ * they show what it commits.
+ */
+export async function allEnded(
+  { driver, bootstrap }: Pick<TransactorContract, "driver" | "bootstrap">,
+  topic: string,
+  count = partitions,
+) {
   const ends = [true, false].map(async (uncommitted) => {
     const consumer = createKafkaConsumer(driver, { ...consumerOptions(bootstrap), uncommitted });
-    const places = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+    const places = Array.from({ length: count }, (_, partition) => ({ topic, partition }));
     try {
       return JSON.stringify(await consumer.offsets(places, "latest"));
     } finally {

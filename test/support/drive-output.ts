@@ -24,6 +24,7 @@ export async function driveOutput(
   log: Log = silentLog,
 ): Promise<DrivenOutput> {
   const abort = new AbortController();
+  let atHand: readonly Packet[] = [];
   const context: OutputContext = {
     name: "driven",
     clock: systemClock,
@@ -34,10 +35,19 @@ export async function driveOutput(
     reportThrottle() {},
     reportLeftOut() {},
     fenceAt: () => undefined,
+    sources: () => [
+      {
+        ...{ input: "driven", resource: "driven", partition: "0", from: 0, to: atHand.length },
+        compare: (a, b) => Number(a) - Number(b),
+        positionAt: (index) => (atHand[index] as Packet).position,
+      },
+    ],
   };
   const state = await plugin.open(context, plugin.configSchema.parse(config));
-  const write = async (packets: readonly Packet[]) =>
-    (await plugin.write(state, packets, context)) ?? packets.map(() => "done" as const);
+  const write = async (packets: readonly Packet[]) => {
+    atHand = packets;
+    return (await plugin.write(state, packets, context)) ?? packets.map(() => "done" as const);
+  };
   return {
     write,
     async deliver(packets, { batch = 256, delayMs = 20, onRetry } = {}) {

@@ -203,6 +203,7 @@ export function fakeOutputContext(options: CommonOptions = {}): FakeOutput {
   const context = {
     ...common(options, controller.signal),
     ...{ reportState, fenceAt: () => undefined, reportThrottle() {}, reportLeftOut() {} },
+    sources: () => [],
   };
   return { context, states, abort: () => controller.abort() };
 }

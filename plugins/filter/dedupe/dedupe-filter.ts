@@ -48,6 +48,7 @@ export const dedupeFilter = defineFilter<Config, State>({
   summary: "Drops packets whose key was seen before.",
   configSchema,
   memory: ({ countMax }) => ({ buffers: countMax * keyBytes }),
+  single: () => true,
   open: ({ ident, clock }, config) => {
     const { evaluate } = compileExpression(config.by);
     return {

@@ -19,6 +19,7 @@ export const dropFilter = defineFilter<Config, State>({
   name: "DropFilter",
   summary: "Takes the fields out that are named.",
   configSchema,
+  single: () => true,
   open: ({ ident }, { fields, onMissing }) => {
     const unwanted = new Set(fields);
     const fails = onMissing === "fail";

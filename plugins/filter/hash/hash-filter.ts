@@ -27,6 +27,7 @@ export const hashFilter = defineFilter<Config, State>({
   name: "HashFilter",
   summary: "Puts a keyed hash in the place of values, for personal data.",
   configSchema,
+  single: () => true,
   open: ({ ident }, { fields, key, encoding, onMissing }) => {
     const hashed = new Set(fields);
     const fails = onMissing === "fail";

@@ -36,6 +36,7 @@ export const maskFilter = defineFilter<Config, State>({
   name: "MaskFilter",
   summary: "Hides the values of fields.",
   configSchema,
+  single: () => true,
   open: ({ ident }, { fields, onMissing, with: text, keepLast }) => {
     const hidden = new Set(fields);
     const fails = onMissing === "fail";

@@ -45,6 +45,7 @@ export const mysqlbinlogFilter = defineFilter<Config, State>({
     const idents = rules.map((rule) => fill(rule.ident, rule.database, rule.table));
     return [...new Set(otherwise === undefined ? idents : [...idents, otherwise])];
   },
+  single: () => true,
   open: (_context, { rules, otherwise }) => ({
     rules: rules.map(compile),
     otherwise: otherwise ?? null,

@@ -21,6 +21,7 @@ export const pickFilter = defineFilter<Config, State>({
   name: "PickFilter",
   summary: "Keeps the fields that are named, and the key.",
   configSchema,
+  single: () => true,
   open: ({ ident }, { fields, onMissing }) => {
     const wanted = new Set(fields);
     const fails = onMissing === "fail";

@@ -64,6 +64,7 @@ export const regexFilter = defineFilter<Config, State>({
   name: "RegexFilter",
   summary: "Takes texts apart by a pattern, replaces in them, or keeps those that match.",
   configSchema,
+  single: () => true,
   open: ({ ident }, config) => {
     const regex = linearRegex(config.pattern);
     return { config, ident, regex, replaced: replacer(config, regex, ident) };

@@ -25,6 +25,7 @@ export const renameFilter = defineFilter<Config, State>({
   name: "RenameFilter",
   summary: "Gives fields other names.",
   configSchema,
+  single: () => true,
   open: ({ ident }, { fields, onMissing }) => {
     const names = new Map(Object.entries(fields));
     const fails = onMissing === "fail";

@@ -60,6 +60,7 @@ export const routeFilter = defineFilter<Config, State>({
     const templates = otherwise === undefined ? all : [...all, otherwise];
     return [...new Set(templates.map((text) => compileTemplate(text).pattern))];
   },
+  single: ({ mode }) => mode === "first",
   open: (_context, { rules, mode, otherwise }) => ({
     rules: rules.map((rule) => ({
       when: rule.when === "true" ? undefined : compileExpression(rule.when),

@@ -34,6 +34,7 @@ export const sampleFilter = defineFilter<Config, State>({
   name: "SampleFilter",
   summary: "Lets a share of the keys pass, always the same ones.",
   configSchema,
+  single: () => true,
   open: ({ ident }, { rate, by, seed }) => ({
     keyOf: by === undefined ? createPacketKeys().keyOf : byExpression(by),
     seed: BigInt(seed),

@@ -32,6 +32,7 @@ export const throttleFilter = defineFilter<Config, State>({
   name: "ThrottleFilter",
   summary: "Lets so many packets a second pass; the others wait.",
   configSchema,
+  single: () => true,
   open: ({ ident, clock, signal }, { perSecond, burst = perSecond }) => {
     const msPerPacket = 1_000 / perSecond;
     const aheadMs = (burst - 1) * msPerPacket;

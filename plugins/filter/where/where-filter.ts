@@ -28,6 +28,7 @@ export const whereFilter = defineFilter<Config, State>({
   summary: "Lets pass the packets for which an expression is true.",
   configSchema,
   idents: ({ otherwise }, ident) => (otherwise === undefined ? [ident] : [ident, otherwise]),
+  single: () => true,
   open: ({ ident }, { when, otherwise }) => ({ when: compileExpression(when), ident, otherwise }),
   apply({ when, ident, otherwise }, packet) {
     const found = when.evaluate(packet);

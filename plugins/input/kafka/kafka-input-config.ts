@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Position } from "#plugin";
 import { kafkaConnectionFields } from "#src/clients/kafka/connection-config.ts";
 import { type KafkaDriver, kafkaDrivers } from "#src/clients/kafka/drivers.ts";
 import { type LinearRegex, linearRegex } from "#src/format/linear-regex.ts";
@@ -41,7 +42,8 @@ export const kafkaInputSchema = z
       .optional()
       .describe(
         "instead of topics: a regular expression for whole names, e.g. cdc[.]shop[.].*; topics that " +
-          "are made later are read too. Kafka's own topics are left out",
+          "are made later are read too. Kafka's own topics are left out, and those that begin with __ " +
+          "unless the pattern does",
       ),
     partitions: z
       .record(topicName, z.array(partition).min(1))
@@ -230,3 +232,10 @@ export type KafkaPosition = {
   readonly partition?: number;
   readonly topicId?: string;
 };
+
+/** By offset, within one topic: one that was made anew under the name counts from 0 again. */
+export function compareKafkaPositions(a: Position, b: Position): number | undefined {
+  const [one, other] = [a as KafkaPosition, b as KafkaPosition];
+  if ((one.topicId ?? "") !== (other.topicId ?? "")) return undefined;
+  return one.offset - other.offset;
+}

@@ -1,5 +1,7 @@
 import { defineInput, isLoopback } from "#plugin";
 import {
+  compareKafkaPositions,
+  joins,
   type KafkaInputConfig,
   kafkaInputSchema,
   kafkaPositionSchema,
@@ -17,6 +19,8 @@ export const kafkaInput = defineInput<KafkaInputConfig, Reader>({
   summary: "Reads records of Kafka topics, alone or as a member of a consumer group.",
   configSchema: kafkaInputSchema,
   positionSchema: kafkaPositionSchema,
+  // Of a group others may read the same partition meanwhile.
+  order: (config) => (joins(config) ? undefined : compareKafkaPositions),
   idents: ({ topics, partitions }) => topics ?? (partitions ? Object.keys(partitions) : ["*"]),
   resources: resourcesOf,
   insecure: insecureParts,

@@ -58,6 +58,7 @@ export const mockInput = defineInput<Config, Config>({
   configSchema,
   idents: ({ idents }, ident) => idents ?? [ident],
   positionSchema: z.int().min(0),
+  order: () => (a, b) => Number(a) - Number(b),
   open: (_, config) => config,
   async run(config, context) {
     const make = maker(config, config.idents ?? [context.ident]);

@@ -8,7 +8,7 @@ import {
   sleep,
   toDbusError,
 } from "#plugin";
-import { mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
+import { compareMysqlPositions, mysqlPositionSchema } from "#src/clients/mysql/binlog/position.ts";
 import { createSchemaCache } from "#src/clients/mysql/schema.ts";
 import { openSchemaHistory } from "#src/clients/mysql/schema-history.ts";
 import { tableFilter } from "#src/clients/mysql/table-patterns.ts";
@@ -34,6 +34,7 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
     "Reads the rows that a MySQL or MariaDB server inserts, updates and deletes, from its binlog.",
   configSchema: mysqlbinlogConfigSchema,
   positionSchema: mysqlPositionSchema,
+  order: () => compareMysqlPositions,
   insecure: insecureParts,
   resources: (config) => [resourceOf(config)],
   // What is off the wire and decoded, twice each: one lot is worked on while the next comes.

@@ -1,30 +1,27 @@
 import { defineOutput, isLoopback, type OutputContext, type Packet, type Verdict } from "#plugin";
-import { connectionOptions } from "#src/clients/kafka/connection-config.ts";
 import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import type { KafkaProducer } from "#src/clients/kafka/port.ts";
 import { dryProducer } from "./dry-producer.ts";
-import { type KafkaOutputConfig, kafkaOutputSchema } from "./kafka-config.ts";
+import { exactlyOnceOf, type KafkaOutputConfig, kafkaOutputSchema } from "./kafka-config.ts";
+import { createOnce, type Once } from "./once.ts";
 import { createPacketEncoder } from "./packet-encoder.ts";
+import { producerOptions } from "./producer-options.ts";
 import { createTopicNames } from "./topic-names.ts";
 import { createTopics } from "./topics.ts";
 import { type FenceAt, type Writer, writePackets } from "./write.ts";
+import { writeOnce } from "./write-once.ts";
 
 type State = {
   readonly config: KafkaOutputConfig;
   readonly producer: KafkaProducer;
   readonly writer: Writer;
+  /** Set where batches are transactions. */
+  readonly once: Once | undefined;
 };
 
 function producerOf(config: KafkaOutputConfig, context: OutputContext): KafkaProducer {
   if (config.mode === "dryrun") return dryProducer(config);
-  return createKafkaProducer(config.driver, {
-    ...connectionOptions(config, context),
-    acks: config.qos === "LossTolerant" ? "leader" : "all",
-    compression: config.compression,
-    batchBytesMax: config.batchBytesMax,
-    recordBytesMax: config.recordBytesMax,
-    onThrottle: context.reportThrottle,
-  });
+  return createKafkaProducer(config.driver, producerOptions(config, context));
 }
 
 /** What whoever is in between could do: warned of at each start, and shown in the status. */
@@ -100,6 +97,7 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
   },
   // The records as text and in the request, what compression makes of it, and what the socket keeps.
   memory: () => ({ buffers: 8 << 20, copies: 4 }),
+  exactlyOnce: (config) => exactlyOnceOf(config) !== undefined,
   async open(context, config) {
     warn(config, context);
     const producer = producerOf(config, context);
@@ -120,14 +118,24 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
       producer,
       kept: new Map(),
     };
-    return { config, producer, writer };
+    const settings = exactlyOnceOf(config);
+    const once = settings && createOnce({ config, settings, context, producer, writer });
+    return { config, producer, writer, once };
   },
-  async write(state, packets, { fenceAt }) {
+  async write(state, packets, { fenceAt, sources }) {
+    const { once } = state;
+    if (once) return writeOnce(once, packets, sources(), fenceAt);
     await state.writer.topics.check();
     if (isLarge(packets)) await new Promise((resolve) => setImmediate(resolve));
     return state.config.mode === "sync"
       ? writeEach(state, packets, fenceAt)
       : writePackets(state.writer, packets, fenceAt);
   },
-  close: ({ producer }) => producer.close(),
+  async forget({ once }, source) {
+    await once?.session(source).forget(source.partition);
+  },
+  async close({ producer, once }) {
+    await once?.close();
+    await producer.close();
+  },
 });

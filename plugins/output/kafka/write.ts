@@ -21,7 +21,7 @@ export type Writer = {
 /** Under which fence the packet at that place is read. */
 export type FenceAt = (index: number) => number | undefined;
 
-type Encoded = {
+export type Encoded = {
   readonly topic: string;
   /** How many the topic had when the records were placed. */
   readonly partitions: number;
@@ -52,7 +52,13 @@ const patienceMs: Partial<Record<ErrorCode, number>> = {
   KAFKA_AUTH: 30_000,
   KAFKA_TLS: 30_000,
   KAFKA_UNSUPPORTED: 30_000,
+  KAFKA_TRANSACTION_REFUSED: 30_000,
 };
+
+export const isRefusal = ({ code }: DbusError): boolean => refusals.has(code);
+
+/** How long it is worth to wait before what failed with this is tried again. */
+export const patienceOf = ({ code }: DbusError): number => patienceMs[code] ?? 0;
 
 /**
  * Writes packets and says of each what became of it. A packet waits when one of its records does,
@@ -69,10 +75,7 @@ export async function writePackets(
   const encoded =
     encodeAll(writer, packets, fenceAt, errors) ??
     (await encodeUnknown(writer, packets, fenceAt, errors));
-  if (writer.leftOut) {
-    const empty = encoded.filter((one) => one?.records.length === 0).length;
-    if (empty > 0) writer.leftOut(empty);
-  }
+  countLeftOut(writer, encoded);
   const slots = slotsOf(encoded);
   const results = await writer.producer.produce([...slots.values()]);
   writer.encoder.turn();
@@ -81,6 +84,26 @@ export async function writePackets(
   if (keptBefore.size > 0) writer.kept = new Map();
   if (failed.size === 0 && errors.every((error) => error === undefined)) return undefined;
   return verdictsOf(writer, packets, encoded, { errors, failed, keptBefore });
+}
+
+/** The packets as records of their topics; those that cannot be have their error in `errors`. */
+export async function encodePackets(
+  writer: Writer,
+  packets: readonly Packet[],
+  fenceAt: FenceAt,
+  errors: (DbusError | undefined)[],
+): Promise<readonly (Encoded | undefined)[]> {
+  const known = encodeAll(writer, packets, fenceAt, errors);
+  const encoded = known ?? (await encodeUnknown(writer, packets, fenceAt, errors));
+  countLeftOut(writer, encoded);
+  return encoded;
+}
+
+/** Those that have no record, since they have been in this cluster before. */
+function countLeftOut(writer: Writer, encoded: readonly (Encoded | undefined)[]): void {
+  if (!writer.leftOut) return;
+  const empty = encoded.filter((one) => one?.records.length === 0).length;
+  if (empty > 0) writer.leftOut(empty);
 }
 
 /** Undefined when a topic is not known yet, which is rare: the usual case does not wait. */
@@ -150,7 +173,7 @@ async function encodeUnknown(
   });
 }
 
-function slotsOf(encoded: readonly (Encoded | undefined)[]): Map<string, Slot> {
+export function slotsOf(encoded: readonly (Encoded | undefined)[]): Map<string, Slot> {
   const slots = new Map<string, Slot>();
   const ofTopic = new Map<string, Slot[]>();
   for (const one of encoded) {
@@ -174,7 +197,7 @@ function slotsOf(encoded: readonly (Encoded | undefined)[]): Map<string, Slot> {
 }
 
 /** The records that were not written, each with its reason. */
-function failuresOf(
+export function failuresOf(
   slots: Iterable<Slot>,
   results: readonly PartitionResult[],
 ): Map<KafkaRecord, DbusError> {
@@ -222,7 +245,7 @@ function verdictsOf(
     const kept = one && left ? { ...one, records: left } : keptBefore.get(packet);
     if (kept) writer.kept.set(packet, kept);
     if (kept && wait.code === "KAFKA_TOPIC_MISSING") writer.topics.forget(kept.topic);
-    return { retryAfterMs: patienceMs[wait.code] ?? 0, error: wait };
+    return { retryAfterMs: patienceOf(wait), error: wait };
   });
 }
 
@@ -230,5 +253,5 @@ function verdictsOf(
 function sorted(
   error: DbusError | undefined,
 ): [wait: DbusError | undefined, refusal: DbusError | undefined] {
-  return error && refusals.has(error.code) ? [undefined, error] : [error, undefined];
+  return error && isRefusal(error) ? [undefined, error] : [error, undefined];
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Position } from "../../../flow/position.ts";
 import type { GtidsBefore } from "./gtid-tracker.ts";
 
 /**
@@ -90,4 +91,31 @@ const resets = /#(\d+)$/;
 
 function withoutReset(lineage: string): string {
   return lineage.replace(resets, "");
+}
+
+/**
+ * By file, transaction and row, within one lineage: the files of another server, or of one that has
+ * begun them anew, do not compare.
+ */
+export function compareMysqlPositions(a: Position, b: Position): number | undefined {
+  const [one, other] = [placeOf(a), placeOf(b)];
+  if (one.lineage === "" || one.lineage !== other.lineage) return undefined;
+  const [file, otherFile] = [fileParts(one.file), fileParts(other.file)];
+  if (!file || !otherFile || file.base !== otherFile.base) return undefined;
+  return file.number - otherFile.number || one.pos - other.pos || one.rows - other.rows;
+}
+
+type Place = Pick<MysqlPosition, "lineage" | "file" | "pos" | "rows">;
+
+function placeOf(position: Position): Place {
+  if (!(position instanceof RowPosition)) return position as MysqlPosition;
+  const { lineage, file, pos } = position.start;
+  return { lineage, file, pos, rows: position.rows };
+}
+
+/** `binlog.000012`: all files of a server have one base name, and are counted. */
+function fileParts(file: string): { readonly base: string; readonly number: number } | undefined {
+  const dot = file.lastIndexOf(".");
+  const number = file.slice(dot + 1);
+  return /^\d+$/.test(number) ? { base: file.slice(0, dot), number: Number(number) } : undefined;
 }

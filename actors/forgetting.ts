@@ -1,0 +1,63 @@
+import type { Clock } from "#src/clock.ts";
+import type { OutputEntry } from "#src/config/config.ts";
+import { DbusError } from "#src/errors.ts";
+import type { SourcePartition } from "#src/plugin/context.ts";
+import { withDeadline } from "#src/plugin/deadline.ts";
+import type { OutputNode } from "./nodes.ts";
+import { ask, type OutputMessage, type Reply } from "./protocol.ts";
+
+/** An output's sink is to forget how far it is with a partition; who waits is told once it has. */
+export type Forget = { readonly source: SourcePartition; readonly reply: Reply<void> };
+
+/** Those that an output has taken and not done: they wait for its plugin to be open. */
+export type Forgetting = {
+  add(forget: Forget): void;
+  opened(plugin: unknown): void;
+  /** The output comes to its end: whoever waits has to ask again. */
+  end(): void;
+};
+
+export function createForgetting({ name, plugin }: OutputEntry): Forgetting {
+  const open = new Set<Forget>();
+  let at: { readonly value: unknown } | undefined;
+
+  function start(value: unknown, forget: Forget): void {
+    const { source, reply } = forget;
+    const work = Promise.resolve().then(() => plugin.forget?.(value, source));
+    work.then(reply.resolve, reply.reject).finally(() => open.delete(forget));
+  }
+
+  return {
+    add(forget) {
+      open.add(forget);
+      if (at) start(at.value, forget);
+    },
+    opened(value) {
+      at = { value };
+      for (const forget of open) start(value, forget);
+    },
+    end() {
+      const error = new DbusError("ACTOR_UNAVAILABLE", `${name} has come to its end`);
+      for (const { reply } of open) reply.reject(error);
+      open.clear();
+    },
+  };
+}
+
+/** A sink that is away must not hold up for ever what an operator waits for. */
+const FORGET_MS = 30_000;
+
+/** How each output whose sink keeps positions is told to forget one of this resource. */
+export function forgettersOf(
+  outputs: readonly OutputNode[],
+  { input, resource }: { readonly input: string; readonly resource: string },
+  clock: Clock,
+): readonly ((partition: string) => Promise<void>)[] {
+  const keeping = outputs.filter(({ entry }) => entry.plugin.exactlyOnce?.(entry.config));
+  return keeping.map(({ entry, ref }) => (partition) => {
+    const source = { input, resource, partition };
+    const asked = ask<void, OutputMessage>(ref, (reply) => ({ kind: "forget", source, reply }));
+    const what = `${entry.name}, to forget how far it is with ${input},`;
+    return withDeadline(asked, { clock, ms: FORGET_MS, what });
+  });
+}

@@ -1,0 +1,55 @@
+import type { OutputContext } from "#plugin";
+import { createKafkaTransactor } from "#src/clients/kafka/drivers.ts";
+import type { KafkaProducer } from "#src/clients/kafka/port.ts";
+import type { ExactlyOnce, KafkaOutputConfig } from "./kafka-config.ts";
+import { createPositions } from "./positions.ts";
+import { producerOptions } from "./producer-options.ts";
+import { createSession, type Session } from "./session.ts";
+import type { Writer } from "./write.ts";
+import type { OnceWriter } from "./write-once.ts";
+
+/** The sessions of an output: one for each resource of an input, begun when it is met. */
+export type Once = OnceWriter & { close(): Promise<void> };
+
+type Parts = {
+  readonly config: KafkaOutputConfig;
+  readonly settings: ExactlyOnce;
+  readonly context: OutputContext;
+  readonly producer: KafkaProducer;
+  readonly writer: Writer;
+};
+
+export function createOnce({ config, settings, context, producer, writer }: Parts): Once {
+  const { clock, log } = context;
+  const { transactionalIdPrefix, positionsTopic, timeoutMs } = settings;
+  const { createTopics } = config;
+  const options = producerOptions(config, context);
+  const positions = createPositions({
+    driver: config.driver,
+    connection: options,
+    topic: positionsTopic,
+    timeoutMs,
+    mayCreate: createTopics !== false,
+    replicationFactor: (createTopics !== false && createTopics.replicationFactor) || -1,
+    ...{ producer, clock, log },
+  });
+  const sessions = new Map<string, Session>();
+  return {
+    writer,
+    log,
+    session({ input, resource }) {
+      // No name has a colon, so that two of them never make one id.
+      const id = [transactionalIdPrefix, input, resource, context.name].join(":");
+      const known = sessions.get(id);
+      if (known) return known;
+      const own = { ...options, transactionalId: id, timeoutMs };
+      const transactor = createKafkaTransactor(config.driver, own);
+      const session = createSession(id, transactor, positions, log);
+      sessions.set(id, session);
+      return session;
+    },
+    async close() {
+      await Promise.all([...sessions.values()].map((session) => session.close()));
+    },
+  };
+}
