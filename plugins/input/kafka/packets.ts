@@ -48,32 +48,48 @@ export function packetMaker(format: KafkaInputConfig["format"], cluster = ""): P
   return (read, place) => {
     const { topic } = place;
     const { value } = read;
-    const frame = frameOf(read, place, common);
     const position = positionBehind(read.offset, place);
     const bytes = sizeOf(read);
     // A tombstone is one whatever the values are.
-    const made = format === "bytes" || value === null ? undefined : payloadOf(value, frame);
-    if (made !== undefined && !(made instanceof DbusError)) {
+    if (format === "bytes" || value === null) {
+      return { packet: { ident: topic, payload: bytesOf(read, place, common), position, bytes } };
+    }
+    const made = payloadOf(value, frameOf(read, place, common));
+    if (!(made instanceof DbusError)) {
       return { packet: { ident: topic, payload: made, position, bytes } };
     }
-    const payload: Payload = { kind: "bytes", value, ...frame };
+    const payload = bytesOf(read, place, common);
     const packet = { ident: topic, payload, position, bytes };
-    if (made === undefined) return { packet };
     const where = `${topic}/${place.partition} at offset ${read.offset}`;
     return { packet, error: new DbusError(made.code, `${where}: ${made.message}`) };
   };
 }
+
+// What is made for each record is spelled out here, not spread: that took a tenth of the time of a
+// mirror.
 
 export function positionBehind(
   offset: number,
   { topicId, partition }: Pick<PacketPlace, "topicId" | "partition">,
 ): KafkaPosition {
   // An output that orders by position has to tell partitions apart.
-  return { ...positionAt(offset + 1, topicId), partition };
+  const behind = offset + 1;
+  return topicId === "" ? { offset: behind, partition } : { offset: behind, topicId, partition };
 }
 
 export function positionAt(offset: number, topicId: string): KafkaPosition {
   return topicId === "" ? { offset } : { offset, topicId };
+}
+
+function bytesOf(
+  { key, value, headers, timestamp, offset }: ReadRecord,
+  { partition, partitions }: PacketPlace,
+  { cluster }: Pick<RecordFrame, "cluster">,
+): Payload {
+  const kind = "bytes";
+  const at = timestamp < 0 ? undefined : timestamp;
+  const made = { kind, value, key, headers, timestamp: at, partition, offset, partitions } as const;
+  return cluster === undefined ? made : { ...made, cluster };
 }
 
 function frameOf(

@@ -96,15 +96,14 @@ export function createPacketEncoder(
       try {
         if (cluster !== undefined && hasBeenIn(packet, cluster)) return [];
         const at = timestamp(packet);
-        return format.records(packet).map((made) => ({
-          partition: partition(made, packet, partitions),
-          record: {
-            key: made.key,
-            value: made.value,
-            headers: headersOf(packet, made.headers, fence),
-            timestamp: at,
-          },
-        }));
+        const placed: PlacedRecord[] = [];
+        for (const made of format.records(packet)) {
+          const { key, value } = made;
+          const headers = headersOf(packet, made.headers, fence);
+          const record = { key, value, headers, timestamp: at };
+          placed.push({ partition: partition(made, packet, partitions), record });
+        }
+        return placed;
       } catch (error) {
         if (error instanceof DbusError) throw error;
         throw toDbusError(error, "FORMAT_VALUE");
