@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DbusError } from "../errors.ts";
 import {
   type Column,
   type ColumnKind,
@@ -80,9 +81,11 @@ export function createPackets(tables: Tables) {
         ? Object.entries(declared.columns).map(([column, type]) => columnOf(column, type))
         : Object.entries(image).map(([column, value]) => columnOf(column, guessed(value)));
       const [db = "", ...rest] = name.split(".");
-      const primaryKey = (declared?.key ?? [])
-        .map((key) => columns.findIndex((column) => column.name === key))
-        .filter((index) => index >= 0);
+      const primaryKey = (declared?.key ?? []).map((key) => {
+        const index = columns.findIndex((column) => column.name === key);
+        if (index < 0) throw wrong(`the key of ${name} names ${key}, which is no column of it`);
+        return index;
+      });
       table = { db, name: rest.join("."), columns, primaryKey };
       known.set(cached, table);
     }
@@ -93,6 +96,13 @@ export function createPackets(tables: Tables) {
     const { before, after, table: name = "test.rows", ts = 0 } = row;
     const table = tableOf(name, { ...before, ...after });
     const op = row.op ?? (before === undefined ? "I" : after === undefined ? "D" : "U");
+    if ((op === "D" ? before : after) === undefined) {
+      throw wrong(`a row of ${name} with op ${op} has no ${op === "D" ? "before" : "after"}`);
+    }
+    for (const column of Object.keys({ ...before, ...after })) {
+      if (table.columns.some((one) => one.name === column)) continue;
+      throw wrong(`${name} has no column ${column}`, "write it into columns of tables");
+    }
     const image = (fields: Readonly<Record<string, unknown>> | undefined) =>
       fields && table.columns.map((column) => valueOfColumn(ownField(fields, column), column));
     return {
@@ -153,14 +163,39 @@ function columnOf(name: string, type: string): Column {
 }
 
 /** Absent columns stay absent. A BIGINT beyond what a number can hold is written as a text. */
-function valueOfColumn(value: unknown, { kind }: Column): Value {
+function valueOfColumn(value: unknown, column: Column): Value {
   if (value === undefined || value === null) return value;
-  if (kind === "bigint" || kind === "bit") return BigInt(value as number | string);
-  if (typeof value === "boolean") return value ? 1 : 0;
-  if (kind === "binary") return new Uint8Array(Buffer.from(String(value), "base64"));
-  if (kind === "json") return new JsonText(JSON.stringify(value));
-  if (kind === "int" || kind === "float" || kind === "year") return Number(value);
-  return String(value);
+  switch (column.kind) {
+    case "bigint":
+    case "bit":
+      if (typeof value === "boolean") return BigInt(value);
+      if (Number.isSafeInteger(value)) return BigInt(value as number);
+      if (typeof value === "string" && /^-?\d{1,20}$/.test(value)) return BigInt(value);
+      throw unfit(value, column, "write a whole number, one above 2^53 as a text");
+    case "int":
+    case "year":
+    case "float": {
+      const number = Number(value);
+      if (column.kind === "float" ? Number.isFinite(number) : Number.isSafeInteger(number)) {
+        return number;
+      }
+      throw unfit(value, column, "write a number");
+    }
+    case "binary":
+      return new Uint8Array(Buffer.from(String(value), "base64"));
+    case "json":
+      return new JsonText(JSON.stringify(value));
+    default:
+      return typeof value === "boolean" ? Number(value) : String(value);
+  }
+}
+
+function unfit(value: unknown, { name, type }: Column, remedy: string): DbusError {
+  return wrong(`${JSON.stringify(value)} is no value of the column ${name} ${type}`, remedy);
+}
+
+function wrong(what: string, remedy = "mend the packet, or the table"): DbusError {
+  return new DbusError("USAGE", what, { remedy });
 }
 
 function bytesOf(value: unknown): Uint8Array | null {
