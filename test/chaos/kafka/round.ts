@@ -240,14 +240,15 @@ function copyOptionsOf({ plan, stage }: Round): Omit<CopyOptions, "expect" | "un
   const { input, bus, output, diskBuffer } = plan;
   const samePartition = output.name === "kafka" && output.partition === "source";
   const windowRecords = bus.window.packets;
-  if (input.members === 0 && !diskBuffer) {
+  // A member that is alone takes over from nobody but itself.
+  if (input.members < 2 && !diskBuffer) {
     const [daemon] = stage.daemons;
     const { runs = [], stalls = [] } = daemon ?? {};
     const checkpointMs = bus.checkpointIntervalMs + commitMsMax;
     const bound = { by: "jumps", runs, stalls, windowRecords, checkpointMs } as const;
     return { samePartition, lastIsNewest: true, bound };
   }
-  const knownMs = input.members > 0 ? input.commitMs + input.sessionTimeoutMs : 0;
+  const knownMs = input.members > 1 ? input.commitMs + input.sessionTimeoutMs : 0;
   const bound = {
     by: "sum",
     starts: stage.daemons.reduce((sum, { runs }) => sum + runs.length, 0),
