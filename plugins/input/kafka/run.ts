@@ -9,6 +9,7 @@ import { type Reader, recordsMax } from "./reader.ts";
 
 const pollWaitMs = 1_000;
 const lagMs = 2_000;
+const lastCommitMsMax = 3_000;
 /** A topic that is not there yet is looked for that often. */
 const missingMs = 1_000;
 /** Others want their turn on this thread, heartbeats and timers among them. */
@@ -57,15 +58,24 @@ export async function run(reader: Reader, context: InputContext): Promise<void> 
   } finally {
     context.signal.removeEventListener("abort", end);
     end();
-    await windUp(places, membership, failure === undefined ? config.drainMs : 0);
+    await windUp(places, membership, failure === undefined ? config.drainMs : 0, context.clock);
   }
   if (failure !== undefined && !context.signal.aborted) throw toDbusError(failure);
 }
 
-async function windUp(places: Places, membership: Membership, drainMs: number): Promise<void> {
+async function windUp(
+  places: Places,
+  membership: Membership,
+  drainMs: number,
+  clock: Clock,
+): Promise<void> {
   const all = places.all();
   await places.drain(all, drainMs);
-  await membership.commit(all);
+  const late = new AbortController();
+  const committed = membership.commit(all).catch(() => {});
+  // A broker that does not answer holds up no stop: the checkpoint is here.
+  await Promise.race([committed, sleep(clock, lastCommitMsMax, late.signal)]);
+  late.abort();
   await membership.leave();
 }
 
