@@ -72,5 +72,5 @@ test("a buffer on disk counts what is on its way there and back, and a filter wh
   const remembered = (await boundOf({ filters, outputs })).parts.find(({ what }) =>
     what.startsWith("f: what it remembers"),
   );
-  expect(remembered?.bytes).toBe(2 * 1000 * 200);
+  expect(remembered?.bytes).toBe(2 * 1000 * 250);
 });
