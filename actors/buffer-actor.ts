@@ -74,9 +74,12 @@ export const bufferActor = defineActor<BufferDeps, State, BufferMessage>({
         if (message.error) later(state, message.error, self);
         else state.error = undefined;
         break;
-      case "read":
-        disk?.queue.read(message.record);
-        break;
+      case "read": {
+        const error = disk?.queue.read(message.record);
+        if (!error) break;
+        self.fail(error);
+        return undefined;
+      }
       case "again":
         state.timer = undefined;
         break;

@@ -1,4 +1,5 @@
 import { createDeque } from "#src/actor/deque.ts";
+import { DbusError } from "#src/errors.ts";
 import { createAckLedger } from "#src/flow/ack-ledger.ts";
 import { type Delivery, type Settled, seqOf } from "#src/flow/delivery.ts";
 import type { Edge } from "#src/flow/edge.ts";
@@ -28,7 +29,8 @@ export type SpillQueue = {
   settled(message: Settled): void;
   /** What was being written is durable, or nothing of it is. */
   appended(error: Error | undefined): void;
-  read(record: SpillRecord | undefined): void;
+  /** Answers why it cannot go on, if what was read is of a newer dbus: `SPILL_VERSION`. */
+  read(record: SpillRecord | undefined): DbusError | undefined;
   /** Does all that can be done now; with `wait` nothing is written. */
   pump(wait: boolean): void;
 };
@@ -224,15 +226,17 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
     read(record) {
       seen = Math.max(seen, record ? record.first + record.count - 1 : asked);
       asked = 0;
-      if (!record) return;
+      if (!record) return undefined;
       const { first, count, body } = record;
       try {
         const batch = decode(body);
         const sent = Math.min(count, Math.max(0, sentTo + 1 - first));
         if (sent < count) current = { ...batch, partition: partitionOf(batch.origin), first, sent };
-      } catch {
+      } catch (error) {
+        if (error instanceof DbusError && error.code === "SPILL_VERSION") return error;
         options.lost({ from: first, to: first + count - 1, reason: "it is not what was written" });
       }
+      return undefined;
     },
     pump(wait) {
       othersFirst &&= edge.unsettled().size > 0;

@@ -285,6 +285,13 @@ const table = {
       "they are counted and noted as a gap (dbc gaps); if their source still has them, read it again " +
       "from before them with dbc checkpoint set",
   },
+  SPILL_VERSION: {
+    kind: "fatal",
+    summary: "the buffer of an output on disk holds packets that a newer dbus wrote",
+    remedy:
+      "start that version of dbus again until dbc status shows the buffer empty; nothing is lost, the " +
+      "output and its buffer wait",
+  },
   SPILL_LEFT: {
     kind: "fatal",
     summary:

@@ -1,56 +1,94 @@
-import { jsonOf, taggedValue, untaggedValue } from "../deadletter/packet-codec.ts";
+import { untaggedValue } from "../deadletter/packet-codec.ts";
 import { DbusError } from "../errors.ts";
-import type { Packet, Table, Transaction } from "../flow/packet.ts";
+import type { Packet, Table } from "../flow/packet.ts";
+import { createByteReader } from "./byte-reader.ts";
+import { createByteWriter } from "./byte-writer.ts";
+import { readJsonBatch } from "./json-batch.ts";
+import { createNames, type Names, readPayload, writePayload } from "./payload-codec.ts";
 
 /** Where packets came from, as dead letters name it. */
 export type Origin = { readonly input: string; readonly resource: string; readonly name: string };
 
 export type SpillBatch = { readonly origin: Origin; readonly packets: readonly Packet[] };
 
-/**
- * Packets of one partition as the body of a record: JSON of
+/*
+ * Packets of one partition as the body of a record:
  *
- *     {"o": [input, resource, partition], "t": [tables], "x": [transactions], "p": [packets]}
+ *   version  u8  2; a body that begins with `{` is of the version before, `json-batch.ts`
+ *   input, resource, partition   texts: a length and UTF-8
+ *   count    how many packets, each
+ *     ident     a name
+ *     bytes     a count
+ *     position  u8 0 and a value, or u8 1 and JSON: how many characters it has in common with the JSON of
+ *               the packet before at its beginning, how many at its end, and the text between
+ *     payload   `payload-codec.ts`
  *
- * where rows name their table and transaction by their place in these lists, and values are tagged
- * as in `packet-codec.ts`, so that nothing is lost.
+ * Counts are LEB128. What stands in many packets is a name, table or transaction: the number of it in
+ * this body, and what it is where it comes for the first time.
  */
+const VERSION = 2;
+const JSON_VERSION = 0x7b;
+
+const PLAIN = 0;
+const FRONT_CODED = 1;
+
+const writer = createByteWriter();
+
 export function encodeBatch({ origin, packets }: SpillBatch): Uint8Array {
-  const tables: Table[] = [];
-  const transactions: Transaction[] = [];
-  const coded = packets.map(({ ident, payload, position, bytes }) => {
-    const body =
-      payload.kind === "row"
-        ? {
-            ...payload,
-            table: placeIn(tables, payload.table),
-            txn: placeIn(transactions, payload.txn),
-          }
-        : payload;
-    return taggedValue({ ident, payload: body, bytes, position: jsonOf(position) });
-  });
-  const o = [origin.input, origin.resource, origin.name];
-  const [t, x] = [taggedValue(tables), taggedValue(transactions)];
-  return new TextEncoder().encode(JSON.stringify({ o, t, x, p: coded }));
+  writer.begin();
+  writer.byte(VERSION);
+  for (const text of [origin.input, origin.resource, origin.name]) writer.value(text);
+  writer.count(packets.length);
+  const names = createNames();
+  let last = "";
+  for (const { ident, bytes, position, payload } of packets) {
+    names.write(writer, ident);
+    // A plugin's own need not be whole.
+    writer.value(bytes);
+    if (typeof position === "object") last = writeJson(position, last);
+    else {
+      writer.byte(PLAIN);
+      writer.value(position);
+    }
+    writePayload(writer, payload, names);
+  }
+  return writer.take();
 }
 
-function placeIn<T>(list: T[], one: T): number {
-  const last = list.lastIndexOf(one);
-  return last >= 0 ? last : list.push(one) - 1;
+/** Of one row of a transaction to the next a position differs in a digit or two. */
+function writeJson(position: object, last: string): string {
+  const text = JSON.stringify(position) ?? "null";
+  const most = Math.min(text.length, last.length);
+  let head = 0;
+  while (head < most && text.charCodeAt(head) === last.charCodeAt(head)) head++;
+  let tail = 0;
+  while (
+    tail < most - head &&
+    text.charCodeAt(text.length - 1 - tail) === last.charCodeAt(last.length - 1 - tail)
+  ) {
+    tail++;
+  }
+  writer.byte(FRONT_CODED);
+  writer.count(head);
+  writer.count(tail);
+  writer.value(text.slice(head, text.length - tail));
+  return text;
 }
 
 /** Tables that are known by their text, so that a table is one object again for all its rows. */
 const TABLES_MAX = 1_000;
 
-/** Reads bodies; what is equal in two of them becomes one table. Throws `SPILL_DAMAGED`. */
+/**
+ * Reads bodies; what is equal in two of them becomes one table. Throws `SPILL_DAMAGED`, and
+ * `SPILL_VERSION` for what a newer dbus wrote.
+ */
 export function createBatchDecoder(): (body: Uint8Array) => SpillBatch {
   const known = new Map<string, Table>();
 
-  function tableOf(value: unknown): Table {
-    const text = JSON.stringify(value);
+  function tableOf(text: string): Table {
     let table = known.get(text);
     if (!table) {
-      table = untaggedValue(value) as Table;
+      table = untaggedValue(JSON.parse(text)) as Table;
       if (known.size >= TABLES_MAX) known.clear();
       known.set(text, table);
     }
@@ -58,29 +96,42 @@ export function createBatchDecoder(): (body: Uint8Array) => SpillBatch {
   }
 
   return (body) => {
+    const [version] = body;
+    if (version !== VERSION && version !== JSON_VERSION) throw unknownVersion(version);
     try {
-      const { o, t, x, p } = JSON.parse(new TextDecoder().decode(body));
-      const tables = (t as unknown[]).map(tableOf);
-      const transactions = (x as unknown[]).map((one) => untaggedValue(one) as Transaction);
-      const [input, resource, name] = o as string[];
-      const packets = (p as unknown[]).map((one) => packetOf(one, tables, transactions));
-      return { origin: { input: `${input}`, resource: `${resource}`, name: `${name}` }, packets };
+      return version === VERSION
+        ? readBatch(body, createNames(tableOf))
+        : readJsonBatch(body, tableOf);
     } catch (error) {
       throw new DbusError("SPILL_DAMAGED", "a record of a buffer cannot be read", { cause: error });
     }
   };
 }
 
-function packetOf(
-  coded: unknown,
-  tables: readonly Table[],
-  transactions: readonly Transaction[],
-): Packet {
-  const packet = untaggedValue(coded) as Packet;
-  const payload = packet.payload as unknown as { kind: string; table: number; txn: number };
-  if (payload.kind !== "row") return packet;
-  const table = tables[payload.table];
-  const txn = transactions[payload.txn];
-  if (!table || !txn) throw new DbusError("SPILL_DAMAGED", "a row names no table");
-  return { ...packet, payload: { ...(payload as object), table, txn } as Packet["payload"] };
+function unknownVersion(version: number | undefined): DbusError {
+  const what = `it holds packets in version ${version} of its format, this dbus reads up to ${VERSION}`;
+  return new DbusError("SPILL_VERSION", `the buffer was written by a newer dbus: ${what}`);
+}
+
+function readBatch(body: Uint8Array, names: Names): SpillBatch {
+  const reader = createByteReader(body);
+  reader.byte();
+  const [input, resource, name] = [reader.value(), reader.value(), reader.value()];
+  const origin = { input: `${input}`, resource: `${resource}`, name: `${name}` };
+  const packets: Packet[] = [];
+  let last = "";
+  for (let left = reader.count(); left > 0; left--) {
+    const ident = names.read(reader);
+    const bytes = reader.value() as number;
+    let position: Packet["position"];
+    if (reader.byte() === FRONT_CODED) {
+      const head = last.slice(0, reader.count());
+      const tail = reader.count();
+      last = head + reader.value() + last.slice(last.length - tail);
+      position = JSON.parse(last);
+    } else position = reader.value() as number | string;
+    packets.push({ ident, payload: readPayload(reader, names), position, bytes });
+  }
+  if (!reader.done) throw new DbusError("SPILL_DAMAGED", "a record goes on behind its last packet");
+  return { origin, packets };
 }

@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { Stat } from "#src/api/port.ts";
 import type { BufferConfig } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
+import type { MemorySpillStore } from "#src/spill/memory-log.ts";
 import { memoryState } from "#src/state/memory-state.ts";
+import { holdsFor } from "../support/holds-for.ts";
 import { packetOf } from "../support/packets.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
 import { inputEntry, outputEntry, type TestBus } from "../support/test-bus.ts";
@@ -181,6 +183,62 @@ describe("a buffer on disk", () => {
       { node: "slow", input: "in", resource: "in", partition: "0", position: "7" },
     ]);
   });
+});
+
+describe("a buffer in memory", () => {
+  const large = { window: { packets: 1_000, bytes: 1 << 20 }, edge: { packets: 16, bytes: 1_600 } };
+
+  test("takes bytesMax and no more: until then nobody waits, then the input does, and nothing is lost", async () => {
+    // A packet is charged 100 bytes.
+    for (const [bytesMax, packets] of [
+      [0, 16],
+      [40_000, 400],
+      [1 << 30, 1_000],
+    ] as const) {
+      const { slow, beside, given } = entries({ kind: "memory", bytesMax });
+      slow.close();
+      const inputs = [inputEntry("in", counterInput({ count: 2_000 }))];
+      const bus = await start({ ...given, inputs, bus: large });
+      // The output beside gets all that the buffer of the slow one takes, and no more.
+      await waitFor(() => beside.written.length === packets, { what: `${packets} beside` });
+      const held = bus.wiring.router.outlet.edges.find(({ to }) => to === "slow")?.unsettled();
+      expect([...(held?.values() ?? [])]).toEqual([packets]);
+      await holdsFor(() => beside.written.length === packets, { ms: 50, what: "the bound" });
+      expect(bus.admin.stat().inputs[0]?.inFlight).toBeLessThanOrEqual(1_000);
+      expect(bus.admin.stat().inputs[0]?.packets).toBeLessThan(2_000);
+      slow.open();
+      await finished(bus);
+      expect(slow.written).toEqual(numbers(2_000));
+      expect(beside.written).toEqual(numbers(2_000));
+      await bus.stop();
+    }
+  });
+});
+
+test("a buffer that a newer dbus has written waits, says so, and keeps everything", async () => {
+  const former = entries(onDisk);
+  former.slow.close();
+  const first = await start(former.given);
+  await finished(first);
+  const { state } = first;
+  await first.stop();
+  const spills = state.spills as MemorySpillStore;
+  const [oldest] = spills.records("slow");
+  if (!oldest) throw new Error("nothing on the disk");
+  const version = oldest.body[0];
+  oldest.body[0] = 99;
+  const { slow, given } = entries(onDisk);
+  const bus = await start({ ...given, state });
+  const failed = () => bus.failures.find(({ path }) => path.endsWith("buffers/slow"));
+  await waitFor(failed, { what: "the failure" });
+  expect(failed()?.error.code).toBe("SPILL_VERSION");
+  expect(slow.written).toEqual([]);
+  expect(state.gaps.list()).toEqual([]);
+  await bus.stop();
+  oldest.body[0] = version ?? 0;
+  await start({ ...given, state });
+  await waitFor(() => slow.written.length === count, { what: "all of it" });
+  expect(slow.written).toEqual(numbers(count));
 });
 
 describe("a reload", () => {

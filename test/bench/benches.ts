@@ -6,6 +6,7 @@ import { kafkaIn, kafkaOut, mirror } from "./kafka.ts";
 import { latency } from "./latency.ts";
 import { mysqlKafka } from "./mysql-kafka.ts";
 import { rebalance } from "./rebalance.ts";
+import { spill } from "./spill.ts";
 import { takeover } from "./takeover.ts";
 
 /** Every bench, in the order in which they are listed. */
@@ -20,4 +21,5 @@ export const benches: readonly Bench[] = [
   kafkaIn,
   mirror,
   kafkaOut,
+  spill,
 ];

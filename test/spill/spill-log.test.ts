@@ -14,10 +14,8 @@ import { join } from "node:path";
 import { openFileLog } from "#src/spill/file-log.ts";
 import { createFileSpillStore } from "#src/spill/file-store.ts";
 import { createMemorySpillStore } from "#src/spill/memory-log.ts";
-import { createBatchDecoder, encodeBatch } from "#src/spill/spill-codec.ts";
 import type { SpillLoss } from "#src/spill/spill-log.ts";
 import { rest, spillLogContract } from "../contract/spill-log.ts";
-import { samplePackets, sampleTable } from "../support/sample-packets.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "dbus-spill-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -167,16 +165,4 @@ test("a folder that cannot be read is told by code", async () => {
   await (await openFileLog({ dir, onLoss() {} })).close();
   chmodSync(dir, 0);
   expect(openFileLog({ dir, onLoss() {} })).rejects.toMatchObject({ code: "SPILL_UNWRITABLE" });
-});
-
-test("every kind of packet is on the disk as it was, and rows of a table share it", () => {
-  const origin = { input: "in", resource: "r", name: "0" };
-  const decode = createBatchDecoder();
-  const one = decode(encodeBatch({ origin, packets: samplePackets }));
-  expect(one).toEqual({ origin, packets: [...samplePackets] });
-  const [first] = decode(encodeBatch({ origin, packets: samplePackets })).packets;
-  const [again] = one.packets;
-  if (first?.payload.kind !== "row" || again?.payload.kind !== "row") throw new Error("rows");
-  expect(first.payload.table).toBe(again.payload.table);
-  expect(first.payload.table).toEqual(sampleTable);
 });
