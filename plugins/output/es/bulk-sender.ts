@@ -1,5 +1,6 @@
 import { DbusError, type ErrorCode, toDbusError } from "#plugin";
 import type { BulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
+import type { DocumentVersion } from "#src/clients/elasticsearch/document-version.ts";
 import type { EsClient } from "#src/clients/elasticsearch/port.ts";
 import { type ItemOutcome, itemOutcome } from "./item-outcome.ts";
 
@@ -8,7 +9,7 @@ export type Placed = {
   readonly from: number;
   readonly to: number;
   readonly index: string;
-  readonly version: bigint | undefined;
+  readonly version: DocumentVersion | undefined;
   /** Whether the version tells partitions apart, as that of a record does. */
   readonly isRecord: boolean;
 };

@@ -1,4 +1,5 @@
 import { DbusError, type ErrorCode } from "#plugin";
+import { wholeVersion } from "#src/clients/elasticsearch/document-version.ts";
 import { described } from "#src/clients/elasticsearch/errors.ts";
 import type { BulkItem } from "#src/clients/elasticsearch/port.ts";
 import type { Placed } from "./bulk-sender.ts";
@@ -67,7 +68,8 @@ const versions =
  * is what was wanted. Only that: a version of a later lineage may be that of a server that is gone.
  */
 function conflict({ reason }: BulkItem, placed: Placed, said: string): ItemOutcome {
-  const { version, isRecord } = placed;
+  const { isRecord } = placed;
+  const version = placed.version && wholeVersion(placed.version);
   // One that was made up, or that a first try has created.
   if (version === undefined && /document already exists/.test(reason)) return "done";
   const found = versions.exec(reason);

@@ -23,7 +23,7 @@ import {
   rowSource,
   type Source,
 } from "./templates.ts";
-import { createPlaces, type Place } from "./versions.ts";
+import { createPlaces, lowOf, type Place } from "./versions.ts";
 
 /** What is to be done with one document, before its version is known. */
 export type Operation = {
@@ -144,7 +144,7 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     const address = addressOf(source, () => {
       if (key !== null) return `${keyText(key)}${partSuffix(payload)}`;
       if (place === undefined) return madeUpId(packet);
-      return `${place.lineage}/${place.low}${partSuffix(payload)}`;
+      return `${place.lineage}/${lowOf(place)}${partSuffix(payload)}`;
     });
     const at = Math.floor((record?.timestamp ?? clock.wall()) / 1000);
     if (json === undefined) {

@@ -1,4 +1,5 @@
 import type { Packet } from "#plugin";
+import type { DocumentVersion } from "#src/clients/elasticsearch/document-version.ts";
 import { RowPosition, type TransactionStart } from "#src/clients/mysql/binlog/position.ts";
 
 /**
@@ -15,8 +16,9 @@ import { RowPosition, type TransactionStart } from "#src/clients/mysql/binlog/po
 export type Place = {
   /** Names the server and the series of its files, or the topic; never has a secret. */
   readonly lineage: string;
-  /** The lower 56 bits. */
-  readonly low: bigint;
+  /** Of the lower 56 bits those above the offset, and the offset: numbers that are exact. */
+  readonly base: number;
+  readonly offset: number;
   /** Others of the same document may have the same version: then the later one counts. */
   readonly shared: boolean;
   /** Whether it has a partition: places of two partitions have no order. */
@@ -27,16 +29,21 @@ export type Place = {
 export const lineagesMax = 127;
 
 const lowBits = 56n;
-const offsetBits = 36n;
+const lineageUnit = 2 ** 56;
+const fileUnit = 2 ** 36;
 const filesMax = 2 ** 20;
 const recordBits = 40n;
+const partitionUnit = 2 ** 40;
 const partitionsMax = 2 ** 16;
 
-/** Made once: each step of arithmetic with numbers of this size makes another one. */
-const upperBits = Array.from({ length: lineagesMax + 1 }, (_, i) => BigInt(i) << lowBits);
+/** Stays in two numbers: whole it would be a bigint, and several for each row on the way to it. */
+export function versionOf(lineage: number, { base, offset }: Place): DocumentVersion {
+  return { upper: lineage * lineageUnit + base, lower: offset };
+}
 
-export function versionOf(lineage: number, low: bigint): bigint {
-  return (upperBits[lineage] ?? BigInt(lineage) << lowBits) | low;
+/** What of a version is not the lineage, whole. */
+export function lowOf({ base, offset }: Place): bigint {
+  return BigInt(base) + BigInt(offset);
 }
 
 export function lineageOf(version: bigint): number {
@@ -48,7 +55,7 @@ export function partitionOf(version: bigint): number {
   return Number((version >> recordBits) & BigInt(partitionsMax - 1));
 }
 
-type File = { readonly lineage: string; readonly base: bigint };
+type File = { readonly lineage: string; readonly base: number };
 
 /** Gives each packet its place; undefined where its position has no order that holds. */
 export type Places = (packet: Packet) => Place | undefined;
@@ -68,8 +75,8 @@ export function createPlaces(): Places {
     const last = end - 1;
     const shared = own > last;
     const offset = shared ? last : own;
-    if (offset >= 2 ** Number(offsetBits)) return undefined;
-    return { lineage: file.lineage, low: file.base + BigInt(offset), shared, isRecord: false };
+    if (!Number.isInteger(offset) || offset >= fileUnit) return undefined;
+    return { lineage: file.lineage, base: file.base, offset, shared, isRecord: false };
   }
 
   return ({ position, ident }) => {
@@ -89,7 +96,7 @@ function fileOf({ lineage, file }: TransactionStart): File | undefined {
   const number = Number(found[2]);
   const series = Math.floor(number / filesMax);
   const of = `${lineage}/${found[1]}${series === 0 ? "" : `/${series}`}`;
-  return { lineage: of, base: BigInt(number % filesMax) << offsetBits };
+  return { lineage: of, base: (number % filesMax) * fileUnit };
 }
 
 type StoredRow = {
@@ -114,11 +121,12 @@ function ofRecord(position: object, ident: string): Place | undefined {
   if (typeof offset !== "string" && typeof offset !== "number" && typeof offset !== "bigint") {
     return undefined;
   }
-  if (!/^\d{1,13}$/.test(String(offset)) || BigInt(offset) >= 1n << recordBits) return undefined;
+  if (!/^\d{1,13}$/.test(String(offset)) || Number(offset) >= partitionUnit) return undefined;
   return {
     // A topic that was made anew under its name has another id, and begins its offsets anew.
     lineage: `kafka/${String(topicId ?? ident)}`,
-    low: (BigInt(at) << recordBits) | BigInt(offset),
+    base: at * partitionUnit,
+    offset: Number(offset),
     shared: false,
     isRecord: true,
   };

@@ -110,7 +110,7 @@ function encodeAll(
       unknown.push({ packet, operation });
       return undefined;
     }
-    const version = place && lineage ? versionOf(lineage, place.low) : undefined;
+    const version = place && lineage ? versionOf(lineage, place) : undefined;
     const from = body.length;
     body.action(operation, version, place?.shared ?? false);
     document?.(body);

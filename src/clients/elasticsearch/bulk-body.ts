@@ -1,5 +1,6 @@
 import { type ByteSink, createByteSink, putByte, putBytes, putText } from "../../byte-sink.ts";
 import { fragment, putJsonString } from "../../format/json-put.ts";
+import { type DocumentVersion, versionWriter } from "./document-version.ts";
 
 /** What is done with one document. */
 export type BulkAction = {
@@ -21,7 +22,7 @@ export type BulkBody = {
    * With an external version, or undefined; `orSame` writes a document also when it has this very
    * version already.
    */
-  action(action: BulkAction, version: bigint | undefined, orSame: boolean): void;
+  action(action: BulkAction, version: DocumentVersion | undefined, orSame: boolean): void;
   /** The line of a document, by whoever can write it. */
   document(write: (sink: ByteSink) => void): void;
   /** The line of a document that is JSON already. Throws SyntaxError for a text that is none. */
@@ -40,6 +41,7 @@ const headsMax = 10_000;
 
 export function createBulkBody(): BulkBody {
   let sink = createByteSink(firstBytes);
+  const putVersion = versionWriter();
   const heads = {
     index: new Map<string, Uint8Array>(),
     create: new Map<string, Uint8Array>(),
@@ -65,7 +67,8 @@ export function createBulkBody(): BulkBody {
       putBytes(sink, head(verb, index));
       putJsonString(sink, id);
       if (version !== undefined) {
-        putText(sink, `,"version":${version}`);
+        putBytes(sink, versionName);
+        putVersion(sink, version);
         putBytes(sink, orSame ? externalOrSame : external);
       }
       if (routing !== undefined) putText(sink, `,"routing":${JSON.stringify(routing)}`);
@@ -88,6 +91,7 @@ export function createBulkBody(): BulkBody {
   };
 }
 
+const versionName = fragment(`,"version":`);
 const external = fragment(`,"version_type":"external"`);
 const externalOrSame = fragment(`,"version_type":"external_gte"`);
 const end = fragment("}}\n");

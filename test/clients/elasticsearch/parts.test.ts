@@ -103,7 +103,11 @@ test("an answer to a bulk that is none is an error, never a success", () => {
 test("a body gives actions and documents a line each, whatever is in them", () => {
   const body = createBulkBody();
   const action = { verb: "index", index: 'a"b', id: 'x"\n\u2028' } as const;
-  body.action({ ...action, routing: "r\n", pipeline: "p" }, 2n ** 63n - 1n, true);
+  body.action(
+    { ...action, routing: "r\n", pipeline: "p" },
+    { upper: 2 ** 63 - 2 ** 40, lower: 2 ** 40 - 1 },
+    true,
+  );
   body.text('{"a":\r\n1}');
   const before = body.length;
   body.text("{}");

@@ -3,6 +3,7 @@ import { createBulkSender, type Placed } from "#plugins/output/es/bulk-sender.ts
 import { type ItemOutcome, itemOutcome } from "#plugins/output/es/item-outcome.ts";
 import { versionOf } from "#plugins/output/es/versions.ts";
 import { createBulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
+import { type DocumentVersion, wholeVersion } from "#src/clients/elasticsearch/document-version.ts";
 import type { BulkAnswer } from "#src/clients/elasticsearch/port.ts";
 import { DbusError } from "#src/errors.ts";
 
@@ -116,7 +117,13 @@ describe("requests", () => {
 describe("items (fault 44)", () => {
   const outcome = (status: number, type?: string, reason = "", more: Partial<Placed> = {}) =>
     short(itemOutcome({ status, type, reason }, { ...placed, ...more }));
-  const placed: Placed = { from: 0, to: 1, index: "i", version: 5n, isRecord: false };
+  const placed: Placed = {
+    from: 0,
+    to: 1,
+    index: "i",
+    version: { upper: 0, lower: 5 },
+    isRecord: false,
+  };
 
   test("each has its own verdict", () => {
     const table: readonly (readonly [number, string | undefined, string])[] = [
@@ -144,25 +151,28 @@ describe("items (fault 44)", () => {
     expect(seen).toEqual(table.map((line) => [...line]));
   });
 
-  const conflict = (stored: bigint, version: bigint, isRecord = false) => {
-    const said = `current version [${stored}] is higher or equal to the one provided [${version}]`;
+  const conflict = (stored: DocumentVersion, version: DocumentVersion, isRecord = false) => {
+    const [is, was] = [stored, version].map(wholeVersion);
+    const said = `current version [${is}] is higher or equal to the one provided [${was}]`;
     const reason = `[1]: version conflict, ${said}`;
     return outcome(409, "version_conflict_engine_exception", reason, { version, isRecord });
   };
+  const at = (lineage: number, offset: number, base = 0) =>
+    versionOf(lineage, { lineage: "", base, offset, shared: false, isRecord: false });
 
   test("a conflict is a success only when what is there is as new in the same lineage", () => {
-    expect(conflict(versionOf(1, 9n), versionOf(1, 9n))).toBe("done");
-    expect(conflict(versionOf(1, 10n), versionOf(1, 9n))).toBe("done");
-    expect(conflict(versionOf(1, 8n), versionOf(1, 9n))).toBe("wait ES_UNAVAILABLE");
-    expect(conflict(versionOf(3, 1n), versionOf(1, 9n))).toBe("surpassed 3");
+    expect(conflict(at(1, 9), at(1, 9))).toBe("done");
+    expect(conflict(at(1, 10), at(1, 9))).toBe("done");
+    expect(conflict(at(1, 8), at(1, 9))).toBe("wait ES_UNAVAILABLE");
+    expect(conflict(at(3, 1), at(1, 9))).toBe("surpassed 3");
     const bare = outcome(409, "version_conflict_engine_exception", "required seqNo [1]");
     expect(bare).toBe("refused ES_DOCUMENT_REJECTED");
   });
 
   test("a record that another partition has overtaken is not dropped in silence", () => {
-    const at = (partition: bigint, offset: bigint) => versionOf(1, (partition << 40n) | offset);
-    expect(conflict(at(7n, 5n), at(2n, 900n), true)).toBe("refused ES_ORDER_UNKNOWN");
-    expect(conflict(at(2n, 901n), at(2n, 900n), true)).toBe("done");
+    const of = (partition: number, offset: number) => at(1, offset, partition * 2 ** 40);
+    expect(conflict(of(7, 5), of(2, 900), true)).toBe("refused ES_ORDER_UNKNOWN");
+    expect(conflict(of(2, 901), of(2, 900), true)).toBe("done");
   });
 
   test("what a first try has created is there", () => {

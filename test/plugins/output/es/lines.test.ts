@@ -29,7 +29,7 @@ function linesOf(config: object, packet: Packet): readonly string[] | string {
   const body = createBulkBody();
   try {
     for (const operation of createOperations(parsed.data, systemClock)(packet)) {
-      body.action(operation, 5n, operation.place?.shared ?? false);
+      body.action(operation, { upper: 0, lower: 5 }, operation.place?.shared ?? false);
       operation.document?.(body);
     }
   } catch (error) {
