@@ -17,15 +17,32 @@ import type { TableOf } from "./json-batch.ts";
  * A payload is a byte that says what it is, and
  *
  *   row       op u8, table, transaction, ordinal, log (a name), pos, ts, flags u8 for before and after,
- *             and the values of each: a count, and as many values
- *   bytes     its frame and its value
- *   text, document   flags u8 whether there is a frame, the text, the frame
+ *             the values of each: a count, and as many values; and what else is in it
+ *   bytes     its key, headers and timestamp, what else is in it, its value
+ *   text, document   flags u8 whether there is a frame, the text, what else is in it, the frame
  *   other     JSON, tagged as in `packet-codec.ts`
  *
- * A frame is its key, its headers (a count, and as many pairs of values), and its other four values.
+ * A frame is its key, its headers (a count, and as many pairs of values), its timestamp, and what else
+ * is in it: a count, and as many names and values.
  */
 const KIND = { other: 0, row: 1, bytes: 2, text: 3, document: 4 } as const;
 const OPS = ["I", "U", "D"] as const;
+/** What has its place; all else goes by name. */
+const inRow = new Set([
+  "kind",
+  "op",
+  "table",
+  "before",
+  "after",
+  "txn",
+  "ordinal",
+  "log",
+  "pos",
+  "ts",
+]);
+const inFrame = new Set(["key", "headers", "timestamp"]);
+const inBytes = new Set([...inFrame, "kind", "value"]);
+const inText = new Set(["kind", "text", "json", "record"]);
 const BEFORE = 1;
 const AFTER = 2;
 
@@ -115,7 +132,7 @@ export function writePayload(writer: ByteWriter, payload: Payload, names: Names)
       return;
     case "bytes":
       writer.byte(KIND.bytes);
-      writeFrame(writer, payload);
+      writeFrame(writer, payload, inBytes, names);
       writer.value(payload.value);
       return;
     case "text":
@@ -123,7 +140,8 @@ export function writePayload(writer: ByteWriter, payload: Payload, names: Names)
       writer.byte(KIND[payload.kind]);
       writer.byte(payload.record ? 1 : 0);
       writer.value(payload.kind === "text" ? payload.text : payload.json);
-      if (payload.record) writeFrame(writer, payload.record);
+      writeMore(writer, payload, inText, names);
+      if (payload.record) writeFrame(writer, payload.record, inFrame, names);
       return;
   }
 }
@@ -143,15 +161,20 @@ export function readPayload(reader: ByteReader, names: Names): Payload {
     case KIND.row:
       return readRow(reader, names);
     case KIND.bytes:
-      return { kind: "bytes", ...readFrame(reader), value: reader.value() as Uint8Array | null };
+      return {
+        kind: "bytes",
+        ...readFrame(reader, names),
+        value: reader.value() as Uint8Array | null,
+      };
     case KIND.text:
     case KIND.document: {
       const framed = reader.byte() === 1;
       const text = reader.value() as string;
-      const frame = framed ? { record: readFrame(reader) } : {};
+      const more = readMore(reader, names);
+      const frame = framed ? { record: readFrame(reader, names) } : nothing;
       return kind === KIND.text
-        ? { kind: "text", text, ...frame }
-        : { kind: "document", json: text, ...frame };
+        ? { kind: "text", text, ...more, ...frame }
+        : { kind: "document", json: text, ...more, ...frame };
     }
     case KIND.other:
       return untaggedValue(JSON.parse(String(reader.value()))) as Payload;
@@ -172,6 +195,7 @@ function writeRow(writer: ByteWriter, row: RowChange, names: Names): void {
   writer.byte((before ? BEFORE : 0) | (after ? AFTER : 0));
   if (before) writeValues(writer, before);
   if (after) writeValues(writer, after);
+  writeMore(writer, row, inRow, names);
 }
 
 function readRow(reader: ByteReader, names: Names): RowChange {
@@ -186,7 +210,9 @@ function readRow(reader: ByteReader, names: Names): RowChange {
   const flags = reader.byte();
   const before = flags & BEFORE ? readValues(reader) : undefined;
   const after = flags & AFTER ? readValues(reader) : undefined;
-  return { kind: "row", op, table, before, after, txn, ordinal, log, pos, ts };
+  const row: RowChange = { kind: "row", op, table, before, after, txn, ordinal, log, pos, ts };
+  const more = readMore(reader, names);
+  return more === nothing ? row : { ...row, ...more };
 }
 
 function writeValues(writer: ByteWriter, values: readonly Value[]): void {
@@ -200,7 +226,12 @@ function readValues(reader: ByteReader): Value[] {
   return values;
 }
 
-function writeFrame(writer: ByteWriter, frame: RecordFrame): void {
+function writeFrame(
+  writer: ByteWriter,
+  frame: RecordFrame,
+  known: ReadonlySet<string>,
+  names: Names,
+): void {
   writer.value(frame.key);
   writer.count(frame.headers.length);
   for (const [name, value] of frame.headers) {
@@ -208,23 +239,42 @@ function writeFrame(writer: ByteWriter, frame: RecordFrame): void {
     writer.value(value);
   }
   writer.value(frame.timestamp);
-  writer.value(frame.partition);
-  writer.value(frame.offset);
-  writer.value(frame.partitions);
+  writeMore(writer, frame, known, names);
 }
 
-function readFrame(reader: ByteReader): RecordFrame {
+function readFrame(reader: ByteReader, names: Names): RecordFrame {
   const key = reader.value() as Uint8Array | null;
   const headers: Headers[number][] = [];
   for (let left = reader.count(); left > 0; left--) {
     headers.push([String(reader.value()), reader.value() as Headers[number][1]]);
   }
   const timestamp = reader.value() as number | undefined;
-  const places = { partition: reader.value(), offset: reader.value(), partitions: reader.value() };
-  return { key, headers, timestamp, ...definedOf(places) };
+  return { key, headers, timestamp, ...readMore(reader, names) };
 }
 
-/** What was not there before is not there now. */
-function definedOf(places: { readonly [name: string]: Value }): Partial<RecordFrame> {
-  return Object.fromEntries(Object.entries(places).filter(([, value]) => value !== undefined));
+/** Whatever else is in an object: a count, and as many names and values. What is new is kept so. */
+function writeMore(writer: ByteWriter, of: object, known: ReadonlySet<string>, names: Names): void {
+  // Mostly there is nothing, and then nothing is made.
+  let count = 0;
+  for (const name in of) if (!known.has(name)) count++;
+  if (count === 0) {
+    writer.count(0);
+    return;
+  }
+  const more = Object.entries(of).filter(([name, one]) => !known.has(name) && one !== undefined);
+  writer.count(more.length);
+  for (const [name, one] of more) {
+    names.write(writer, name);
+    writer.value(one as Value);
+  }
 }
+
+function readMore(reader: ByteReader, names: Names): object {
+  const left = reader.count();
+  if (left === 0) return nothing;
+  const more: [string, Value][] = [];
+  for (let i = 0; i < left; i++) more.push([names.read(reader), reader.value()]);
+  return Object.fromEntries(more);
+}
+
+const nothing = {};

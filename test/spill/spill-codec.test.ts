@@ -57,10 +57,12 @@ describe("whatever is in a packet", () => {
       partition: count,
       offset: fc.maxSafeNat(),
       partitions: count,
+      cluster: text,
     },
     { requiredKeys: ["key", "headers", "timestamp"] },
   );
-  const record = fc.record({ record: frame }, { requiredKeys: [] });
+  const part = fc.record({ part: text }, { requiredKeys: [] });
+  const record = fc.record({ record: frame, part: text }, { requiredKeys: [] });
   const txn = fc.record({ gtid: fc.option(text, { nil: undefined }), serverId: count });
   const values = fc.array(value, { maxLength: 9 });
   const row = fc
@@ -78,7 +80,9 @@ describe("whatever is in a packet", () => {
   const payload: fc.Arbitrary<Payload> = fc.oneof(
     row,
     frame.chain((own) =>
-      fc.option(bytes).map((of) => ({ kind: "bytes" as const, ...own, value: of })),
+      fc
+        .tuple(fc.option(bytes), part)
+        .map(([of, more]) => ({ kind: "bytes" as const, ...own, ...more, value: of })),
     ),
     fc.tuple(text, record).map(([of, own]) => ({ kind: "text" as const, text: of, ...own })),
     fc.tuple(text, record).map(([of, own]) => ({ kind: "document" as const, json: of, ...own })),
@@ -106,9 +110,10 @@ describe("whatever is in a packet", () => {
 
 test("what a user's own plugin made of a packet, beyond the types, is kept too", () => {
   const odd = { kind: "row", op: "I", table: sampleTable, extra: [1n, { $: true }] };
+  const newer = { ...sampleRow, since: "now", of: { a: [1] } };
   const strange = { kind: "mine", of: { deep: [null, -0, new JsonText("1")] } };
   const row = { ...sampleRow, after: [true, { a: [1n] }] };
-  const packets = [strange, row, odd].map((payload) => ({ ...samplePackets[0], payload }));
+  const packets = [strange, row, odd, newer].map((payload) => ({ ...samplePackets[0], payload }));
   expect(back(packets as unknown as Packet[]).packets).toEqual(packets as unknown as Packet[]);
 });
 
