@@ -24,7 +24,10 @@ usage: dbusd                         an example: a recorded binlog of a small sh
       --test [FILE...]     runs the tests of pipelines in FILE, or in all *.test.yaml of this folder:
                            packets that go in and those that come out, without inputs and outputs;
                            --json prints the results for machines
-      --check              only checks the configuration
+      --check              only checks the configuration, and asks the servers of its inputs and outputs
+                           whether they are reached, take the login and have what is named; nothing
+                           is read, written or made there. --offline leaves the servers out, --json
+                           prints the result for machines
       --print-config       only prints it, secrets redacted; with --from, as a file to go on with
       --schema             prints the JSON Schema of configurations, for editors
       --watch              reloads the file when it has changed
@@ -55,6 +58,8 @@ export type Options = {
   /** Of --test: the files, none for those of this folder. */
   readonly tests: readonly string[];
   readonly json: boolean;
+  /** Of --check: no server is asked. */
+  readonly offline: boolean;
   /** Reloads the file when it has changed. */
   readonly watch: boolean;
   readonly overrides: Overrides;
@@ -68,6 +73,7 @@ const declared = {
   test: { type: "boolean" },
   json: { type: "boolean" },
   check: { type: "boolean" },
+  offline: { type: "boolean" },
   "print-config": { type: "boolean" },
   schema: { type: "boolean" },
   watch: { type: "boolean" },
@@ -83,7 +89,10 @@ const declared = {
 /** Throws `USAGE`. */
 export function parseOptions(argv: readonly string[]): Options {
   const { values, positionals } = parsed(argv);
-  if (values.json && !values.test) throw new DbusError("USAGE", "--json goes with --test");
+  if (values.json && !values.test && !values.check) {
+    throw new DbusError("USAGE", "--json goes with --test and --check");
+  }
+  if (values.offline && !values.check) throw new DbusError("USAGE", "--offline goes with --check");
   const tests = values.test ? positionals : [];
   const [file, ...rest] = values.test ? [] : positionals;
   if (rest.length > 0) throw new DbusError("USAGE", "it takes one configuration file");
@@ -104,6 +113,7 @@ export function parseOptions(argv: readonly string[]): Options {
     watch: values.watch === true,
     tests,
     json: values.json === true,
+    offline: values.offline === true,
     action: actions.find((one) => values[one] === true) ?? "run",
     overrides: {
       admin: values.admin === undefined ? undefined : addressOf(values.admin),

@@ -6,7 +6,6 @@ import type { ConfigFollower } from "../cluster/config-follower.ts";
 import { type LoadOptions, loadConfig } from "../config/load.ts";
 import { loadShared } from "../config/load-shared.ts";
 import type { Loaded } from "../config/loaded.ts";
-import { memoryBound } from "../config/memory-bound.ts";
 import { hasErrors, problemsText } from "../config/problem.ts";
 import { wholeJsonSchema } from "../config/whole-schema.ts";
 import { DbusError, toDbusError } from "../errors.ts";
@@ -15,11 +14,11 @@ import { startDaemon } from "../main.ts";
 import { type FileResult, resultsText, runTestFile } from "../pipeline-test/run-tests.ts";
 import { createRegistry } from "../plugin/registry.ts";
 import { bannerText, whereToLook } from "./banner.ts";
+import { checkConfig } from "./check-config.ts";
 import { type ClusterSource, clusterSource } from "./cluster-source.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
 import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
-import { memoryText } from "./memory-text.ts";
 import { quickstart } from "./quickstart.ts";
 import { onReload } from "./reload-triggers.ts";
 import { onSignals } from "./signals.ts";
@@ -139,11 +138,10 @@ async function withConfig(options: Options, io: DbusdIo): Promise<number> {
   const { config, problems } = loaded;
   io.err(problemsText(problems));
   if (options.action === "print-config") return printConfig(loaded, load, io);
-  if (config === null || hasErrors(problems)) return exitCodeOfProblems(problems);
   if (options.action === "check") {
-    io.out(`${file}: it can be used\n${memoryText(memoryBound(config))}`);
-    return exitCodes.clean;
+    return checkConfig({ file, config, problems }, { ...options, out: io.out });
   }
+  if (config === null || hasErrors(problems)) return exitCodeOfProblems(problems);
   if (options.from !== undefined && io.terminal) io.err(`\n${load.text ?? ""}\n`);
   const { level, format } = config.log;
   const log = createLog({ level, format, ...(io.log ? { write: io.log } : {}) });

@@ -16,6 +16,16 @@ type Common = {
   readonly signal: AbortSignal;
 };
 
+/** For `dbusd --check`: what a plugin finds out of its server without reading or writing anything. */
+export type CheckContext = Pick<Common, "clock" | "log" | "signal"> & {
+  /** What is as it should be, e.g. `topic orders: 12 partitions, may be read`. */
+  ok(what: string): void;
+  /** What may be meant so: it does not make the check fail. */
+  warn(error: DbusError): void;
+  /** What would keep it from working; to throw it is the same, and ends the check. */
+  fail(error: DbusError): void;
+};
+
 /** A piece of the source that was skipped: written down before reading goes on. */
 export type GapReport = {
   /** What was to be read next; null when nothing was known. */

@@ -1,7 +1,13 @@
 import type { ZodType } from "zod";
 import type { Packet } from "../flow/packet.ts";
 import type { ComparePositions, Json } from "../flow/position.ts";
-import type { FilterContext, InputContext, OutputContext, SourcePartition } from "./context.ts";
+import type {
+  CheckContext,
+  FilterContext,
+  InputContext,
+  OutputContext,
+  SourcePartition,
+} from "./context.ts";
 import type { Resource } from "./resource.ts";
 
 /** What a plugin may hold in memory beside the packets that are in the bus, in bytes. */
@@ -42,6 +48,8 @@ export type InputDefinition<C, S> = {
   readonly order?: (config: C) => ComparePositions | undefined;
   /** What it needs beside the packets in flight, for the bound that `dbusd --check` shows. */
   memory?(config: C, window: Window): PluginMemory;
+  /** Asks its server, as `dbusd --check` has it, and changes nothing there. */
+  check?(context: CheckContext, config: C): Promise<void>;
   /** Throws a `DbusError`: kind `retry` is tried again with backoff, `fatal` stops this input. */
   open(context: InputContext, config: C): Promise<S> | S;
   /**
@@ -140,6 +148,8 @@ export type OutputDefinition<C, S> = SinkFences & {
    * left out: every packet must then come by one way and from an input whose positions compare.
    */
   readonly exactlyOnce?: (config: C) => boolean;
+  /** Asks its server, as `dbusd --check` has it, and changes nothing there. */
+  check?(context: CheckContext, config: C): Promise<void>;
   open(context: OutputContext, config: C): Promise<S> | S;
   /**
    * Of a sink that keeps positions: forgets, durably, the one of a partition of which nothing is in

@@ -27,6 +27,7 @@ export { type Body, readBody } from "../http/read-body.ts";
 export { type ServerTls, serverTlsSchema } from "../http/server-tls.ts";
 export type { Log } from "../log.ts";
 export type {
+  CheckContext,
   EmitOptions,
   FilterContext,
   GapReport,

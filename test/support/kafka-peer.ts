@@ -11,6 +11,7 @@ export type KafkaPeer = {
   /** The settings that the topic was given. */
   topicConfigs(topic: string): Promise<ReadonlyMap<string, string>>;
   growTopic(topic: string, partitions: number): Promise<void>;
+  listTopics(): Promise<readonly string[]>;
   /** Resolves when it is gone. */
   deleteTopic(topic: string): Promise<void>;
   /** Deletes every record of a partition, as retention does. */
@@ -47,6 +48,7 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
       });
       return new Map(found[0]?.configEntries.map((one) => [one.configName, one.configValue]));
     },
+    listTopics: () => admin.listTopics(),
     async growTopic(topic, count) {
       await admin.createPartitions({ topicPartitions: [{ topic, count }] });
     },

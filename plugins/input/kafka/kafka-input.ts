@@ -1,4 +1,5 @@
 import { defineInput, isLoopback } from "#plugin";
+import { checkInput } from "./check.ts";
 import {
   compareKafkaPositions,
   joins,
@@ -28,6 +29,7 @@ export const kafkaInput = defineInput<KafkaInputConfig, Reader>({
   memory: ({ fetchBytesMax, partitionBytesMax, brokers }) => ({
     buffers: brokers.length * (2 * fetchBytesMax + 4 * partitionBytesMax),
   }),
+  check: checkInput,
   open: openReader,
   run,
   close: ({ consumer }) => consumer.close(),

@@ -12,6 +12,7 @@ import { compareMysqlPositions, mysqlPositionSchema } from "#src/clients/mysql/b
 import { createSchemaCache } from "#src/clients/mysql/schema.ts";
 import { openSchemaHistory } from "#src/clients/mysql/schema-history.ts";
 import { tableFilter } from "#src/clients/mysql/table-patterns.ts";
+import { checkInput } from "./check.ts";
 import { lagWhileAway } from "./lag.ts";
 import {
   flavorOf,
@@ -39,6 +40,7 @@ export const mysqlbinlogInput = defineInput<MysqlbinlogConfig, Reader>({
   resources: (config) => [resourceOf(config)],
   // What is off the wire and decoded, twice each: one lot is worked on while the next comes.
   memory: ({ eventBytesMax }) => ({ buffers: 16 << 20, packetBytesMax: eventBytesMax }),
+  check: checkInput,
   async open(context, config) {
     const { databases, tables } = patternsOf(config);
     const { stateDir, name } = context;

@@ -7,6 +7,7 @@ import {
 } from "#src/clients/elasticsearch/connection-config.ts";
 import type { EsClient } from "#src/clients/elasticsearch/port.ts";
 import { createBulkSender } from "./bulk-sender.ts";
+import { checkOutput } from "./check.ts";
 import { type EsOutputConfig, esOutputSchema } from "./es-config.ts";
 import { createIndices } from "./indices.ts";
 import { createLineages } from "./lineages.ts";
@@ -63,6 +64,7 @@ export const esOutput = defineOutput<EsOutputConfig, State>({
   },
   // The bulk as bytes, and what the socket keeps of it.
   memory: () => ({ buffers: 16 << 20, copies: 4 }),
+  check: checkOutput,
   async open(context, config) {
     const client = await createEsClient(esConnectionOptions(config, context));
     try {

@@ -1,6 +1,7 @@
 import { defineOutput, isLoopback, type OutputContext, type Packet, type Verdict } from "#plugin";
 import { createKafkaProducer } from "#src/clients/kafka/drivers.ts";
 import type { KafkaProducer } from "#src/clients/kafka/port.ts";
+import { checkOutput } from "./check.ts";
 import { dryProducer } from "./dry-producer.ts";
 import { exactlyOnceOf, type KafkaOutputConfig, kafkaOutputSchema } from "./kafka-config.ts";
 import { createOnce, type Once } from "./once.ts";
@@ -98,6 +99,7 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
   // The records as text and in the request, what compression makes of it, and what the socket keeps.
   memory: () => ({ buffers: 8 << 20, copies: 4 }),
   exactlyOnce: (config) => exactlyOnceOf(config) !== undefined,
+  check: checkOutput,
   async open(context, config) {
     warn(config, context);
     const producer = producerOf(config, context);

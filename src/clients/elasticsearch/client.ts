@@ -102,6 +102,16 @@ export async function createEsClient(options: EsConnectionOptions): Promise<EsCl
       const [found] = Object.values(JSON.parse(text) as Record<string, Settings>);
       return found?.settings?.[key] ?? found?.defaults?.[key];
     },
+    async denied(index, privileges) {
+      const body = { index: [{ names: [index], privileges }] };
+      const path = "/_security/user/_has_privileges";
+      // A node without security knows no such question, and lets everybody.
+      const expected = [400, 403, 404, 405, 500];
+      const { status, text } = await ask({ method: "POST", path, body, expected });
+      if (status !== 200) return [];
+      const { index: found = {} } = JSON.parse(text) as Privileges;
+      return Object.entries(found[index] ?? {}).flatMap(([name, has]) => (has ? [] : [name]));
+    },
     async hasPipeline(name) {
       const path = `/_ingest/pipeline/${encodeURIComponent(name)}`;
       const { status } = await ask({ method: "GET", path, expected: [403, 404] });
@@ -128,6 +138,8 @@ function bulkQueryOf({ activeShards }: EsConnectionOptions): string {
   const filter = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
   return activeShards === undefined ? filter : `${filter}&wait_for_active_shards=${activeShards}`;
 }
+
+type Privileges = { readonly index?: Readonly<Record<string, Readonly<Record<string, boolean>>>> };
 
 type Settings = {
   readonly settings?: Readonly<Record<string, string>>;

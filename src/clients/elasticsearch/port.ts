@@ -71,6 +71,8 @@ export type EsClient = {
   createIndex(name: string, body: object): Promise<void>;
   /** A setting of an index, or of the one index of an alias, defaults included. */
   setting(name: string, key: string): Promise<string | undefined>;
+  /** Those of the privileges that this login lacks; none where a node knows no logins. */
+  denied(index: string, privileges: readonly string[]): Promise<readonly string[]>;
   /** True too where this login may not know. */
   hasPipeline(name: string): Promise<boolean>;
   /** Null where there is none. */

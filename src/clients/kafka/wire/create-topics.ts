@@ -21,13 +21,15 @@ export async function requestTopic(
   connection: BrokerConnection,
   { topic, partitions, replicationFactor, configs = {} }: NewTopic,
   timeoutMs: number,
+  /** Only asks whether it might be made. */
+  validateOnly = false,
 ): Promise<TopicAnswer> {
   const apiVersion = connection.version(createTopicsKey, 2, 4);
   const writer = wireWriter().int32(1).string(topic).int32(partitions).int16(replicationFactor);
   writer.int32(0).array(Object.entries(configs), ([name, value]) => {
     writer.string(name).string(value);
   });
-  writer.int32(timeoutMs).int8(0);
+  writer.int32(timeoutMs).int8(validateOnly ? 1 : 0);
   return connection.send({
     apiKey: createTopicsKey,
     apiVersion,

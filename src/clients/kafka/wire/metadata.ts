@@ -36,6 +36,8 @@ export type TopicMetadata = {
   readonly leaders: readonly number[];
   /** Of a partition without a leader the node ids of its replicas that are not to be had. */
   readonly offline: ReadonlyMap<number, readonly number[]>;
+  /** What the user may do, a bit for each operation (KIP-430); undefined where it was not said. */
+  readonly rights: number | undefined;
 };
 
 export type Metadata = {
@@ -50,6 +52,7 @@ export type Metadata = {
 export async function fetchMetadata(
   connection: BrokerConnection,
   topics: readonly string[] | null,
+  withRights = false,
 ): Promise<Metadata> {
   const newest = connection.version(metadataKey, 4, withIds);
   const apiVersion = newest === withIds ? withIds : Math.min(newest, withoutIds);
@@ -57,27 +60,38 @@ export async function fetchMetadata(
     apiKey: metadataKey,
     apiVersion,
     apiName: "Metadata",
-    body: apiVersion === withIds ? flexibleRequest(topics) : plainRequest(topics, apiVersion),
+    body:
+      apiVersion === withIds
+        ? flexibleRequest(topics, withRights)
+        : plainRequest(topics, apiVersion, withRights),
     decode: (data) =>
       apiVersion === withIds ? flexibleAnswer(data) : plainAnswer(data, apiVersion),
   });
 }
 
-function plainRequest(topics: readonly string[] | null, version: number): Buffer {
+function plainRequest(
+  topics: readonly string[] | null,
+  version: number,
+  withRights: boolean,
+): Buffer {
   const writer = wireWriter();
   if (topics === null) writer.int32(-1);
   else writer.array(topics, (topic) => writer.string(topic));
   writer.int8(0);
-  if (version >= 8) writer.int8(0).int8(0);
+  if (version >= 8) writer.int8(0).int8(withRights ? 1 : 0);
   return writer.done();
 }
 
-function flexibleRequest(topics: readonly string[] | null): Buffer {
+function flexibleRequest(topics: readonly string[] | null, withRights: boolean): Buffer {
   const writer = wireWriter().int8(0);
   writer.compactArray(topics, (topic) => {
     writer.int64(0).int64(0).compactString(topic).int8(0);
   });
-  return writer.int8(0).int8(0).int8(0).done();
+  return writer
+    .int8(0)
+    .int8(withRights ? 1 : 0)
+    .int8(0)
+    .done();
 }
 
 function plainAnswer(data: Buffer, version: number): Metadata {
@@ -95,8 +109,8 @@ function plainAnswer(data: Buffer, version: number): Metadata {
     const name = reader.string();
     const internal = reader.bool();
     const partitions = reader.array(() => plainPartition(reader, version));
-    if (version >= 8) reader.int32();
-    return [name, { errorCode, id: "", internal, ...leadership(partitions) }] as const;
+    const rights = version >= 8 ? rightsOf(reader.int32()) : undefined;
+    return [name, { errorCode, id: "", internal, rights, ...leadership(partitions) }] as const;
   });
   return { clusterId, brokers: new Map(brokers), controllerId, topics: new Map(topics) };
 }
@@ -129,9 +143,9 @@ function flexibleAnswer(data: Buffer): Metadata {
     const id = reader.uuid();
     const internal = reader.bool();
     const partitions = reader.compactArray(() => flexiblePartition(reader));
-    reader.int32();
+    const rights = rightsOf(reader.int32());
     reader.tags();
-    return [name, { errorCode, id, internal, ...leadership(partitions) }] as const;
+    return [name, { errorCode, id, internal, rights, ...leadership(partitions) }] as const;
   });
   return { clusterId, brokers: new Map(brokers), controllerId, topics: new Map(topics) };
 }
@@ -146,6 +160,9 @@ function flexiblePartition(reader: WireReader): Led {
   reader.tags();
   return { ...led, offline };
 }
+
+/** A broker that was not asked says the least number there is. */
+const rightsOf = (bits: number): number | undefined => (bits < 0 ? undefined : bits);
 
 type Led = {
   readonly index: number;
