@@ -67,10 +67,10 @@ function passes(
 type Refused = Extract<Polled, { readonly error: DbusError }>;
 
 async function refused(place: Place, polled: Refused, deps: HandleDeps): Promise<void> {
-  const { error, at } = polled;
+  const { error } = polled;
   switch (error.code) {
     case "KAFKA_OFFSET_OUT_OF_RANGE":
-      return lost(place, at, deps);
+      return lost(place, polled, deps);
     case "KAFKA_RECORD_CORRUPT":
     case "KAFKA_UNSUPPORTED":
       return damaged(place, polled, deps);
@@ -84,15 +84,25 @@ async function refused(place: Place, polled: Refused, deps: HandleDeps): Promise
 }
 
 /** Reading goes on from an offset that there is; the other partitions are read meanwhile. */
-function lost(place: Place, at: number, { reader, places, context, apart }: HandleDeps): void {
+function lost(
+  place: Place,
+  { at, truncated }: Refused,
+  { reader, places, context, apart }: HandleDeps,
+): void {
   const { consumer, config } = reader;
   const { topic, partition, topicId } = place;
+  const around = { context, config };
   apart(() =>
     places.restart(place, async () => {
       const range = await rangeOf(consumer, place);
-      if (isIn(at, range)) return { offset: at, topicId };
       const from = { topic, partition, topicId, at, atTopicId: topicId };
-      const offset = await goOn(from, range, whyGone(at, range), { context, config });
+      if (truncated !== undefined) {
+        const start = Math.max(range.start, truncated);
+        const why = `its leader was lost with the records from ${truncated} on, and others stand there`;
+        return { offset: await goOn(from, { ...range, start }, why, around), topicId };
+      }
+      if (isIn(at, range)) return { offset: at, topicId };
+      const offset = await goOn(from, range, whyGone(at, range), around);
       return { offset, topicId };
     }),
   );

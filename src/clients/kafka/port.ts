@@ -48,6 +48,7 @@ export type NewTopic = {
 };
 
 export type TopicPartition = { readonly topic: string; readonly partition: number };
+export type PartitionOffset = TopicPartition & { readonly offset: number };
 
 /** A header as it was read; names may come more than once. */
 export type ReadHeader = readonly [name: string, value: Uint8Array | null];
@@ -85,6 +86,8 @@ export type Polled = TopicPartition &
         readonly at: number;
         /** Of what is corrupt: where the next batch begins. */
         readonly behind?: number;
+        /** Of what is out of range: where a new leader begins to have other records. */
+        readonly truncated?: number;
       }
   );
 
@@ -96,11 +99,8 @@ export type TopicInfo = {
   readonly internal: boolean;
 };
 
-export type CommitOffset = TopicPartition & {
-  /** The next one to be read. */
-  readonly offset: number;
-  readonly metadata?: string;
-};
+/** The next one to be read. */
+export type CommitOffset = PartitionOffset & { readonly metadata?: string };
 
 /** What a group's member is told. Partitions that stay are not in any of these. */
 export type GroupEvents = {
@@ -156,13 +156,11 @@ export type KafkaConsumer = {
   offsets(
     partitions: readonly TopicPartition[],
     at: "earliest" | "latest" | "written" | number,
-  ): Promise<readonly (TopicPartition & { readonly offset: number })[]>;
+  ): Promise<readonly PartitionOffset[]>;
   /** The end of what is written, of those partitions that are there and whose broker answers. */
-  ends(
-    partitions: readonly TopicPartition[],
-  ): Promise<readonly (TopicPartition & { readonly offset: number })[]>;
+  ends(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]>;
   /** Reads these too, each from its offset on; one that is read already goes on from there. */
-  read(partitions: readonly (TopicPartition & { readonly offset: number })[]): void;
+  read(partitions: readonly PartitionOffset[]): void;
   /** Reads these no more: what was fetched of them and not handed out is forgotten. */
   forget(partitions: readonly TopicPartition[]): void;
   /** Undefined when nothing has come within `waitMs`, or `signal` has aborted. */

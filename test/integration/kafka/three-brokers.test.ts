@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { Kafka, logLevel } from "kafkajs";
 import { kafkaOutput } from "#plugins/output/kafka/kafka-output.ts";
 import {
   createKafkaConsumer,
@@ -7,7 +8,7 @@ import {
   kafkaDrivers,
 } from "#src/clients/kafka/drivers.ts";
 import type { KafkaRecord } from "#src/clients/kafka/port.ts";
-import { consumerOptions } from "../../contract/kafka-consumer.ts";
+import { consumerOptions, take } from "../../contract/kafka-consumer.ts";
 import { producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
@@ -175,4 +176,71 @@ services.test(
     }
   },
   120_000,
+);
+
+services.test(
+  "a leader that was out of sync is noticed: what was read is not there, and others are (fault 38)",
+  async (kafka) => {
+    const [first, second] = kafka.brokers;
+    if (!first || !second) throw new Error("there are three of them");
+    const topic = "three.unclean";
+    const place = { topic, partition: 0 };
+    const client = new Kafka({
+      brokers: kafka.bootstrap.split(","),
+      logLevel: logLevel.NOTHING,
+    });
+    const admin = client.admin();
+    await admin.connect();
+    const configEntries = [
+      { name: "unclean.leader.election.enable", value: "true" },
+      { name: "min.insync.replicas", value: "1" },
+    ];
+    const replicaAssignment = [{ partition: 0, replicas: [first.id, second.id] }];
+    await admin.createTopics({
+      waitForLeaders: false,
+      topics: [{ topic, replicaAssignment, configEntries }],
+    });
+    const options = { ...producerOptions(kafka.bootstrap), requestTimeoutMs: 5_000 };
+    const producer = createKafkaProducer("kafkajs", options);
+    const write = async (count: number, from: number) => {
+      const records = Array.from({ length: count }, (_, i) => recordOf("k", `${from + i}`));
+      const written = async () =>
+        (await producer.produce([{ ...place, records }])).flat().every((error) => error === null);
+      await waitFor(written, { what: "a write", timeoutMs: 60_000, intervalMs: 100 });
+    };
+    const inSync = async (...ids: number[]) => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      const [partition] = topics[0]?.partitions ?? [];
+      return `${partition?.isr.toSorted()}` === `${ids.toSorted()}`;
+    };
+    await waitFor(() => inSync(first.id, second.id), { what: "both", timeoutMs: 60_000 });
+    await write(10, 0);
+    second.kill("SIGKILL");
+    await waitFor(() => inSync(first.id), { what: "one alone", timeoutMs: 60_000 });
+    // These the second one never sees.
+    await write(5, 10);
+    const own = { ...consumerOptions(kafka.bootstrap), connectTimeoutMs: 1_000 };
+    const consumer = createKafkaConsumer("kafkajs", own);
+    consumer.read([{ ...place, offset: 0 }]);
+    expect(await take(consumer, 15)).toHaveLength(15);
+    first.kill("SIGKILL");
+    await second.restart();
+    await waitFor(() => inSync(second.id), { what: "the other alone", timeoutMs: 60_000 });
+    await write(20, 100);
+    const polled = await waitFor(
+      async () => (await consumer.poll(1_000, new AbortController().signal)) ?? false,
+      { what: "the new leader", timeoutMs: 60_000, intervalMs: 1 },
+    );
+    expect(polled).toMatchObject({ at: 15, error: { code: "KAFKA_OFFSET_OUT_OF_RANGE" } });
+    const truncated = polled.error && polled.truncated;
+    expect(truncated).toBe(10);
+    consumer.read([{ ...place, offset: 10 }]);
+    const values = (await take(consumer, 20)).map(({ value }) => `${value}`);
+    expect(values).toEqual(Array.from({ length: 20 }, (_, i) => `${100 + i}`));
+    await consumer.close();
+    await producer.close();
+    await admin.disconnect();
+    await first.restart();
+  },
+  180_000,
 );

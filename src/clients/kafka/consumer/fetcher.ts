@@ -5,7 +5,9 @@ import type { KafkaConsumerOptions, Polled, TopicPartition } from "../port.ts";
 import { type FetchAnswer, fetchRecords } from "../wire/fetch.ts";
 import { leaderOf } from "../wire/metadata.ts";
 import { noError, offsetOutOfRange, protocolError } from "../wire/protocol-errors.ts";
-import { type RecordCursor, recordCursor } from "./record-cursor.ts";
+import { createHandOut, type Handed } from "./hand-out.ts";
+import { recordCursor } from "./record-cursor.ts";
+import { checkTruncation, truncatedError } from "./truncation.ts";
 
 /** Fetches from every broker that leads one of the partitions: a request in flight to each. */
 export type Fetcher = {
@@ -16,32 +18,23 @@ export type Fetcher = {
 };
 
 /** A partition that is read. */
-type Part = TopicPartition & {
+type Part = Handed & {
   /** What is to be fetched next. */
   offset: number;
-  /** What is to be handed out next. */
-  handed: number;
   leader: number | undefined;
+  /** Under which leader what was fetched last was written, and under which it is fetched. */
+  epoch: number;
+  leaderEpoch: number;
+  /** A new leader is asked whether it has what was read. */
+  checking: boolean;
   /** Monotonic ms before which it is left alone. */
   notBefore: number;
   failures: number;
   /** How often its first batch came cut off. */
   cuts: number;
-  /** Reading it ended with an error that was told. */
-  halted: boolean;
   /** Set when it is no longer read, or from elsewhere: answers that come later are not for it. */
   gone: boolean;
 };
-
-/** An answer for one partition that is not handed out whole. */
-type Ready = {
-  readonly part: Part;
-  readonly node: number;
-  readonly cursor: RecordCursor;
-  readonly end: number;
-};
-
-type Told = { readonly part: Part; readonly error: DbusError };
 
 /** A broker that is asked. */
 type Node = { busy: boolean; notBefore: number; failures: number };
@@ -56,8 +49,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
   const { clock, onTrouble } = options;
   const parts = new Map<string, Part>();
   const nodes = new Map<number, Node>();
-  const told: Told[] = [];
-  let ready: Ready[] = [];
+  const handOut = createHandOut<Part>(options.pollRecordsMax);
   let wake = () => {};
   let looking = false;
   let troubled = false;
@@ -72,6 +64,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
 
   /** A partition that failed is left alone for a while, and its leader looked up again. */
   function fail(part: Part, error: DbusError, delayMs = delay(part.failures + 1)): void {
+    if (part.gone) return;
     part.failures++;
     part.leader = undefined;
     part.notBefore = clock.now() + delayMs;
@@ -88,11 +81,12 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
       const topics = await cluster.topics([...new Set(lost.map(({ topic }) => topic))]);
       for (const part of lost) {
         try {
-          part.leader = leaderOf(part, topics.get(part.topic));
+          const leader = leaderOf(part, topics.get(part.topic));
+          follow(part, leader, topics.get(part.topic)?.epochs[part.partition] ?? -1);
         } catch (error) {
           const why = toDbusError(error);
           const denied = why.code === "KAFKA_TOPIC_DENIED" || why.code === "KAFKA_TOPIC_MISSING";
-          if (denied && part.failures % 8 === 0) told.push({ part, error: why });
+          if (denied && part.failures % 8 === 0) tell(part, why);
           fail(part, why, denied ? deniedDelayMs : undefined);
         }
       }
@@ -104,8 +98,33 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
     }
   }
 
+  /**
+   * A leader that is new may not have all that was read: one that was out of sync loses what the
+   * former one alone had, and what is written now has the offsets of that (KIP-320).
+   */
+  function follow(part: Part, leader: number, leaderEpoch: number): void {
+    if (part.epoch < 0 || leaderEpoch < 0 || leaderEpoch === part.leaderEpoch) {
+      part.leader = leader;
+      part.leaderEpoch = leaderEpoch;
+      return;
+    }
+    part.checking = true;
+    void checkTruncation(cluster, leader, { ...part, leaderEpoch })
+      .then(
+        (truncated) => {
+          if (truncated === undefined) Object.assign(part, { leader, leaderEpoch });
+          else halt(part, truncatedError(part, truncated), truncated);
+        },
+        (error) => fail(part, toDbusError(error)),
+      )
+      .finally(() => {
+        part.checking = false;
+        wake();
+      });
+  }
+
   const needsLeader = (part: Part, now: number) =>
-    part.leader === undefined && !part.halted && part.notBefore <= now;
+    part.leader === undefined && !part.halted && !part.checking && part.notBefore <= now;
 
   /** Asks every broker that has nothing in flight and not more than one answer that is read. */
   function ask(): void {
@@ -124,17 +143,11 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
     for (const [nodeId, wanted] of ofNode) {
       const node = nodes.get(nodeId) ?? { busy: false, notBefore: 0, failures: 0 };
       nodes.set(nodeId, node);
-      if (node.busy || node.notBefore > now || waiting(nodeId) > options.fetchBytesMax / 2)
+      if (node.busy || node.notBefore > now || handOut.waiting(nodeId) > options.fetchBytesMax / 2)
         continue;
       node.busy = true;
       void fetchFrom(nodeId, node, wanted);
     }
-  }
-
-  function waiting(nodeId: number): number {
-    let bytes = 0;
-    for (const { node, cursor } of ready) if (node === nodeId) bytes += cursor.bytesLeft;
-    return bytes;
   }
 
   async function fetchFrom(nodeId: number, node: Node, wanted: readonly Part[]): Promise<void> {
@@ -174,7 +187,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
       if (answer.errorCode === offsetOutOfRange) halt(part, error);
       else {
         const denied = error.code === "KAFKA_TOPIC_DENIED";
-        if (denied) told.push({ part, error });
+        if (denied) tell(part, error);
         fail(part, error, denied ? deniedDelayMs : undefined);
       }
       return;
@@ -190,55 +203,37 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
     const cursor = recordCursor(records, { from: part.offset, aborted, batchBytesMax });
     if (cursor.cut) {
       // It comes whole once it stands at the head of a request; a length that is wrong never does.
-      if (++part.cuts < cutsMax) return;
+      if (++part.cuts < cutsMax) {
+        toFront(part);
+        return;
+      }
       const text = `a batch of ${placeOf(part)} at ${part.offset} never comes whole`;
       halt(part, new DbusError("KAFKA_RECORD_CORRUPT", text));
       return;
     }
     part.cuts = 0;
     part.offset = cursor.next;
-    ready.push({ part, node, cursor, end });
+    part.epoch = cursor.epoch;
+    handOut.put({ part, node, cursor, end });
     // The broker fills its next answer from the front, so those that had nothing stand there.
     parts.delete(placeOf(part));
     parts.set(placeOf(part), part);
   }
 
-  function halt(part: Part, error: DbusError): void {
+  function toFront(part: Part): void {
+    const others = [...parts];
+    parts.clear();
+    parts.set(placeOf(part), part);
+    for (const [place, other] of others) parts.set(place, other);
+  }
+
+  function halt(part: Part, error: DbusError, truncated?: number): void {
     part.halted = true;
-    told.push({ part, error });
+    tell(part, error, truncated);
   }
 
-  /** What is there already: errors first, then records in the order in which they came. */
-  function shift(): Polled | undefined {
-    for (let one = told.shift(); one; one = told.shift()) {
-      const { part, error } = one;
-      const { topic, partition, handed } = part;
-      if (!part.gone) return { topic, partition, error, at: handed };
-    }
-    for (let first = ready[0]; first; first = ready[0]) {
-      const found = first.part.gone || first.part.halted ? undefined : piece(first);
-      if (!found || first.cursor.done) ready.shift();
-      if (found) return found;
-    }
-    return undefined;
-  }
-
-  function piece({ part, cursor, end }: Ready): Polled | undefined {
-    const { topic, partition } = part;
-    try {
-      const records = cursor.take(options.pollRecordsMax);
-      const { done } = cursor;
-      const last = records.at(-1);
-      if (last === undefined && !done) return undefined;
-      const next = done ? cursor.next : (last?.offset ?? part.handed) + 1;
-      if (last === undefined && next === part.handed) return undefined;
-      part.handed = next;
-      return { topic, partition, records, next, end };
-    } catch (thrown) {
-      const error = toDbusError(thrown);
-      part.halted = true;
-      return { topic, partition, error, at: part.handed, behind: cursor.skip(part.handed) };
-    }
+  function tell(part: Part, error: DbusError, truncated?: number): void {
+    if (!part.gone) handOut.tell(part, error, truncated);
   }
 
   function drop(place: string): void {
@@ -246,7 +241,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
     if (!part) return;
     part.gone = true;
     parts.delete(place);
-    ready = ready.filter((one) => one.part !== part);
+    handOut.drop(part);
   }
 
   return {
@@ -256,6 +251,9 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
         drop(place);
         const fresh = {
           leader: undefined,
+          epoch: -1,
+          leaderEpoch: -1,
+          checking: false,
           notBefore: 0,
           failures: 0,
           cuts: 0,
@@ -273,7 +271,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
       const until = clock.now() + waitMs;
       for (;;) {
         if (closed) throw new DbusError("KAFKA_UNREACHABLE", "the client is closed");
-        const found = shift();
+        const found = handOut.next();
         ask();
         const left = until - clock.now();
         if (found || left <= 0 || signal.aborted) return found;

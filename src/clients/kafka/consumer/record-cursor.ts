@@ -24,6 +24,8 @@ const logAppendTimeBit = 8;
 export type RecordCursor = {
   /** Where to read on once all of it was taken: behind the last whole batch. */
   readonly next: number;
+  /** Under which leader the last whole batch was written; -1 without one. */
+  readonly epoch: number;
   /** Bytes of the answer that are not taken yet. */
   readonly bytesLeft: number;
   readonly done: boolean;
@@ -52,7 +54,7 @@ export type CursorOptions = {
 
 export function recordCursor(data: Buffer, options: CursorOptions): RecordCursor {
   const { from, batchBytesMax } = options;
-  const next = nextOffset(data, from);
+  const { next, epoch } = endOf(data, from);
   const isAborted = abortedProducers(options.aborted);
   let at = 0;
   let batch: OpenBatch | undefined;
@@ -96,6 +98,7 @@ export function recordCursor(data: Buffer, options: CursorOptions): RecordCursor
 
   return {
     next,
+    epoch,
     cut: batchEnd(data, 0) === undefined,
     get bytesLeft() {
       return data.length - at + (batch ? batch.data.length - batch.at : 0);
@@ -173,16 +176,18 @@ function baseOfWhole(data: Buffer, at: number): number | undefined {
 }
 
 /** Behind the last batch that came whole; by the headers alone, so that more can be asked for. */
-function nextOffset(data: Buffer, from: number): number {
+function endOf(data: Buffer, from: number): { next: number; epoch: number } {
   let next = from;
+  let epoch = -1;
   for (let at = 0; at + headerBytes <= data.length; ) {
     const length = data.readInt32BE(at + 8);
     const end = at + 12 + length;
-    if (length < lengthBytesMin || end > data.length || data[at + 16] !== 2) break;
+    if (length < lengthBytesMin || end > data.length || data[at + magicAt] !== 2) break;
     next = Math.max(next, int64At(data, at) + data.readInt32BE(at + 23) + 1);
+    epoch = data.readInt32BE(at + 12);
     at = end;
   }
-  return next;
+  return { next, epoch };
 }
 
 /** The first and the last offset of a batch. Throws when it is damaged or contradicts itself. */

@@ -38,6 +38,8 @@ export type TopicMetadata = {
   readonly offline: ReadonlyMap<number, readonly number[]>;
   /** What the user may do, a bit for each operation (KIP-430); undefined where it was not said. */
   readonly rights: number | undefined;
+  /** How often the leadership of each partition was given anew; -1 where it is not told. */
+  readonly epochs: readonly number[];
 };
 
 export type Metadata = {
@@ -117,8 +119,8 @@ function plainAnswer(data: Buffer, version: number): Metadata {
 
 function plainPartition(reader: WireReader, version: number): Led {
   reader.int16();
-  const led = { index: reader.int32(), leader: reader.int32() };
-  if (version >= 7) reader.int32();
+  const [index, leader] = [reader.int32(), reader.int32()];
+  const led = { index, leader, epoch: version >= 7 ? reader.int32() : -1 };
   reader.array(reader.int32);
   reader.array(reader.int32);
   return { ...led, offline: version >= 5 ? reader.array(reader.int32) : [] };
@@ -152,8 +154,7 @@ function flexibleAnswer(data: Buffer): Metadata {
 
 function flexiblePartition(reader: WireReader): Led {
   reader.int16();
-  const led = { index: reader.int32(), leader: reader.int32() };
-  reader.int32();
+  const led = { index: reader.int32(), leader: reader.int32(), epoch: reader.int32() };
   reader.compactArray(reader.int32);
   reader.compactArray(reader.int32);
   const offline = reader.compactArray(reader.int32);
@@ -167,14 +168,18 @@ const rightsOf = (bits: number): number | undefined => (bits < 0 ? undefined : b
 type Led = {
   readonly index: number;
   readonly leader: number;
+  readonly epoch: number;
   readonly offline: readonly number[];
 };
 
-function leadership(partitions: readonly Led[]): Pick<TopicMetadata, "leaders" | "offline"> {
+function leadership(
+  partitions: readonly Led[],
+): Pick<TopicMetadata, "leaders" | "offline" | "epochs"> {
   const sorted = partitions.toSorted((a, b) => a.index - b.index);
   const without = sorted.filter(({ leader, offline }) => leader < 0 && offline.length > 0);
   return {
     leaders: sorted.map(({ leader }) => leader),
+    epochs: sorted.map(({ epoch }) => epoch),
     offline: new Map(without.map(({ index, offline }) => [index, offline])),
   };
 }

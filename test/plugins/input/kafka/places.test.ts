@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { handle } from "#plugins/input/kafka/handle.ts";
 import { kafkaInputSchema } from "#plugins/input/kafka/kafka-input-config.ts";
+import { packetMaker } from "#plugins/input/kafka/packets.ts";
 import { createPlaces } from "#plugins/input/kafka/places.ts";
 import type { Reader } from "#plugins/input/kafka/reader.ts";
+import { DbusError } from "#src/errors.ts";
 import { codeOf } from "../../../support/code-of.ts";
 import { fakeInputContext } from "../../../support/fake-context.ts";
 import { holdsFor } from "../../../support/index.ts";
@@ -9,7 +12,10 @@ import { holdsFor } from "../../../support/index.ts";
 const found = { topic: "t", partition: 0, topicId: "first", partitions: 1 };
 
 /** Places over a broker that says what `ends` says, and a ledger that a test can hold up. */
-function placesOver(ends: (partition: number) => number | undefined = () => 100) {
+function placesOver(
+  ends: (partition: number) => number | undefined = () => 100,
+  onPositionLost = "fail",
+) {
   const fake = fakeInputContext();
   const reading = new Map<string, number>();
   const name = (one: { topic: string; partition: number }) => `${one.topic}/${one.partition}`;
@@ -25,7 +31,8 @@ function placesOver(ends: (partition: number) => number | undefined = () => 100)
     offsets: async (some, at) =>
       some.map((one) => ({ ...one, offset: at === "earliest" ? 0 : ends(one.partition)! })),
   };
-  const config = kafkaInputSchema.parse({ brokers: ["b:1"], topics: ["t"], groupId: "g" });
+  const common = { brokers: ["b:1"], topics: ["t"], groupId: "g" };
+  const config = kafkaInputSchema.parse({ ...common, onPositionLost });
   const reader = { consumer, config } as unknown as Reader;
   let settle = () => {};
   let inFlight: Promise<boolean> = Promise.resolve(true);
@@ -36,7 +43,7 @@ function placesOver(ends: (partition: number) => number | undefined = () => 100)
     });
   };
   const places = createPlaces(reader, context);
-  return { places, reading, context, hold, settle: () => settle() };
+  return { places, reading, context, hold, settle: () => settle(), reader, gaps: fake.gaps };
 }
 
 const mark = (offset: number, topicId: string) => ({ offset, topicId });
@@ -122,5 +129,27 @@ describe("what a group is told", () => {
     settle();
     await restarted;
     expect(places.uncommitted(places.all())).toMatchObject([{ topic: "t", offset: 40 }]);
+  });
+});
+
+describe("records that a new leader has not", () => {
+  async function after(onPositionLost: string) {
+    const deps = placesOver(() => 30, onPositionLost);
+    await deps.places.begin(deps.places.claim([found]));
+    const works: Promise<unknown>[] = [];
+    const polled = { topic: "t", partition: 0, at: 15, truncated: 10 };
+    const error = new DbusError("KAFKA_OFFSET_OUT_OF_RANGE", "the new leader has others");
+    const apart = (work: () => Promise<void>) => void works.push(codeOf(work()));
+    await handle({ ...polled, error }, { ...deps, make: packetMaker("bytes"), apart });
+    return { codes: await Promise.all(works), reading: deps.reading.get("t/0"), gaps: deps.gaps };
+  }
+
+  test("are a gap, and those that stand in their place are read, or the input stops", async () => {
+    const { reading, gaps } = await after("earliest");
+    expect(reading).toBe(10);
+    expect(gaps).toMatchObject([{ from: { offset: 15 }, to: { offset: 10 } }]);
+    expect(gaps[0]?.reason).toContain("its leader was lost with the records from 10 on");
+    expect((await after("latest")).reading).toBe(30);
+    expect((await after("fail")).codes).toEqual(["POSITION_LOST"]);
   });
 });
