@@ -210,7 +210,7 @@ export function filterWorker(
   const suspects = suspectsOf(entry.name, log, deps);
   const kept = { deadLetters, overtaking, suspects };
   const { bus, file } = deps.config;
-  const load = (written: string) => loadModule(written, file);
+  const load = (written: string) => loadModule(written, file, entry.contents?.[written]);
   const own = { entry, outlet, attached, ...kept, stats, clock, log, stateDir, bus, load };
   return worker(entry.name, behaviour(filterActor, own));
 }

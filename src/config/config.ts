@@ -40,6 +40,8 @@ export type FilterEntry = Entry<FilterPlugin> & {
   readonly match: readonly string[];
   /** What becomes of a packet that it fails on. */
   readonly onFailed: "deadletter" | "block";
+  /** The content of the files that it loads, by their names: see `contentOf`. */
+  readonly contents?: Readonly<Record<string, string | undefined>>;
 };
 
 export type OutputEntry = Entry<OutputPlugin> & {

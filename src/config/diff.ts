@@ -69,8 +69,17 @@ function changesOf(
 function keysThatDiffer(before: AnyEntry, after: AnyEntry): string[] {
   const { plugin: was, config: own, ...common } = withoutPlace(before);
   const { plugin: is, config, ...others } = withoutPlace(after);
-  const keys = [...differing(common, others), ...differing(own, config)];
+  const contents = differing(contentsOf(before), contentsOf(after));
+  const keys = [...differing(common, others), ...differing(own, config), ...contents];
   return was === is ? keys : ["plugin", ...keys];
+}
+
+/** What is in the files of an entry, by what people call it. */
+function contentsOf(entry: AnyEntry): object {
+  const contents = "contents" in entry ? (entry.contents ?? {}) : {};
+  return Object.fromEntries(
+    Object.entries(contents).map(([file, content]) => [`content of ${file}`, content]),
+  );
 }
 
 /** What an entry is, without where it stands, how it is shown, and what follows from the rest. */
@@ -78,7 +87,9 @@ function withoutPlace(entry: AnyEntry): Omit<AnyEntry, "place" | "shown" | "iden
   const { place: _place, shown: _shown, ...rest } = entry;
   if (!("idents" in rest)) return rest;
   const { idents: _idents, ...own } = rest;
-  return own;
+  if (!("contents" in own)) return own;
+  const { contents: _contents, ...others } = own;
+  return others;
 }
 
 /** The paths of the leaves that differ, down to lists, which are compared whole. */

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { type Place, toDbusError } from "../errors.ts";
 import type { FilterPlugin, InputPlugin, OutputPlugin, Plugin } from "../plugin/define.ts";
-import type { Registry } from "../plugin/registry.ts";
+import { contentOf, type Registry } from "../plugin/registry.ts";
 import type { FilterEntry, InputEntry, OutputEntry } from "./config.ts";
 import { checkWith } from "./issues.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
@@ -75,7 +75,7 @@ export async function readEntry(
   const place = reading.placeOf(at);
   try {
     const read = assemble(plugin, base.value, at, { config: fields?.value, shown, place });
-    return { read, problems, shown };
+    return { read: withContents(read, reading.file), problems, shown };
   } catch (error) {
     const { message, remedy } = toDbusError(error);
     return { read: null, problems: [problemAt(reading, at, message, remedy)], shown };
@@ -139,6 +139,16 @@ function assemble(plugin: Plugin, base: unknown, at: Path, parts: Parts): AnyEnt
     case "output":
       return { kind: "output", at, entry: outputEntry(plugin, base as OutputBase, parts) };
   }
+}
+
+/** A reload compares what is in a filter's files, and refuses what is no TypeScript. */
+function withContents(read: AnyEntry, file: string): AnyEntry {
+  if (read.kind !== "filter") return read;
+  const { plugin, config } = read.entry;
+  const written = plugin.files?.(config) ?? [];
+  if (written.length === 0) return read;
+  const contents = Object.fromEntries(written.map((one) => [one, contentOf(one, file)]));
+  return { ...read, entry: { ...read.entry, contents } };
 }
 
 type OutputBase = z.infer<typeof entrySchemas.output>;

@@ -94,6 +94,8 @@ export type FilterDefinition<C, S> = {
   open(context: FilterContext, config: C): Promise<S> | S;
   /** Throwing sends the packet to the dead letters with the error as its reason. */
   apply(state: S, packet: Packet, context: FilterContext): Applied | Promise<Applied>;
+  /** Files beside the configuration that it loads by `context.load`: a reload takes changed ones. */
+  readonly files?: (config: C) => readonly string[];
   /** Whether it never makes more than one packet of one, under this config. */
   readonly single?: (config: C) => boolean;
   /** Of a filter that makes few packets of many; then `apply` is for one packet alone. */

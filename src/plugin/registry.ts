@@ -1,4 +1,4 @@
-import { realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import * as zod from "zod";
 import { DbusError } from "../errors.ts";
@@ -64,19 +64,49 @@ async function loadFile(written: string, configFile: string): Promise<Plugin> {
   return plugin;
 }
 
-/** What a user's file exports. Throws `PLUGIN_LOAD`. */
+/** The content under which a file was imported first: the runtime keeps a module for each path. */
+const firstContents = new Map<string, string>();
+
+/**
+ * What a user's file exports; `content` as of `contentOf`, and it is read anew for another one.
+ * Throws `PLUGIN_LOAD`.
+ */
 export async function loadModule(
   written: string,
   configFile: string,
+  content?: string,
 ): Promise<Readonly<Record<string, unknown>>> {
   const path = allowedPath(written, configFile);
   provideSdk();
+  const first = firstContents.get(path) ?? content;
+  if (first !== undefined) firstContents.set(path, first);
   try {
-    return await import(path);
+    return await import(content === first ? path : `${path}?content=${content}`);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new DbusError("PLUGIN_LOAD", `${written} cannot be loaded: ${why}`, { cause: error });
   }
+}
+
+/**
+ * What tells one content of a user's file from another. Undefined for a file that is not there or may
+ * not be read: loading it says why. Throws `PLUGIN_LOAD` for one that is no TypeScript.
+ */
+export function contentOf(written: string, configFile: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(allowedPath(written, configFile), "utf8");
+  } catch {
+    return undefined;
+  }
+  try {
+    new Bun.Transpiler({ loader: "ts" }).scan(text);
+  } catch (error) {
+    const [first] = error instanceof AggregateError ? error.errors : [error];
+    const why = first instanceof Error ? first.message : String(first?.message ?? first);
+    throw new DbusError("PLUGIN_LOAD", `${written} cannot be loaded: ${why}`, { cause: error });
+  }
+  return Bun.hash(text).toString(16);
 }
 
 /** Where the plugins of users' own files come from. */

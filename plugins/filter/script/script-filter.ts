@@ -44,6 +44,7 @@ export const scriptFilter = defineFilter<Config, State>({
   name: "ScriptFilter",
   summary: "Gives each packet to a function of a TypeScript file.",
   configSchema,
+  files: ({ file }) => [file],
   idents: ({ idents }, ident) => idents ?? [ident],
   async open(context, config) {
     const { name, log, clock, stateDir, signal, ident } = context;
