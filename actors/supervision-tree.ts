@@ -165,7 +165,9 @@ export function outputWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {
   const suspects = suspectsOf(entry.name, log, deps);
   const kept = { deadLetters, overtaking, suspects };
   const own = { entry, attached, ...kept, stats, clock, log, stateDir, random };
-  return worker(entry.name, behaviour(outputActor, own));
+  // Opening it again is a retry like those of its writes.
+  const retryMsMax = Math.max(defaultBackoff.minMs, entry.retry.delayMsMax);
+  return { ...worker(entry.name, behaviour(outputActor, own)), retryMsMax };
 }
 
 export function bufferWorker(node: OutputNode, deps: TreeDeps): WorkerSpec {

@@ -17,6 +17,8 @@ export type WorkerSpec = {
   readonly restart: Restart;
   /** How long an orderly end may take. */
   readonly shutdownMs: number;
+  /** After a failure that passes by itself it waits no longer than that, whatever its supervisor says. */
+  readonly retryMsMax?: number;
 };
 
 export type SupervisorSpec = {

@@ -1,7 +1,7 @@
 import { assert } from "../assert.ts";
 import type { Timer } from "../clock.ts";
 import { DbusError, toDbusError } from "../errors.ts";
-import { backoffDelay } from "./backoff.ts";
+import { type BackoffPolicy, backoffDelay } from "./backoff.ts";
 import type { ChildSpec, SupervisorSpec, WorkerSpec } from "./child-spec.ts";
 import type { NodeError, NodeStatus, TreeNode } from "./tree-node.ts";
 import { createWorker, type WorkerDeps } from "./worker.ts";
@@ -102,7 +102,8 @@ export function createSupervisor(
       }
     }
     if (now - child.lastStart > spec.periodMs) child.attempt = 0;
-    const policy = error.kind === "fatal" && !isBug ? fatalBackoff : spec.backoff;
+    const policy =
+      error.kind === "fatal" && !isBug ? fatalBackoff : backoffOf(child.spec, error, spec.backoff);
     const delayMs = backoffDelay(policy, child.attempt++, deps.random);
     deps.onFailure(child.path, error, delayMs);
     const { generation } = child;
@@ -269,4 +270,9 @@ function childStatus(child: Child): NodeStatus {
   const status = child.node.status();
   const { restarts, lastError } = child;
   return { ...status, state: child.waiting ? "backoff" : status.state, restarts, lastError };
+}
+
+function backoffOf(child: ChildSpec, error: DbusError, backoff: BackoffPolicy): BackoffPolicy {
+  const most = child.kind === "worker" && error.kind === "retry" ? child.retryMsMax : undefined;
+  return most === undefined ? backoff : { ...backoff, maxMs: Math.min(backoff.maxMs, most) };
 }

@@ -223,7 +223,9 @@ export const entrySchemas = {
       .strictObject({
         times: z.int().min(0).max(1000).describe("Retries that are delayMs apart.").optional(),
         delayMs: millis("The pause between them.").optional(),
-        delayMsMax: millis("Later pauses double up to this, for ever.").optional(),
+        delayMsMax: millis(
+          "Later pauses double up to this, for ever; so do those before it is opened again.",
+        ).optional(),
       })
       .prefault({})
       .describe("How writing is tried again."),

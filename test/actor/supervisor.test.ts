@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { behaviour, defineActor, type Message } from "#src/actor/actor.ts";
-import type { ChildSpec, Strategy, SupervisorSpec } from "#src/actor/child-spec.ts";
+import type { ChildSpec, Strategy, SupervisorSpec, WorkerSpec } from "#src/actor/child-spec.ts";
 import { createSystem, type System } from "#src/actor/system.ts";
 import { DbusError, type ErrorCode } from "#src/errors.ts";
 import { createManualClock } from "../support/manual-clock.ts";
@@ -87,6 +87,26 @@ describe("supervisor", () => {
     clock.advance(100);
     await waitFor(() => events.length >= 5, { what: "a is back and has its mail" });
     expect(events).toEqual(["+a", "+b", "+a", "a:note", "a:note"]);
+    await system.stop();
+  });
+
+  test("waits no longer than a child wants after what passes by itself, and as ever after bugs", async () => {
+    const setup = setUp(
+      tree("one_for_one", [{ ...(worker("a", []) as WorkerSpec), retryMsMax: 150 }]),
+    );
+    const { system, clock } = setup;
+    await system.start();
+    const backAfter = async (ms: number, code: ErrorCode) => {
+      const before = child(system, "a")?.restarts ?? 0;
+      crash(system, "root/a", code);
+      await waitFor(() => child(system, "a")?.state === "backoff", { what: "a waits" });
+      clock.advance(ms - 1);
+      expect(child(system, "a")?.state).toBe("backoff");
+      clock.advance(1);
+      await waitFor(() => child(system, "a")?.restarts === before + 1, { what: "a is back" });
+    };
+    for (const ms of [100, 150, 150, 150]) await backAfter(ms, "ES_UNREACHABLE");
+    await backAfter(1_000, "INTERNAL");
     await system.stop();
   });
 
