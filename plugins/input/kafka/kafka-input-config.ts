@@ -8,6 +8,9 @@ const topicName = z
   .string()
   .regex(/^[a-zA-Z0-9._-]{1,249}$/, "a topic is made of letters, digits, . _ and -");
 
+/** Well below the 100 MiB of an answer that are believed, as one may be larger by a batch. */
+const answerBytesMax = 64 << 20;
+
 const partition = z.int().min(0).max(1_000_000);
 const offset = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
@@ -102,13 +105,13 @@ export const kafkaInputSchema = z
     fetchBytesMax: z
       .int()
       .min(1024)
-      .max(1 << 28)
+      .max(answerBytesMax)
       .default(2 << 20)
       .describe("bytes of one answer of a broker; of each broker up to two are in memory"),
     partitionBytesMax: z
       .int()
       .min(1024)
-      .max(1 << 28)
+      .max(answerBytesMax)
       .default(1 << 20)
       .describe("bytes of one partition in an answer; a larger batch comes whole all the same"),
     fetchWaitMs: z

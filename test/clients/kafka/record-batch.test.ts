@@ -190,4 +190,21 @@ describe("record batch", () => {
     writer.batch([record("x".repeat(3_000_000))], 0, stamp, huge);
     expect(readBatch(small.bytes).records[0]?.value).toBe("small");
   });
+
+  test("a record whose time no number can hold is refused alone, whichever of them it is", () => {
+    for (const timestamp of [2 ** 63, -(2 ** 63), 1.5, Number.NaN]) {
+      for (const place of [0, 1, 2]) {
+        const records = ["a", "b", "c"].map((value) => record(value));
+        records[place] = record("odd", { timestamp });
+        const writer = requestWriter("none", huge);
+        const { refused, written } = writer.batch(records, 0, stamp, huge);
+        expect(written).toBe(2);
+        expect(refused.map(({ index, error }) => [index, error.code])).toEqual([
+          [place, "KAFKA_RECORD_REJECTED"],
+        ]);
+        const found = readBatch(writer.bytes());
+        expect(found.records.every((one) => one.timestamp === 1_700_000_000_000)).toBe(true);
+      }
+    }
+  });
 });

@@ -19,7 +19,8 @@ const services = await useStarted("two Kafkas", async () => {
 });
 
 async function write(bootstrap: string, topic: string, partition: number, records: KafkaRecord[]) {
-  const producer = patient(createKafkaProducer("kafkajs", producerOptions(bootstrap)));
+  const options = { ...producerOptions(bootstrap), recordBytesMax: 2 << 20 };
+  const producer = patient(createKafkaProducer("kafkajs", options));
   const [result] = await producer.produce([{ topic, partition, records }]);
   await producer.close();
   expect(result?.filter((error) => error !== null)).toEqual([]);
@@ -69,6 +70,14 @@ services.test(
       // What is made, and what grows, while it runs comes along too.
       await peer.createTopic(`${prefix}.c`, 2);
       await write(from.bootstrap, `${prefix}.c`, 1, records(50, 0));
+      // With its batch this is all that a topic takes by default.
+      const largest = {
+        key: null,
+        value: "x".repeat(1_048_500),
+        headers: [],
+        timestamp: 1_700_000_000_000,
+      };
+      await write(from.bootstrap, `${prefix}.c`, 0, [largest]);
       await peer.growTopic(`${prefix}.b`, 4);
       await waitFor(
         () =>
@@ -78,8 +87,8 @@ services.test(
           ),
         { what: "the new partition to be written to" },
       );
-      await waitFor(() => sample.output("to").packets >= 1_300, {
-        what: "1300 records",
+      await waitFor(() => sample.output("to").packets >= 1_301, {
+        what: "1301 records",
         timeoutMs: 30_000,
       });
     } finally {

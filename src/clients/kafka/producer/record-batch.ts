@@ -152,6 +152,9 @@ function putRecord(
   return sink.at - start;
 }
 
+/** Older brokers take any time from a producer, also one that no number can hold. */
+const hasTime = ({ timestamp }: KafkaRecord): boolean => Number.isSafeInteger(timestamp);
+
 export function requestWriter(compression: Compression, recordBytesMax: number): RequestWriter {
   const sink = createByteSink(initialBytes);
 
@@ -191,6 +194,10 @@ export function requestWriter(compression: Compression, recordBytesMax: number):
     const before = sink.at;
     let error: DbusError;
     try {
+      if (!hasTime(record)) {
+        const text = `a record has ${record.timestamp} as its timestamp`;
+        throw new DbusError("KAFKA_RECORD_REJECTED", text);
+      }
       if (putRecord(sink, record, offset, baseTimestamp) <= recordBytesMax) return undefined;
       const text = `a record is larger than recordBytesMax (${recordBytesMax} bytes)`;
       error = new DbusError("KAFKA_RECORD_TOO_LARGE", text);
@@ -210,7 +217,9 @@ export function requestWriter(compression: Compression, recordBytesMax: number):
     const start = sink.at;
     reserve(sink, headerBytes);
     sink.at += headerBytes;
-    const baseTimestamp = records[from]?.timestamp ?? 0;
+    let first = from;
+    while (first < records.length && !hasTime(records[first] as KafkaRecord)) first++;
+    const baseTimestamp = records[first]?.timestamp ?? 0;
     let maxTimestamp = baseTimestamp;
     const refused: Refusal[] = [];
     let count = 0;

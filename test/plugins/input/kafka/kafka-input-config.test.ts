@@ -23,6 +23,12 @@ test("what is read is said in one way, and a pattern is one", () => {
   expect(messages({ topics: ["a", "a"] })).toEqual(["a topic is named twice"]);
 });
 
+test("answers are asked for no larger than they are believed", () => {
+  const tooLarge = { topics: ["a"], fetchBytesMax: 100 << 20 };
+  expect(parse(tooLarge).error?.issues.map(({ path }) => path)).toEqual([["fetchBytesMax"]]);
+  expect(messages({ topics: ["a"], fetchBytesMax: 64 << 20 })).toEqual(["accepted"]);
+});
+
 test("times that cannot work together are refused", () => {
   expect(messages({ topics: ["a"], heartbeatMs: 5_000, sessionTimeoutMs: 6_000 })).toEqual([
     "at most half of sessionTimeoutMs",
