@@ -216,7 +216,7 @@ describe("a reload of the graph", () => {
       outputEntry("stuck", stuck.plugin, ["in"]),
       outputEntry("other", other.plugin, ["in"]),
     ];
-    const bus = await start({ inputs: [input], outputs, bus: { stopDeadlineMs: 50 } });
+    const bus = await start({ inputs: [input], outputs, bus: { stopDeadlineMs: 1_000 } });
     await moreOf(other);
     stuck.close();
     const refused = await bus.reload({ outputs: outputs.slice(1) }).catch((error) => error);
