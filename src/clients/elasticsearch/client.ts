@@ -2,7 +2,7 @@ import type { Client, ClientOptions, estypes } from "@elastic/elasticsearch";
 import { DbusError } from "../../errors.ts";
 import { guardedLookup, isForbidden } from "./address-guard.ts";
 import { parseBulk } from "./bulk-answer.ts";
-import { answerError, esError, notElasticsearch } from "./errors.ts";
+import { answerError, esError, isForAnother, lateNode, notElasticsearch } from "./errors.ts";
 import type { EsClient, EsConnectionOptions, EsDocument, EsTarget } from "./port.ts";
 import { createTextSerializer } from "./text-serializer.ts";
 
@@ -38,23 +38,41 @@ export async function createEsClient(options: EsConnectionOptions): Promise<EsCl
   const bulkQuery = bulkQueryOf(options);
   const where = nodes.map((node) => new URL(node).host).join(", ");
 
+  const described = ({ method, path }: Request): string => `${where}: ${method} ${path}`;
+
+  /** Asks each node in turn until one can be reached: a client that is new knows of none that is dead. */
   async function ask(request: Request): Promise<Answer> {
-    const { method, path, query = "", body, signal, expected = [] } = request;
-    const what = `${where}: ${method} ${path}`;
-    const content = body instanceof Uint8Array ? { bulkBody: body as Buffer } : body && { body };
-    try {
-      const answer = await client.transport.request<string>(
-        { method, path, querystring: query, ...content },
-        { meta: true, maxRetries, ignore: [...expected], ...(signal ? { signal } : {}) },
-      );
-      const { statusCode = 0, headers = {} } = answer;
-      const text = typeof answer.body === "string" ? answer.body : "";
-      const isFine = (statusCode >= 200 && statusCode < 300) || expected.includes(statusCode);
-      if (!isFine) throw answerError(statusCode, text, headers, what);
-      return { status: statusCode, text, isElastic: headers["x-elastic-product"] !== undefined };
-    } catch (thrown) {
-      throw esError(thrown, what);
+    for (let left = nodes.length - 1; ; left--) {
+      try {
+        return await askOne(request);
+      } catch (thrown) {
+        passOver(thrown);
+        const mayGoOn = left > 0 && request.signal?.aborted !== true;
+        if (mayGoOn && isForAnother(thrown, request.method === "GET")) continue;
+        throw esError(thrown, described(request));
+      }
     }
+  }
+
+  /** A node that is late is not asked again for a while, as one that cannot be reached. */
+  function passOver(thrown: unknown): void {
+    const id = lateNode(thrown);
+    const late = client.connectionPool.connections.find((connection) => connection.id === id);
+    if (late !== undefined) client.connectionPool.markDead(late);
+  }
+
+  async function askOne(request: Request): Promise<Answer> {
+    const { method, path, query = "", body, signal, expected = [] } = request;
+    const content = body instanceof Uint8Array ? { bulkBody: body as Buffer } : body && { body };
+    const answer = await client.transport.request<string>(
+      { method, path, querystring: query, ...content },
+      { meta: true, maxRetries, ignore: [...expected], ...(signal ? { signal } : {}) },
+    );
+    const { statusCode = 0, headers = {} } = answer;
+    const text = typeof answer.body === "string" ? answer.body : "";
+    const isFine = (statusCode >= 200 && statusCode < 300) || expected.includes(statusCode);
+    if (!isFine) throw answerError(statusCode, text, headers, described(request));
+    return { status: statusCode, text, isElastic: headers["x-elastic-product"] !== undefined };
   }
 
   return {

@@ -6,7 +6,11 @@ type Thrown = {
   readonly name?: string;
   readonly message?: string;
   readonly statusCode?: number | undefined;
-  readonly meta?: { readonly body?: unknown; readonly headers?: Readonly<Record<string, unknown>> };
+  readonly meta?: {
+    readonly body?: unknown;
+    readonly headers?: Readonly<Record<string, unknown>>;
+    readonly meta?: { readonly connection?: { readonly id: string } | null };
+  };
 };
 
 const tlsWords =
@@ -27,6 +31,21 @@ export function esError(thrown: unknown, what: string): DbusError {
   if (name === "TimeoutError") return new DbusError("ES_UNREACHABLE", `${what}: no answer in time`);
   if (tlsWords.test(message)) return new DbusError("ES_TLS", `${what}: ${firstLine(message)}`);
   return new DbusError("ES_UNREACHABLE", `${what}: ${firstLine(message)}`);
+}
+
+/**
+ * Whether another node is to be asked: this one could not be reached, or, where only a question was
+ * asked, it was late. A write that is late may still be under way.
+ */
+export function isForAnother(thrown: unknown, isQuestion: boolean): boolean {
+  const name = (thrown as Thrown | null)?.name;
+  return name === "ConnectionError" || (isQuestion && name === "TimeoutError");
+}
+
+/** Which connection of the client a request was not answered on in time. */
+export function lateNode(thrown: unknown): string | undefined {
+  const { name, meta } = (thrown ?? {}) as Thrown;
+  return name === "TimeoutError" ? meta?.meta?.connection?.id : undefined;
 }
 
 function firstLine(text: string): string {

@@ -1,10 +1,13 @@
 import { describe, expect } from "bun:test";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { esOutput } from "#plugins/output/es/es-output.ts";
 import { toDbusError } from "#src/errors.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import { outputPluginContract } from "../../contract/output-plugin.ts";
 import { sharedElasticsearch, useServices } from "../../services/index.ts";
+import { freePort } from "../../services/port.ts";
 import { type DrivenOutput, driveOutput } from "../../support/drive-output.ts";
 import { startEsGate } from "../../support/es-gate.ts";
 import { type EsPeer, esPeer, freshName } from "../../support/es-peer.ts";
@@ -103,6 +106,28 @@ onBench(
     expect(await bench.peer.documents(bench.index)).toEqual(there);
     for (const [i] of moves.entries()) await bench.write(...moves.slice(i));
     expect(await bench.peer.documents(bench.index)).toEqual(there);
+  },
+);
+
+onBench(
+  "requests as gzip, to a node behind others that are away or never answer",
+  async ({ peer, table, index }) => {
+    const rows = placedRows(table);
+    const all = Array.from({ length: 500 }, (_, i) =>
+      rows.next("I", { after: [i, "x".repeat(99)] }),
+    );
+    const silent = createServer(() => {}).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as { port: number };
+    const away = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${port}`];
+    const output = await driveOutput(esOutput, {
+      ...{ nodes: [...away, peer.url], compression: true, activeShards: 1 },
+      ...{ bulkBytesMax: 10_000, requestTimeoutMs: 1_000 },
+    });
+    const { refused } = await output.deliver(all);
+    expect([refused.size, (await peer.documents(index)).size]).toEqual([0, 500]);
+    await output.close();
+    silent.close();
   },
 );
 
