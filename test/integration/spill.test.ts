@@ -228,3 +228,39 @@ disks.test(
   },
   120_000,
 );
+
+disks.test(
+  "a process that is killed on a full disk, and starts on it, empties its buffer and loses nothing (fault 79)",
+  async ({ dir: disk }) => {
+    const ballast = join(disk, "ballast");
+    writeFileSync(ballast, Buffer.alloc(4_500_000));
+    const dir = join(scratch, "full-start");
+    const config = configOf(dir, { state: join(disk, "restarted") });
+    const first = await startDaemonProcess({ dir, config });
+    try {
+      await first.ready();
+      const full = async () =>
+        /ENOSPC|no space/i.test(outputOf(await stat(first), "slow").buffer?.note ?? "");
+      await waitFor(full, { what: "a full disk", timeoutMs: 40_000 });
+    } finally {
+      first.kill("SIGKILL");
+      await first.exited;
+    }
+    expect(written(dir)).toEqual([]);
+    open(dir);
+    const second = await startDaemonProcess({ dir, config });
+    try {
+      // The ballast stays: what makes room is the buffer that empties.
+      await waitFor(() => new Set(written(dir)).size === count, { what: "all", timeoutMs: 60_000 });
+      const empty = async () => outputOf(await stat(second), "slow").buffer?.packets === 0;
+      await waitFor(empty, { what: "an empty buffer", timeoutMs: 20_000 });
+      expect((await stat(second)).gaps).toBe(0);
+      expect(await second.stop()).toBe(0);
+    } finally {
+      if (second.running) second.kill("SIGKILL");
+      rmSync(ballast);
+    }
+    expectWhole(written(dir), count);
+  },
+  120_000,
+);
