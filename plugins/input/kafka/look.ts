@@ -20,6 +20,7 @@ export type LookDeps = {
 export async function look(deps: LookDeps): Promise<void> {
   const { reader, places, membership } = deps;
   const topics = await reader.discovery.find();
+  if (topics.size === 0) places.nothingYet();
   for (const place of places.all()) {
     const topic = topics.get(place.topic);
     if (!topic) continue;

@@ -17,6 +17,8 @@ export type Places = {
   get(partition: TopicPartition): Place | undefined;
   all(): readonly Place[];
   has(partition: TopicPartition): boolean;
+  /** There is nothing to read now: whatever appears is news, and read from its beginning. */
+  nothingYet(): void;
   /** These are ours to read from now on; `begin` starts with it. */
   claim(partitions: readonly Found[]): readonly Claim[];
   /**
@@ -121,6 +123,9 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
     get: (partition) => places.get(placeName(partition)),
     all: () => [...places.values()],
     has: (partition) => wanted.has(placeName(partition)),
+    nothingYet() {
+      claimedBefore = true;
+    },
     claim(partitions) {
       const claimed = partitions.map((one) => ({ ...one, isNew: claimedBefore }));
       claimedBefore ||= claimed.length > 0;

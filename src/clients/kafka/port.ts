@@ -188,7 +188,7 @@ export type KafkaProducer = {
   connect(): Promise<void>;
   /** What tells the cluster from all others; "" where it does not say. */
   clusterId(): Promise<string>;
-  /** How many partitions the topic has. Throws `KAFKA_TOPIC_MISSING`, `KAFKA_TOPIC_DENIED`. */
+  /** How many partitions the topic has, asked for now. Throws `KAFKA_TOPIC_MISSING`, `KAFKA_TOPIC_DENIED`. */
   partitionCount(topic: string): Promise<number>;
   /** Resolves too when the topic is already there, and not before each partition has a leader. */
   createTopic(topic: NewTopic): Promise<void>;

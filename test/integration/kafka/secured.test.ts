@@ -11,7 +11,9 @@ import type { Log, LogFields } from "#src/log.ts";
 import { consumerOptions, take } from "../../contract/kafka-consumer.ts";
 import { patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { useStarted } from "../../services/index.ts";
+import { waitFor } from "../../support/index.ts";
 import { type SecuredKafka, startSecuredKafka } from "../../support/kafka-secured.ts";
+import { startText } from "../../support/sample-daemon.ts";
 
 const services = await useStarted("kafka with logins and TLS", () => startSecuredKafka());
 const topic = "allowed-1";
@@ -179,3 +181,45 @@ services.test("no password is in any message or log line (S4)", async (kafka) =>
   expect(said).not.toContain(guess);
   expect(said).not.toContain(kafka.password);
 });
+
+services.test(
+  "a dbusd with a wrong password tries it seldom, says whose it was, and shows it nowhere (fault 33)",
+  async (kafka) => {
+    const guess = "guess-90cc17";
+    const at = { brokers: [kafka.sasl], sasl: { ...alice(kafka), password: guess } };
+    const sample = await startText(
+      JSON.stringify({
+        inputs: [
+          { name: "in", plugin: "KafkaInput", topics: [topic], ...at },
+          { name: "rows", plugin: "MockInput", payload: "rows", count: 1 },
+        ],
+        outputs: [
+          { name: "out", plugin: "KafkaOutput", match: "rows", topic, ...at },
+          { name: "lines", plugin: "StreamOutput", match: topic },
+        ],
+      }),
+    );
+    try {
+      const refused = () => [sample.input("in"), sample.output("out")];
+      await waitFor(() => refused().every(({ state }) => state === "backoff"), {
+        what: "both to wait",
+      });
+      for (const { lastError } of refused()) {
+        expect(lastError?.code).toBe("KAFKA_AUTH");
+        expect(lastError?.message).toContain("refused the plain login of user alice");
+      }
+      const { entries } = sample.log;
+      const waits = entries.flatMap(
+        ({ message }) => / failed; again in (\d+) ms/.exec(message)?.[1] ?? [],
+      );
+      expect(waits).toHaveLength(2);
+      // Many wrong logins in a row lock an account.
+      for (const ms of waits) expect(Number(ms)).toBeGreaterThan(15_000);
+      const metrics = await (await fetch(`${sample.daemon.adminUrl}/metrics`)).text();
+      const all = [entries, sample.daemon.admin.stat(), sample.daemon.admin.config(), metrics];
+      expect(Bun.inspect(all, { depth: 12 }) + JSON.stringify(all)).not.toContain(guess);
+    } finally {
+      expect(await sample.end()).toBe(0);
+    }
+  },
+);

@@ -91,6 +91,8 @@ export function createProducer(open: OpenConnection, options: KafkaProducerOptio
     },
     clusterId: cluster.id,
     async partitionCount(topic) {
+      // It may have grown since it was last asked for.
+      cluster.forget(topic);
       return checkTopic(topic, (await cluster.topics([topic])).get(topic)).leaders.length;
     },
     createTopic,
