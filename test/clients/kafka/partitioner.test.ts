@@ -18,6 +18,19 @@ describe("partitioner", () => {
     expect(murmur2(bytes(text))).toBe(hash);
   });
 
+  // Computed by kafka-clients 4.1: bytes above 127, which Java counts as below zero, and every rest.
+  test.each(
+    [
+      ...[275646681, 373152667, -1804536790, 426145424, -1421599671],
+      ...[202743144, 756899215, 1043920892, 2094840879, 1386363270],
+    ].map((hash, length) => [length, hash] as const),
+  )(
+    "murmur2 of %d bytes, on both sides of 127, is what the Java client computes",
+    (length, hash) => {
+      expect(murmur2(Uint8Array.from({ length }, (_, i) => 128 + 37 * i + length))).toBe(hash);
+    },
+  );
+
   test("text and bytes of one key go to the same partition, however long", () => {
     for (const key of ["", "é", '{"id":1}', "x".repeat(5000)]) {
       for (const partitions of [1, 3, 1000]) {

@@ -74,7 +74,7 @@ function generate(random: Random, others: readonly Buffer[]): FuzzInput {
 
 const part = { topic, partition: 0 };
 /** Longer than the broker takes for what it answers at all. */
-const patienceMs = 250;
+const patienceMs = 100;
 
 async function check(broker: ScriptedBroker, { note, bytes }: FuzzInput): Promise<string> {
   const { api, driver } = note as Note;
@@ -82,7 +82,7 @@ async function check(broker: ScriptedBroker, { note, bytes }: FuzzInput): Promis
   const consumer = createKafkaConsumer(driver, {
     brokers: [`127.0.0.1:${broker.port}`],
     ...{ clientId: "fuzz", clock: systemClock, log: silentLog, uncommitted: false },
-    ...{ connectTimeoutMs: 600, requestTimeoutMs: 600, fetchWaitMs: 10, pollRecordsMax: 2 },
+    ...{ connectTimeoutMs: 300, requestTimeoutMs: 300, fetchWaitMs: 10, pollRecordsMax: 2 },
     ...{ fetchBytesMax: 1 << 20, partitionBytesMax: 1 << 20, batchBytesMax: 1 << 20 },
     onTrouble() {},
   });
