@@ -100,6 +100,19 @@ const runs: Readonly<Record<string, (sample: SampleDaemon) => Promise<void>>> = 
     expect(lines.filter(({ difference }) => difference !== 0)).toEqual([]);
     expect(new Set(lines.map(({ topic }) => topic)).size).toBe(3);
     expect(lines.length).toBeGreaterThan(20);
+    // From the parts alone it comes out the same, whichever start counted them.
+    type Part = { window: string; topic: string; side: "read" | "written"; count: number };
+    const partsOf = async () => (await sample.lines("counts")) as Part[];
+    const counted = async () => (await partsOf()).reduce((sum, { count }) => sum + count, 0);
+    await waitFor(async () => (await counted()) === 2 * read, { what: "the parts of both sides" });
+    const parts = await partsOf();
+    const sums = new Map<string, number>();
+    for (const { window, topic, side, count } of parts) {
+      const key = `${window} ${topic}`;
+      sums.set(key, (sums.get(key) ?? 0) + (side === "read" ? count : -count));
+    }
+    expect(sums.size).toBe(lines.length);
+    expect([...sums].filter(([, difference]) => difference !== 0)).toEqual([]);
   },
   "stream.yaml": async (sample) => {
     await finished(sample, "log");
