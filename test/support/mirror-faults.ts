@@ -45,3 +45,16 @@ export const mirrorFaults: Readonly<Record<string, MirrorFault>> = {
     await pauseMs(random);
   },
 };
+
+/** The same, with answers of transactions among those that are lost, several at a time. */
+export const transactionFaults: typeof mirrorFaults = {
+  ...mirrorFaults,
+  async unanswered({ proxy, random }) {
+    // Produce, Fetch, Metadata, InitProducerId, AddPartitionsToTxn, EndTxn.
+    for (let n = random.int(1, 3); n > 0; n--) {
+      const apiKey = random.pick([0, 1, 3, 22, 24, 26, 26, 26]);
+      proxy.add({ type: "swallow_reply", to: { apiKey }, cut: random.chance(0.5) });
+    }
+    await Bun.sleep(random.int(200, 3_500));
+  },
+};

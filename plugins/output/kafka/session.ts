@@ -38,11 +38,11 @@ export function createSession(
   let last: Promise<unknown> = Promise.resolve();
 
   async function ready(): Promise<void> {
-    if (!owned) {
-      await positions.ensure();
-      await transactor.takeOver();
-      owned = true;
-    } else if (!transactor.ready) await transactor.renew();
+    // Before the id is taken: whoever has it goes on until we can.
+    if (!certain) await positions.ensure();
+    if (!owned) await transactor.takeOver();
+    else if (!transactor.ready) await transactor.renew();
+    owned = true;
     if (certain) return;
     marks = await positions.read(id);
     certain = true;
@@ -63,6 +63,7 @@ export function createSession(
     }
     // It is none of the packets' fault when the positions cannot be written.
     const wrong = results[batches.length]?.find((error) => error !== null);
+    certain = !wrong;
     if (wrong) throw wrong.kind === "retry" ? wrong : asTrouble(wrong);
     return results.slice(0, batches.length);
   }

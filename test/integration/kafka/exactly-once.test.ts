@@ -6,12 +6,14 @@ import { startKafka, startMysql, useStarted } from "../../services/index.ts";
 import { runDir } from "../../services/run-dir.ts";
 import { crashRounds } from "../../support/crash-rounds.ts";
 import { type DaemonProcess, startDaemonProcess } from "../../support/daemon-process.ts";
+import { faultProxy } from "../../support/fault-proxy.ts";
 import { type Random, seededRandom, testSeed, waitFor } from "../../support/index.ts";
 import { type KafkaWitness, kafkaWitness } from "../../support/kafka-topic.ts";
 import { numberOf, startKafkaWriter } from "../../support/kafka-writer.ts";
 import { checkLedger, reportText } from "../../support/ledger-checker.ts";
 import { type Sighting, sightingsOf } from "../../support/ledger-records.ts";
 import { committedChanges, createLedger, startLedgerWriter } from "../../support/ledger-writer.ts";
+import { transactionFaults } from "../../support/mirror-faults.ts";
 
 /*
  * The proof of `effectively once` for KafkaInput and MysqlbinlogInput with a KafkaOutput that is
@@ -19,14 +21,17 @@ import { committedChanges, createLedger, startLedgerWriter } from "../../support
  * once and in order. The witness is a client of its own, of isolation level read_committed.
  */
 
-/** More by DBUS_ONCE_KILLS: the long form. */
-const kills = Number(process.env.DBUS_ONCE_KILLS ?? 5);
+/** More by DBUS_ONCE_KILLS and DBUS_ONCE_FAULTS: the long form. */
+const kills = Number(process.env.DBUS_ONCE_KILLS ?? 4);
+const faults = Number(process.env.DBUS_ONCE_FAULTS ?? 6);
 const partitions = 3;
 
 const services = await useStarted("Kafka and MySQL for exactly once", async () => {
   // What a killed process leaves open is aborted by the next one, not by the brokers.
   const [kafka, mysql] = await Promise.all([startKafka(), startMysql()]);
-  return { kafka, mysql };
+  const { port = 0 } = kafka.brokers[0] ?? {};
+  const proxy = await faultProxy({ port }, { seed: 72, protocol: "kafka" });
+  return { kafka, mysql, proxy };
 });
 
 type Loop = {
@@ -55,6 +60,41 @@ async function makeTopics(witness: KafkaWitness, topics: readonly string[]): Pro
   }
 }
 
+/** Until no transaction is open on these. */
+async function ended(bootstrap: string, topics: readonly string[]): Promise<void> {
+  for (const topic of topics) {
+    const all = () => allEnded({ driver: "kafkajs", bootstrap }, topic, partitions);
+    await waitFor(all, { what: `transactions on ${topic} to end`, timeoutMs: 30_000 });
+  }
+}
+
+/** A topic that is copied, from one address of the broker to another. */
+function mirrorOf(dir: string, from: string, to = from) {
+  const topic = newTopicName("once");
+  const copy = `copy.${topic}`;
+  const quick = { requestTimeoutMs: 3_000, connectTimeoutMs: 1_000 };
+  const config = {
+    bus: { window: { packets: 2_048 }, checkpointIntervalMs: 1_000 },
+    state: { dir: join(dir, "state") },
+    inputs: [
+      {
+        ...{ name: "from", plugin: "KafkaInput", brokers: [to], topics: [topic] },
+        ...{ ...quick, fetchWaitMs: 100 },
+      },
+    ],
+    outputs: [outputOf(to, { topic: "copy.${ident}", partition: "source", ...quick })],
+  };
+  /** The numbers of the records of each partition, in their order. */
+  const read = async (witness: KafkaWitness) => {
+    const found = Array.from({ length: partitions }, (): number[] => []);
+    await witness.readAll(copy, ({ partition, value }) => {
+      found[partition]?.push(numberOf(value));
+    });
+    return found;
+  };
+  return { topic, copy, config, read };
+}
+
 /** Kills dbusd so often, then lets it come to its end, and once more with nothing left to do. */
 async function killLoop(loop: Loop, whole: () => Promise<boolean>): Promise<void> {
   const { witness, bootstrap, random, config, dir, topics } = loop;
@@ -77,10 +117,7 @@ async function killLoop(loop: Loop, whole: () => Promise<boolean>): Promise<void
     const again = await start();
     await again.ready();
     expect(await again.stop()).toBe(0);
-    for (const topic of topics) {
-      const ended = () => allEnded({ driver: "kafkajs", bootstrap }, topic, partitions);
-      await waitFor(ended, { what: `transactions on ${topic} to end` });
-    }
+    await ended(bootstrap, topics);
   } finally {
     for (const daemon of daemons) if (daemon.running) daemon.kill("SIGKILL");
   }
@@ -91,27 +128,9 @@ services.test(
   async ({ kafka }) => {
     const random = seededRandom(testSeed("exactly once, Kafka to Kafka"));
     const [dir, witness] = [await runDir("once-mirror"), await kafkaWitness(kafka.bootstrap)];
-    const topic = newTopicName("once");
-    const copy = `copy.${topic}`;
-    const config = {
-      bus: { window: { packets: 2_048 }, checkpointIntervalMs: 1_000 },
-      state: { dir: join(dir, "state") },
-      inputs: [
-        {
-          ...{ name: "from", plugin: "KafkaInput", brokers: [kafka.bootstrap], topics: [topic] },
-          fetchWaitMs: 100,
-        },
-      ],
-      outputs: [outputOf(kafka.bootstrap, { topic: "copy.${ident}", partition: "source" })],
-    };
-    /** The numbers of the records of each partition, in their order. */
-    const read = async () => {
-      const found = Array.from({ length: partitions }, (): number[] => []);
-      await witness.readAll(copy, ({ partition, value }) => {
-        found[partition]?.push(numberOf(value));
-      });
-      return found;
-    };
+    const mirror = mirrorOf(dir, kafka.bootstrap);
+    const { topic, copy, config } = mirror;
+    const read = () => mirror.read(witness);
     try {
       await makeTopics(witness, [topic, copy]);
       const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 50 });
@@ -131,6 +150,56 @@ services.test(
     }
   },
   120_000 + kills * 20_000,
+);
+
+services.test(
+  `${faults} faults at random: a mirror has every record once, in order (effectively once)`,
+  async ({ kafka, proxy }) => {
+    const random = seededRandom(testSeed("exactly once through faults"));
+    const [dir, witness] = [await runDir("once-faults"), await kafkaWitness(kafka.bootstrap)];
+    const mirror = mirrorOf(dir, kafka.bootstrap, `127.0.0.1:${proxy.port}`);
+    const { topic, copy, config } = mirror;
+    await makeTopics(witness, [topic, copy]);
+    let daemon = await startDaemonProcess({ dir, config });
+    const again = async () => {
+      daemon = await startDaemonProcess({ dir, config });
+    };
+    const told: string[] = [];
+    try {
+      const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 20 });
+      for (let n = 0; n < faults; n++) {
+        const before = await waitFor(() => witness.readable(copy).then((count) => count + 1), {
+          what: "the copy to be looked at",
+        });
+        const moving = async () => (await witness.readable(copy)) >= before;
+        await waitFor(moving, { what: `records to move after ${told}`, timeoutMs: 60_000 });
+        const name = random.pick(Object.keys(transactionFaults));
+        told.push(name);
+        await transactionFaults[name]?.({ daemon: () => daemon, again, proxy, random });
+        proxy.heal();
+      }
+      const written = await writer.stop();
+      const expected = written.map((count) => Array.from({ length: count }, (_, n) => n));
+      const whole = async () => {
+        if (!daemon.running) throw new Error(`dbusd ended by itself:\n${await daemon.log()}`);
+        const found = await mirror.read(witness);
+        return found.every((ofOne, i) => new Set(ofOne).size >= (written[i] ?? 0));
+      };
+      await waitFor(whole, { what: `all to be there after ${told}`, timeoutMs: 90_000 });
+      expect(await daemon.stop()).toBe(0);
+      await ended(kafka.bootstrap, [copy]);
+      process.stderr.write(`[once] ${told.join(", ")}: ${written} records\n`);
+      expect(await mirror.read(witness)).toEqual(expected);
+    } catch (error) {
+      process.stderr.write(`[once] after ${told.join(", ")}:\n${await daemon.log()}\n`);
+      throw error;
+    } finally {
+      proxy.heal();
+      if (daemon.running) daemon.kill("SIGKILL");
+      await witness.close();
+    }
+  },
+  120_000 + faults * 20_000,
 );
 
 services.test(
