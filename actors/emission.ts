@@ -65,12 +65,13 @@ export function sourcesOf(batchAtHand: () => Batch | undefined): () => readonly 
   return () => {
     let at = 0;
     return (batchAtHand()?.ranges ?? []).map(({ delivery, from, to }): SourceRange => {
-      const { input, resource, name, compare, ledger } = delivery.partition;
+      const { input, resource, name, compare, ledger, fence } = delivery.partition;
       const start = at;
       at += to - from;
       const positionAt = (index: number) =>
         ledger.positionOf(seqOf(delivery, from + index - start));
-      return { input, resource, partition: name, from: start, to: at, compare, positionAt };
+      const source = { input, resource, partition: name, fence };
+      return { ...source, from: start, to: at, compare, positionAt };
     });
   };
 }

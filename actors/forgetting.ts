@@ -1,6 +1,7 @@
 import type { Clock } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
+import type { Forgetter } from "#src/flow/partition-set.ts";
 import type { SourcePartition } from "#src/plugin/context.ts";
 import { withDeadline } from "#src/plugin/deadline.ts";
 import type { OutputNode } from "./nodes.ts";
@@ -52,10 +53,10 @@ export function forgettersOf(
   outputs: readonly OutputNode[],
   { input, resource }: { readonly input: string; readonly resource: string },
   clock: Clock,
-): readonly ((partition: string) => Promise<void>)[] {
+): readonly Forgetter[] {
   const keeping = outputs.filter(({ entry }) => entry.plugin.exactlyOnce?.(entry.config));
-  return keeping.map(({ entry, ref }) => (partition) => {
-    const source = { input, resource, partition };
+  return keeping.map(({ entry, ref }) => (partition, fence) => {
+    const source = { input, resource, partition, fence };
     const asked = ask<void, OutputMessage>(ref, (reply) => ({ kind: "forget", source, reply }));
     const what = `${entry.name}, to forget how far it is with ${input},`;
     return withDeadline(asked, { clock, ms: FORGET_MS, what });

@@ -3,7 +3,7 @@ import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
 import { type AnyEntry, problemAt, type Reading } from "./entries.ts";
 import type { Problem } from "./problem.ts";
 
-type Whole = Pick<Config, "inputs" | "filters" | "cluster"> & { readonly edges: readonly Edge[] };
+type Whole = Pick<Config, "inputs" | "filters"> & { readonly edges: readonly Edge[] };
 
 /**
  * An output whose sink keeps positions leaves out what is not behind them. That loses packets, or
@@ -30,10 +30,6 @@ const withoutIt = "or leave exactlyOnce out, for at least once";
 
 function reasonsAgainst(output: OutputEntry, config: Whole): Reason[] {
   const reasons: Reason[] = [];
-  if (config.cluster) {
-    const message = "several processes share its inputs, and it can be told of one alone";
-    reasons.push({ message, remedy: `run it without a cluster, ${withoutIt}` });
-  }
   if (output.buffer.kind === "disk") {
     const message = "a buffer on disk may hold a packet twice after a crash";
     reasons.push({ message, remedy: `take buffer: {kind: memory}, ${withoutIt}` });

@@ -70,6 +70,9 @@ export type Head = {
   readonly heldMs: number;
 };
 
+/** Makes one sink forget a partition that is read under that version of the assignment. */
+export type Forgetter = (partition: string, fence: number | undefined) => Promise<void>;
+
 export type PartitionSetOptions = {
   readonly input: string;
   readonly resource: string;
@@ -81,7 +84,7 @@ export type PartitionSetOptions = {
   readonly after: (ms: number, run: () => void) => { cancel(): void };
   readonly compare?: ComparePositions | undefined;
   /** Those outputs whose sink keeps positions: each forgets the one of a partition. */
-  readonly sinks?: () => readonly ((partition: string) => Promise<void>)[];
+  readonly sinks?: () => readonly Forgetter[];
 };
 
 export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
@@ -212,7 +215,7 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       const all = sinks();
       if (all.length === 0) return;
       await set.drained(Number.POSITIVE_INFINITY, name);
-      await Promise.all(all.map((forget) => forget(name)));
+      await Promise.all(all.map((forget) => forget(name, fence)));
     },
     async reposition(store, name, position) {
       if (right.fenced) throw fencedError(set);

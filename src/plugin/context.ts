@@ -119,6 +119,11 @@ export type SourcePartition = {
   readonly input: string;
   readonly resource: string;
   readonly partition: string;
+  /**
+   * The version of the assignment under which it is read: a greater one has the right. Undefined in
+   * a single process.
+   */
+  readonly fence?: number | undefined;
 };
 
 /** Packets `[from, to)` of a batch, which came from one partition, in its order. */

@@ -80,11 +80,6 @@ const cases: readonly (readonly [name: string, pipeline: Pipeline, says: RegExp]
     { output: { buffer: { kind: "disk" } } },
     /a buffer on disk may hold a packet twice/,
   ],
-  [
-    "a cluster",
-    { more: { cluster: { connect: "127.0.0.1:2181/dbus", id: "a" } } },
-    /several processes share its inputs/,
-  ],
   ["a leader alone that acknowledges", { output: { qos: "LossTolerant" } }, /ThroughputFirst/],
   ["packets one by one", { output: { mode: "sync" } }, /needs async/],
   [

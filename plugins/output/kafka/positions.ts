@@ -15,10 +15,19 @@ export type Positions = {
   readonly topic: string;
   /** Makes the topic when it is missing and may be made. */
   ensure(): Promise<void>;
-  /** Those that are committed, by partition. Waits for transactions that are open. */
-  read(id: string): Promise<Map<string, Position>>;
+  /** What is committed. Waits for transactions that are open. */
+  read(id: string): Promise<Kept>;
   /** null forgets it. */
   record(id: string, partition: string, position: Position | null): KafkaRecord;
+  /** Says under which version of its assignment the id is used: the key is `ID/`. */
+  owner(id: string, fence: number): KafkaRecord;
+};
+
+export type Kept = {
+  /** By partition. */
+  readonly marks: Map<string, Position>;
+  /** The greatest version of the assignment that had the id; -1 before there was one. */
+  readonly fence: number;
 };
 
 export type PositionsOptions = {
@@ -104,31 +113,47 @@ export function createPositions(options: PositionsOptions): Positions {
       log.info("created a topic", { topic });
     },
     async read(id) {
-      const found = new Map<string, Position>();
+      const marks = new Map<string, Position>();
+      let fence = -1;
       await readAll(({ key, value }) => {
         const name = key === null ? "" : Buffer.from(key).toString();
         if (!name.startsWith(`${id}/`)) return;
         const of = name.slice(id.length + 1);
-        if (value === null) found.delete(of);
-        else found.set(of, positionIn(value, name));
+        if (of === "") fence = Math.max(fence, value === null ? -1 : fenceIn(value, name));
+        else if (value === null) marks.delete(of);
+        else marks.set(of, positionIn(value, name));
       });
-      return found;
+      return { marks, fence };
     },
-    record: (id, of, position) => ({
-      key: `${id}/${of}`,
-      value: position === null ? null : JSON.stringify({ position }),
-      headers: [],
-      timestamp: Math.floor(clock.wall()),
-    }),
+    record: (id, of, position) =>
+      recordOf(`${id}/${of}`, position === null ? null : JSON.stringify({ position })),
+    owner: (id, fence) => recordOf(`${id}/`, JSON.stringify({ fence })),
   };
+
+  function recordOf(key: string, value: string | null): KafkaRecord {
+    return { key, value, headers: [], timestamp: Math.floor(clock.wall()) };
+  }
 }
 
 function positionIn(value: Uint8Array, name: string): Position {
-  try {
-    const { position } = JSON.parse(Buffer.from(value).toString()) as { position: Position };
-    if (position !== undefined && position !== null) return position;
-  } catch {
-    // Told below.
-  }
-  throw new DbusError("CHECKPOINT_CORRUPT", `the position of ${name} in Kafka is not readable`);
+  const { position } = parsed(value);
+  if (position !== undefined && position !== null) return position as Position;
+  throw unreadable(name);
 }
+
+function fenceIn(value: Uint8Array, name: string): number {
+  const { fence } = parsed(value);
+  if (typeof fence === "number") return fence;
+  throw unreadable(name);
+}
+
+function parsed(value: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(Buffer.from(value).toString()) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+const unreadable = (name: string) =>
+  new DbusError("CHECKPOINT_CORRUPT", `what Kafka keeps for ${name} is not readable`);

@@ -25,28 +25,66 @@ export type Session = {
   close(): Promise<void>;
 };
 
-export function createSession(
-  id: string,
-  transactor: KafkaTransactor,
-  positions: Positions,
-  log: Log,
-): Session {
+export type SessionOptions = {
+  readonly id: string;
+  /** The version of the assignment under which its resource is read; undefined without a cluster. */
+  readonly fence: number | undefined;
+  readonly transactor: KafkaTransactor;
+  readonly positions: Positions;
+  readonly log: Log;
+};
+
+export function createSession({ id, fence, transactor, positions, log }: SessionOptions): Session {
   let marks = new Map<string, Position>();
   let owned = false;
   /** Whether `marks` is what is committed. */
   let certain = false;
+  /** Set when a later assignment has the id: nothing of this one is written any more. */
+  let stale: DbusError | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
   async function ready(): Promise<void> {
+    if (stale) throw stale;
     // Before the id is taken: whoever has it goes on until we can.
     if (!certain) await positions.ensure();
     if (!owned) await transactor.takeOver();
     else if (!transactor.ready) await transactor.renew();
     owned = true;
     if (certain) return;
-    marks = await positions.read(id);
+    const kept = await positions.read(id);
+    if (fence !== undefined) await announce(fence, kept.fence);
+    marks = kept.marks;
     certain = true;
     log.debug("read how far it is", { transactionalId: id, partitions: marks.size });
+  }
+
+  /** Lets a former owner know that it is one, whenever it looks. */
+  async function announce(own: number, known: number): Promise<void> {
+    if (known > own) throw outdated(known);
+    if (known === own) return;
+    const records = [positions.owner(id, own)];
+    const batch = { topic: positions.topic, partition: 0, records };
+    const { committed, results } = await transactor.write([batch]);
+    if (!committed) throw asTrouble(results[0]?.[0] ?? new Error("it was aborted"));
+  }
+
+  function outdated(known: number): DbusError {
+    const text = `${id} is used under assignment ${known}, and this one is ${fence}`;
+    stale = new DbusError("KAFKA_FENCED", text);
+    return stale;
+  }
+
+  /**
+   * Somebody else has the id. Who has the later assignment takes it back, as one that wakes up late
+   * may have taken it; the other one never does. Without a cluster nobody can tell.
+   */
+  async function fenced(error: DbusError): Promise<DbusError> {
+    certain = false;
+    if (fence === undefined) return error;
+    const known = (await positions.read(id)).fence;
+    if (known > fence) return outdated(known);
+    owned = false;
+    return asTrouble(error);
   }
 
   async function commit(batches: readonly PartitionBatch[], next: Marks) {
@@ -79,8 +117,13 @@ export function createSession(
     } catch (thrown) {
       const error = toDbusError(thrown);
       // A transaction that took too long fences its own writer: that one may go on under a new epoch.
-      if (error.kind !== "fence" || !owned) throw error;
-      await transactor.renew();
+      if (error.kind !== "fence" || !owned || stale) throw error;
+      try {
+        await transactor.renew();
+      } catch (again) {
+        const why = toDbusError(again);
+        throw why.kind === "fence" ? await fenced(why) : why;
+      }
       throw asTrouble(error);
     }
   }

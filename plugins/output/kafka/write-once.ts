@@ -20,8 +20,8 @@ import {
 
 export type OnceWriter = {
   readonly writer: Writer;
-  /** By input and resource. */
-  session(source: Pick<SourceRange, "input" | "resource">): Session;
+  /** Of a resource; `sentAgain` says that an operator sends packets again, which have no order. */
+  session(source: Pick<SourceRange, "input" | "resource" | "fence">, sentAgain?: boolean): Session;
   readonly log: Log;
 };
 
@@ -45,7 +45,7 @@ export async function writeOnce(
   fenceAt: FenceAt,
 ): Promise<readonly Verdict[] | undefined> {
   const verdicts: Verdict[] = new Array(packets.length).fill("done");
-  const bySource = Map.groupBy(ranges, ({ input, resource }) => `${input}:${resource}`);
+  const bySource = Map.groupBy(ranges, sourceName);
   // Asked now: where they stand is known only as long as this call has not waited.
   const all = [...bySource.values()].map((own) => own.flatMap((range) => placed(packets, range)));
   await once.writer.topics.check();
@@ -56,7 +56,8 @@ export async function writeOnce(
         await writeSource(once, own, fenceAt, verdicts);
       } catch (thrown) {
         const error = toDbusError(thrown);
-        if (error.kind === "fence") fenced = error;
+        // In a cluster the bus is told by it whose the resource is: until then this one waits.
+        if (error.kind === "fence" && own[0]?.range.fence === undefined) fenced = error;
         if (error.kind === "bug") throw error;
         for (const { index } of own) verdicts[index] = again(error);
       }
@@ -65,6 +66,8 @@ export async function writeOnce(
   if (fenced) throw fenced;
   return verdicts.every((verdict) => verdict === "done") ? undefined : verdicts;
 }
+
+const sourceName = ({ input, resource, fence }: SourceRange) => `${input}:${resource}:${fence}`;
 
 function placed(packets: readonly Packet[], range: SourceRange): Placed[] {
   const found: Placed[] = [];
@@ -83,11 +86,12 @@ async function writeSource(
   fenceAt: FenceAt,
   verdicts: Verdict[],
 ): Promise<void> {
-  const session = once.session((own[0] as Placed).range);
+  const { range } = own[0] as Placed;
+  const session = once.session(range, range.compare === undefined);
   await session.alone(async () => {
     const { fresh, marks } = behind(own, session.marks);
     if (fresh.length < own.length) {
-      const { input, resource } = (own[0] as Placed).range;
+      const { input, resource } = range;
       const count = own.length - fresh.length;
       once.log.info("left out what had been committed before", { input, resource, count });
     }

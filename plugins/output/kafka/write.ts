@@ -53,6 +53,7 @@ const patienceMs: Partial<Record<ErrorCode, number>> = {
   KAFKA_TLS: 30_000,
   KAFKA_UNSUPPORTED: 30_000,
   KAFKA_TRANSACTION_REFUSED: 30_000,
+  KAFKA_FENCED: 1_000,
 };
 
 export const isRefusal = ({ code }: DbusError): boolean => refusals.has(code);
