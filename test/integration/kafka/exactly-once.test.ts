@@ -26,6 +26,9 @@ const kills = Number(process.env.DBUS_ONCE_KILLS ?? 4);
 const faults = Number(process.env.DBUS_ONCE_FAULTS ?? 6);
 const partitions = 3;
 
+/** What was held up while there were faults takes its time; to look at all of it does too. */
+const patience = { timeoutMs: 240_000, intervalMs: 1_000 };
+
 const services = await useStarted("Kafka and MySQL for exactly once", async () => {
   // What a killed process leaves open is aborted by the next one, not by the brokers.
   const [kafka, mysql] = await Promise.all([startKafka(), startMysql()]);
@@ -112,7 +115,7 @@ async function killLoop(loop: Loop, whole: () => Promise<boolean>): Promise<void
       if (!last.running) throw new Error(`dbusd ended by itself:\n${await last.log()}`);
       return whole();
     };
-    await waitFor(complete, { what: "everything to be committed", timeoutMs: 90_000 });
+    await waitFor(complete, { what: "everything to be committed", ...patience });
     expect(await last.stop()).toBe(0);
     const again = await start();
     await again.ready();
@@ -166,7 +169,7 @@ services.test(
     };
     const told: string[] = [];
     try {
-      const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 20 });
+      const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 4 });
       for (let n = 0; n < faults; n++) {
         const before = await waitFor(() => witness.readable(copy).then((count) => count + 1), {
           what: "the copy to be looked at",
@@ -185,7 +188,7 @@ services.test(
         const found = await mirror.read(witness);
         return found.every((ofOne, i) => new Set(ofOne).size >= (written[i] ?? 0));
       };
-      await waitFor(whole, { what: `all to be there after ${told}`, timeoutMs: 90_000 });
+      await waitFor(whole, { what: `all to be there after ${told}`, ...patience });
       expect(await daemon.stop()).toBe(0);
       await ended(kafka.bootstrap, [copy]);
       process.stderr.write(`[once] ${told.join(", ")}: ${written} records\n`);
