@@ -4,7 +4,7 @@ import { DbusError } from "#src/errors.ts";
 import type { Forgetter } from "#src/flow/partition-set.ts";
 import type { SourcePartition } from "#src/plugin/context.ts";
 import { withDeadline } from "#src/plugin/deadline.ts";
-import type { OutputNode } from "./nodes.ts";
+import type { Wiring } from "./nodes.ts";
 import { ask, type OutputMessage, type Reply } from "./protocol.ts";
 
 /** An output's sink is to forget how far it is with a partition; who waits is told once it has. */
@@ -45,16 +45,23 @@ export function createForgetting({ name, plugin }: OutputEntry): Forgetting {
   };
 }
 
+/** Whether packets of the one may come to the other. The graph has no cycles. */
+function leads(graph: Wiring["graph"], from: string, to: string): boolean {
+  return graph.some((edge) => edge.from === from && (edge.to === to || leads(graph, edge.to, to)));
+}
+
 /** A sink that is away must not hold up for ever what an operator waits for. */
 const FORGET_MS = 30_000;
 
 /** How each output whose sink keeps positions is told to forget one of this resource. */
 export function forgettersOf(
-  outputs: readonly OutputNode[],
+  { outputs, graph }: Pick<Wiring, "outputs" | "graph">,
   { input, resource }: { readonly input: string; readonly resource: string },
   clock: Clock,
 ): readonly Forgetter[] {
-  const keeping = outputs.filter(({ entry }) => entry.plugin.exactlyOnce?.(entry.config));
+  const keeping = outputs.filter(({ entry: { name, plugin, config } }) => {
+    return plugin.exactlyOnce?.(config) && leads(graph, input, name);
+  });
   return keeping.map(({ entry, ref }) => (partition, fence) => {
     const source = { input, resource, partition, fence };
     const asked = ask<void, OutputMessage>(ref, (reply) => ({ kind: "forget", source, reply }));

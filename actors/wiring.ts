@@ -73,7 +73,7 @@ export function wire({ config: first, epoch, clock, log }: WiringOptions): Wirin
       input,
       resource,
       compare,
-      sinks: () => forgettersOf(now.outputs, { input, resource }, clock),
+      sinks: () => forgettersOf(now, { input, resource }, clock),
       window: bus.window,
       epoch,
       nextLane: () => ++lanes,
