@@ -11,7 +11,7 @@ import { seededRandom, testSeed } from "../../support/random.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
 /** How long it rages; `DBUS_ONCE_SECONDS=300` is the long form. */
-const seconds = Number(process.env.DBUS_ONCE_SECONDS ?? 20);
+const seconds = Number(process.env.DBUS_ONCE_SECONDS ?? 15);
 const sessionTimeoutMs = 3_000;
 const everybody = ["p1", "p2", "p3"];
 /** Inputs, and the topics that they read. */

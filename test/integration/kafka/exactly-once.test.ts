@@ -22,8 +22,8 @@ import { transactionFaults } from "../../support/mirror-faults.ts";
  */
 
 /** More by DBUS_ONCE_KILLS and DBUS_ONCE_FAULTS: the long form. */
-const kills = Number(process.env.DBUS_ONCE_KILLS ?? 4);
-const faults = Number(process.env.DBUS_ONCE_FAULTS ?? 6);
+const kills = Number(process.env.DBUS_ONCE_KILLS ?? 3);
+const faults = Number(process.env.DBUS_ONCE_FAULTS ?? 4);
 const partitions = 3;
 
 /** What was held up while there were faults takes its time; to look at all of it does too. */
