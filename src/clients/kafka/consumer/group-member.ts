@@ -171,21 +171,27 @@ export function createGroupMember(
   async function beat(events: GroupEvents): Promise<void> {
     const asked = coordinator.connection().then((connection) => heartbeat(connection, me()));
     const code = await beforeSessionEnds(asked);
+    if (code === undefined) {
+      loseAll(events);
+      throw new DbusError(
+        "KAFKA_REQUEST_FAILED",
+        `group ${group.group}: no heartbeat was answered`,
+      );
+    }
     if (code === rebalanceInProgress) stale = true;
     else check(code, events);
     heardAt = clock.now();
   }
 
   /** What is answered later than that counts for nothing: another may read what was ours. */
-  async function beforeSessionEnds(asked: Promise<number>): Promise<number> {
+  async function beforeSessionEnds(asked: Promise<number>): Promise<number | undefined> {
     const answered = new AbortController();
     const late = sleep(clock, heardAt + group.sessionTimeoutMs - clock.now(), answered.signal);
     const code = await Promise.race([asked, late.then(() => undefined)]).finally(() =>
       answered.abort(),
     );
-    if (code !== undefined) return code;
     asked.catch(() => {});
-    throw new DbusError("KAFKA_REQUEST_FAILED", `group ${group.group}: no heartbeat was answered`);
+    return code;
   }
 
   /** Joins when it has to, and beats in between, until `signal` aborts or something fails. */
