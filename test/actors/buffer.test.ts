@@ -116,7 +116,7 @@ describe("a buffer on disk", () => {
   });
 
   test("full, it makes its inputs wait, and loses nothing", async () => {
-    const { slow, given } = entries({ kind: "disk", bytesMax: 20_000 });
+    const { slow, given } = entries({ kind: "disk", bytesMax: 8_000 });
     slow.close();
     const bus = await start(given);
     const full = () => outputOf(bus, "slow").buffer?.note === "full: its inputs wait";
