@@ -11,6 +11,9 @@ export type JumpsOptions = {
   readonly checkpointMs: number;
 };
 
+/** What a killed run had sent may be held back by a fault, and be written after its end. */
+const lateMsMax = 5_000;
+
 export type Jump = {
   /** Records that are there already, and how many may be repeated. */
   readonly repeats: number;
@@ -37,7 +40,8 @@ export function jumpsOf(steps: readonly Step[], options: JumpsOptions): readonly
       const segment = steps.slice(begin, index);
       const last = ended.findLast(({ endedAt }) => endedAt <= step.from);
       durable = Math.max(durable, coveredBy(last, segment, options));
-      const own = !ended.some(({ endedAt }) => endedAt >= before.from && endedAt <= step.until);
+      const since = before.from - lateMsMax;
+      const own = !ended.some(({ endedAt }) => endedAt >= since && endedAt <= step.until);
       jumps.push({ repeats: furthest + 1 - step.at, most: furthest + 1 - durable, own });
       begin = index;
     }
