@@ -65,7 +65,12 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
       await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset }] });
     },
     async produceByKey(topic, keys, value = "v") {
-      const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+      // Without numbers of its own kafkajs writes a batch twice when a new topic moves under it.
+      const producer = kafka.producer({
+        createPartitioner: Partitioners.DefaultPartitioner,
+        idempotent: true,
+        maxInFlightRequests: 1,
+      });
       await producer.connect();
       await producer.send({ topic, messages: keys.map((key) => ({ key, value })) });
       await producer.disconnect();
