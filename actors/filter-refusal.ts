@@ -38,7 +38,9 @@ export function refuse(state: Refusing, delivery: Delivery, thrown: unknown): Ou
     stats.poisoned++;
     stats.suspects = 0;
   }
-  state.log.warn("a filter failed on a packet; it is in the dead letters", { error });
+  const { input, position } = letter;
+  const place = { input, position, deadLetter: id };
+  state.log.warn("a filter failed on a packet; it is in the dead letters", { ...place, error });
   delivery.taken++;
   state.stats.packets++;
   state.stats.failed++;

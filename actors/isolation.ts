@@ -88,6 +88,7 @@ export function keepFailed(keeper: Keeper, failed: Sorted["failed"]): void {
   const [first] = failed;
   log.warn("packets were refused for good; they are in the dead letters", {
     count: failed.length,
+    deadLetter: ids[0],
     error: first?.error,
   });
 }

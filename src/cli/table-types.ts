@@ -51,9 +51,21 @@ export type Context = {
 };
 `;
 
+/** What the file means by itself: a table called so must not stand before it. */
+const ownNames = [
+  "Row",
+  "Change",
+  "Context",
+  "JsonText",
+  "Uint8Array",
+  "AbortSignal",
+  "Record",
+  "Readonly",
+];
+
 /** A declaration file with a type for each table, and \`Change\` for any change of one of them. */
 export function tableTypes(tables: readonly NamedTable[]): string {
-  const taken = new Set(["Row", "Change", "Context", "JsonText"]);
+  const taken = new Set(ownNames);
   const parts: string[] = [];
   const rows: string[] = [];
   for (const { db, table, model } of tables) {

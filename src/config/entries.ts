@@ -13,6 +13,7 @@ import {
   bufferBytesMaxDefault,
   type EntryKind,
   entrySchemas,
+  filterTimeoutMsDefault,
   retryDefaults,
   timeoutMsDefault,
 } from "./schema.ts";
@@ -130,7 +131,8 @@ function assemble(plugin: Plugin, base: unknown, at: Path, parts: Parts): AnyEnt
     }
     case "filter": {
       const filter = base as z.infer<typeof entrySchemas.filter>;
-      const { name, ident = name, match, timeoutMs, onFailed } = filter;
+      const { name, ident = name, match, onFailed } = filter;
+      const timeoutMs = filter.timeoutMs ?? plugin.defaults?.timeoutMs ?? filterTimeoutMsDefault;
       const idents = identsOf(plugin, parts.config, ident);
       const own = { name, plugin, timeoutMs, onFailed, ident, idents, match: [match].flat() };
       const entry = { ...own, ...parts };

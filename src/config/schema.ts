@@ -6,6 +6,11 @@ import { clusterSchema, label, labels } from "./cluster-schema.ts";
 const mib = 1024 * 1024;
 /** Outputs whose sink may keep them waiting for as long as it likes have a default of their own. */
 export const timeoutMsDefault = 300_000;
+/**
+ * A filter's call is about one packet, and the third that does not return sends that packet to the
+ * dead letters: until then the packets behind it wait.
+ */
+export const filterTimeoutMsDefault = 30_000;
 const count = (description: string) => z.int().min(1).max(1_000_000_000).describe(description);
 const millis = (description: string) => z.int().min(0).max(86_400_000).describe(description);
 
@@ -28,10 +33,11 @@ const ident = z
   .regex(/^[^*\s]+$/, "an ident has no spaces and no *")
   .describe("What it emits under unless it has better idents. Default: its name.");
 const pattern = z.string().min(1).max(256);
-const timeoutMs = (calls: string) =>
+const timeoutMs = (calls: string, defaults = "") =>
   millis(
-    `How long ${calls} may take before the plugin counts as crashed and is opened again; 0: for ever.`,
+    `How long ${calls} may take before the plugin counts as crashed and is opened again; 0: for ever.${defaults}`,
   );
+const filterTimeouts = ` Default: ${filterTimeoutMsDefault}, and 0 for a ThrottleFilter.`;
 const match = z
   .union([pattern, z.array(pattern).min(1).max(256)])
   .describe("The idents that it takes: one or a list, * stands for any characters.");
@@ -197,7 +203,7 @@ export const entrySchemas = {
     plugin,
     match,
     ident: ident.optional(),
-    timeoutMs: timeoutMs("opening, closing or one packet").default(timeoutMsDefault),
+    timeoutMs: timeoutMs("opening, closing or one packet", filterTimeouts).optional(),
     onFailed: z
       .enum(["deadletter", "block"])
       .default("deadletter")

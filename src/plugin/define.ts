@@ -98,6 +98,8 @@ export type FilterDefinition<C, S> = {
   readonly files?: (config: C) => readonly string[];
   /** Whether it never makes more than one packet of one, under this config. */
   readonly single?: (config: C) => boolean;
+  /** Where this filter's own defaults differ: 0 for one whose purpose is to wait. */
+  readonly defaults?: { readonly timeoutMs?: number };
   /** Of a filter that makes few packets of many; then `apply` is for one packet alone. */
   readonly gather?: Gather<C, S, unknown>;
   close?(state: S): Promise<void> | void;

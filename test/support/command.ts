@@ -71,8 +71,8 @@ function collect(stream: ReadableStream<Uint8Array>): { text(): string; done: Pr
   return { text: () => text, done: read() };
 }
 
-/** The admin address that a dbusd logged, once it is ready. */
-export async function adminOf(dbusd: Command): Promise<string> {
+/** The admin address that a dbusd logged, once it is ready unless that is not waited for. */
+export async function adminOf(dbusd: Command, { ready = true } = {}): Promise<string> {
   const url = await waitFor(
     () => {
       if (!dbusd.running) throw new Error(`it ended: ${dbusd.err()}`);
@@ -80,6 +80,7 @@ export async function adminOf(dbusd: Command): Promise<string> {
     },
     { what: "dbusd to say where its admin API is", timeoutMs: 20_000 },
   );
-  await waitFor(async () => (await fetch(`${url}/readyz`)).ok, { what: "dbusd to be ready" });
+  const answers = async () => (await fetch(`${url}/readyz`)).ok;
+  if (ready) await waitFor(answers, { what: "dbusd to be ready" });
   return url;
 }

@@ -89,7 +89,7 @@ function tableFor(row: RowChange, before: Fields | undefined, after: Fields | un
   if (kept.length === table.columns.length && added.length === 0) return table;
   const columns = [
     ...kept,
-    ...added.map((name) => newColumn(name, after?.[name] ?? before?.[name])),
+    ...added.map((name) => newColumn(name, own(after, name) ?? own(before, name))),
   ];
   const shape = JSON.stringify(columns.map(({ name, kind }) => [name, kind]));
   const shapes = made.get(table) ?? new Map<string, Table>();
@@ -101,6 +101,11 @@ function tableFor(row: RowChange, before: Fields | undefined, after: Fields | un
     shapes.set(shape, found);
   }
   return found;
+}
+
+/** A column may be called as what every object inherits. */
+function own(fields: Fields | undefined, name: string): Value {
+  return fields && Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
 function keyOf(table: Table, columns: readonly Column[]): readonly number[] {

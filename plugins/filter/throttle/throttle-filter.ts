@@ -33,6 +33,8 @@ export const throttleFilter = defineFilter<Config, State>({
   summary: "Lets so many packets a second pass; the others wait.",
   configSchema,
   single: () => true,
+  // To wait is what it is for: with many partitions a packet waits for one of each of the others.
+  defaults: { timeoutMs: 0 },
   open: ({ ident, clock, signal }, { perSecond, burst = perSecond }) => {
     const msPerPacket = 1_000 / perSecond;
     const aheadMs = (burst - 1) * msPerPacket;

@@ -54,11 +54,13 @@ async function list(context: VerbContext): Promise<number> {
   show(context, letters, () => {
     if (letters.length === 0) return "there are no dead letters\n";
     return tableText(
-      ["ID", "AT", "REFUSED BY", "IDENT", "CODE", "REASON", "REDRIVEN"],
+      ["ID", "AT", "REFUSED BY", "INPUT", "POSITION", "IDENT", "CODE", "REASON", "REDRIVEN"],
       letters.map((one) => [
         String(one.id),
         timeText(one.at),
         one.node,
+        one.input,
+        placeText(one),
         one.ident,
         one.code,
         one.reason.slice(0, 80),
@@ -67,6 +69,22 @@ async function list(context: VerbContext): Promise<number> {
     );
   });
   return 0;
+}
+
+/** Where it stands in its source, in short: `show` and `--json` have the whole position. */
+function placeText({ partition, position }: Listed): string {
+  const of = partition === "0" ? "" : `${partition} `;
+  const { file, pos, rows, offset } = partsOf(position);
+  if (typeof file === "string" && typeof pos === "number") {
+    return `${of}${file}:${pos}${typeof rows === "number" ? ` row ${rows}` : ""}`;
+  }
+  if (typeof offset === "number" || typeof offset === "string") return `${of}offset ${offset}`;
+  return `${of}${position}`.slice(0, 60);
+}
+
+function partsOf(position: string): Readonly<Record<string, unknown>> {
+  const parts: unknown = JSON.parse(position);
+  return typeof parts === "object" && parts !== null ? { ...parts } : {};
 }
 
 async function showOne(context: VerbContext, id: string): Promise<number> {

@@ -74,7 +74,8 @@ async function tablesOf(config: Config, signal: AbortSignal): Promise<readonly N
           remedy: "name fewer in databases and tables",
         });
       }
-      for (const one of many.tables) found.set(`${one.db}.${one.table}`, one);
+      // Apart, since both names may have dots.
+      for (const one of many.tables) found.set(JSON.stringify([one.db, one.table]), one);
     } finally {
       connection.close();
     }

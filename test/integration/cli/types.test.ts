@@ -25,30 +25,18 @@ services.test(
     };
     const outputs = [{ name: "out", plugin: "MockOutput", match: "shop" }];
     writeFileSync(config, JSON.stringify({ inputs: [input], outputs }));
-    let out = "";
-    const io = {
-      out: (text: string) => {
-        out += text;
-      },
-      err: (text: string) => {
-        out += text;
-      },
-      env: {},
-      terminal: false,
-      signal: new AbortController().signal,
-    };
     try {
       const file = join(dir, "tables.d.ts");
-      expect([await runDbc(["types", config, "--out", file], io), out]).toEqual([
-        0,
-        `${file}: 1 tables\n`,
-      ]);
+      expect(await dbc(["types", config, "--out", file])).toEqual({
+        code: 0,
+        out: `${file}: 1 tables\n`,
+      });
       const text = readFileSync(file, "utf8");
       expect(text).toContain("  id: bigint;\n  total: string | null;\n  data: JsonText;\n");
       expect(text).toContain(`  | Row<"${db}.orders", `);
       expect(text).not.toContain("secret");
-      out = "";
-      expect(await runDbc(["types", config, "--json"], io)).toBe(0);
+      const { code, out } = await dbc(["types", config, "--json"]);
+      expect(code).toBe(0);
       expect(JSON.parse(out).tables).toEqual([`${db}.orders`]);
     } finally {
       rmSync(dir, { recursive: true, force: true });
@@ -57,3 +45,109 @@ services.test(
     }
   },
 );
+
+/** Names that mean something in TypeScript, in SQL or in a text that is made of them. */
+const columnNames = [
+  ...["__proto__", "constructor", "toString", "prototype", "class", "await", "null", "1e3", "a-b"],
+  ...['say "hi"', "it's", "back`tick", "line\nbreak", "par\u2028para", "*/ export", "${x}", "a\\b"],
+  ...["näme 名前", "☃", "x: any; y", "//", "tab\tbed", "ﬀ"],
+];
+/** Tables named as keywords, as each other, and as what the file itself means by a name. */
+const tableNames = [
+  ...["class", "interface", "Class", "type", "never", "array", "signal", "default", "__proto__"],
+  ...["o'rders; --", 'x"y', "x y", "x-y", "x.y", "line\nbreak", "*/", "名前", "☃", "1"],
+];
+const quoted = (name: string) => `\`${name.replaceAll("`", "``")}\``;
+
+services.test(
+  "names of every kind give a file that compiles, and scripts that are held to it and run",
+  async ({ mysql }) => {
+    const { client, db } = await freshDatabase(mysql, "types");
+    // With the tables of these names they would be Uint8Array, AbortSignal and Record; a.b.c is two.
+    const others = ["uint8", "abort", "record", `${db}.a`, `${db} \`odd\`\n"x"`];
+    const named: (readonly [db: string, table: string])[] = [
+      ...tableNames.map((name) => [db, name] as const),
+      ...[["uint8", "array"] as const, ["abort", "signal"] as const, ["record", "☃"] as const],
+      ...[[db, "a.b"] as const, [`${db}.a`, "b"] as const, [others[4] ?? "", "t"] as const],
+    ];
+    const dir = mkdtempSync(join(tmpdir(), "dbus-types-"));
+    try {
+      for (const other of others) {
+        await client.query(`DROP DATABASE IF EXISTS ${quoted(other)}`);
+        await client.query(`CREATE DATABASE ${quoted(other)}`);
+      }
+      const columns = columnNames.map((name) => `${quoted(name)} BLOB`).join(", ");
+      for (const [of, table] of named) {
+        await client.query(
+          `CREATE TABLE ${quoted(of)}.${quoted(table)} (id BIGINT PRIMARY KEY, ${columns})`,
+        );
+      }
+      const config = join(dir, "dbus.yaml");
+      const input = {
+        ...{ name: "shop", plugin: "MysqlbinlogInput", host: mysql.host, port: mysql.port },
+        ...{ user: "root", password: "", databases: [db, ...others] },
+      };
+      const outputs = [{ name: "out", plugin: "MockOutput", match: "shop" }];
+      writeFileSync(config, JSON.stringify({ inputs: [input], outputs }));
+      const file = join(dir, "tables.d.ts");
+      const made = await dbc(["types", config, "--out", file]);
+      expect(made).toEqual({ code: 0, out: `${file}: ${named.length} tables\n` });
+      writeFileSync(join(dir, "use.ts"), scriptOver(named, columnNames));
+      expect(compiled(dir)).toEqual(["", 0]);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+      for (const one of [db, ...others]) await client.query(`DROP DATABASE ${quoted(one)}`);
+      await client.close();
+    }
+  },
+  60_000,
+);
+
+async function dbc(args: readonly string[]) {
+  let out = "";
+  const say = (text: string) => {
+    out += text;
+  };
+  const { signal } = new AbortController();
+  const code = await runDbc([...args], { out: say, err: say, env: {}, terminal: false, signal });
+  return { code, out };
+}
+
+/** A script that touches each column of each table, and what the compiler must refuse in it. */
+function scriptOver(
+  named: readonly (readonly [db: string, table: string])[],
+  columns: readonly string[],
+): string {
+  const each = named.map(([db, table]) => {
+    const name = JSON.stringify(`${db}.${table}`);
+    const reads = columns.map((column) => `    bytes = change.after[${JSON.stringify(column)}];`);
+    return `  if (change.table === ${name} && change.after) {
+    id = change.after.id;
+${reads.join("\n")}
+    // @ts-expect-error: there is no such column
+    bytes = change.after.nosuch;
+    // @ts-expect-error: a BLOB is no text
+    change.after[${JSON.stringify(columns[0])}] = "text";
+  }`;
+  });
+  return `import type { Change, Context } from "./tables.d.ts";
+export function filter(change: Change, context: Context): Change | null {
+  let id: bigint = 0n;
+  let bytes: globalThis.Uint8Array | null = null;
+  const signal: globalThis.AbortSignal = context.signal;
+  const args: { readonly [name: string]: string | number | boolean } = context.args;
+${each.join("\n")}
+  // @ts-expect-error: there is no such table
+  if (change.table === "no.such") return null;
+  return signal.aborted || args.none === 1 || id === 0n || bytes === null ? null : change;
+}
+`;
+}
+
+function compiled(dir: string): [string, number] {
+  const tsc = join(import.meta.dir, "../../../node_modules/.bin/tsc");
+  const options = ["--noEmit", "--strict", "--allowImportingTsExtensions", "--target", "esnext"];
+  const argv = [process.execPath, "--bun", tsc, ...options, "--ignoreConfig", "--types", ""];
+  const { exitCode, stdout } = Bun.spawnSync([...argv, "use.ts"], { cwd: dir });
+  return [stdout.toString(), exitCode];
+}
