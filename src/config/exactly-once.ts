@@ -2,6 +2,7 @@ import type { Edge } from "./compile.ts";
 import type { Config, FilterEntry, InputEntry, OutputEntry } from "./config.ts";
 import { type AnyEntry, problemAt, type Reading } from "./entries.ts";
 import type { Problem } from "./problem.ts";
+import { waysTo } from "./ways.ts";
 
 type Whole = Pick<Config, "inputs" | "filters"> & { readonly edges: readonly Edge[] };
 
@@ -64,20 +65,4 @@ function againstFilter({ name, plugin, config }: FilterEntry): Reason[] {
   if (plugin.gather === undefined && plugin.single?.(config)) return [];
   const message = `${name} (${plugin.name}) may make several packets of one, or one of several`;
   return [{ message, remedy: `take another filter, ${withoutIt}` }];
-}
-
-/** Enough to show that there is more than one. */
-const waysMax = 1_000;
-
-/** Every way that ends at a node, from its beginning, the node itself left out. */
-function waysTo(name: string, edges: readonly Edge[]): readonly (readonly string[])[] {
-  const before = Map.groupBy(edges, ({ to }) => to);
-  const ways: string[][] = [];
-  const open: string[][] = (before.get(name) ?? []).map(({ from }) => [from]);
-  for (let way = open.pop(); way && ways.length < waysMax; way = open.pop()) {
-    const senders = before.get(way[0] as string);
-    if (!senders) ways.push(way);
-    else for (const { from } of senders) open.push([from, ...way]);
-  }
-  return ways;
 }

@@ -14,6 +14,7 @@ import { meant } from "./nearest.ts";
 import { hasErrors, type Path, type Problem, placeText } from "./problem.ts";
 import { redact } from "./redact.ts";
 import { entriesMax, type Group, groups, sections } from "./schema.ts";
+import { sharedBuffers } from "./shared-buffers.ts";
 
 type Tree = Readonly<Record<string, unknown>>;
 type Sections = Pick<Config, "bus" | "state" | "admin" | "log" | "cluster">;
@@ -52,27 +53,11 @@ export async function readWhole(
   problems.push(...unsafeAdmin(config.admin, reading, overrides));
   problems.push(...tokenFiles(config.admin, reading));
   problems.push(...unsafeCluster(config.cluster, reading));
-  problems.push(...sharedBuffers(config, read, reading));
+  const whole = { ...config, edges: graph.edges };
+  problems.push(...sharedBuffers(whole, read, reading));
   // A config that is wrong has no graph by which this could be judged.
-  if (!hasErrors(problems)) {
-    problems.push(...unsafeExactlyOnce({ ...config, edges: graph.edges }, read, reading));
-  }
+  if (!hasErrors(problems)) problems.push(...unsafeExactlyOnce(whole, read, reading));
   return { config, problems, edges: graph.edges, shown };
-}
-
-/** What is on the disk of one participant would stay there when another one takes its input over. */
-function sharedBuffers(
-  { cluster }: Pick<Config, "cluster">,
-  read: readonly AnyEntry[],
-  reading: Reading,
-): Problem[] {
-  if (!cluster) return [];
-  return read.flatMap((one): Problem[] => {
-    if (one.kind !== "output" || one.entry.buffer.kind !== "disk") return [];
-    const message = `${one.entry.name} keeps packets on this disk, which no other participant has`;
-    const remedy = "take buffer: {kind: memory}, or run the input of that output without a cluster";
-    return [problemAt(reading, [...one.at, "buffer", "kind"], message, remedy)];
-  });
 }
 
 function override(section: Sections, overrides: Overrides, file: string): Sections {

@@ -37,6 +37,8 @@ export type InputDefinition<C, S> = {
    * Each participant of a cluster reads its own, like what listens on a port: it is nobody's to give.
    */
   readonly everywhere?: boolean;
+  /** Whether partitions of this config may move to other processes, by other means than our cluster. */
+  readonly shared?: (config: C) => boolean;
   /** What this config gives up of safety: warned of at each start, and shown in the status. */
   readonly insecure?: (config: C) => readonly string[];
   /** Checks a position that was stored, or typed by a person. */

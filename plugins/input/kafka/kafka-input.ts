@@ -20,6 +20,7 @@ export const kafkaInput = defineInput<KafkaInputConfig, Reader>({
   summary: "Reads records of Kafka topics, alone or as a member of a consumer group.",
   configSchema: kafkaInputSchema,
   positionSchema: kafkaPositionSchema,
+  shared: joins,
   // Of a group others may read the same partition meanwhile.
   order: (config) => (joins(config) ? undefined : compareKafkaPositions),
   idents: ({ topics, partitions }) => topics ?? (partitions ? Object.keys(partitions) : ["*"]),

@@ -23,8 +23,8 @@ export function drawKafkaPlan(seed: number, to: "kafka" | "elasticsearch"): Kafk
   const input = drawInput(random);
   const filter = random.chance(0.4) ? drawFilter(random, input) : undefined;
   const output = to === "kafka" ? drawCopy(random, bus) : drawEs(random, bus);
-  // What waits on the disk of one member comes behind what another has delivered since.
-  const diskBuffer = random.chance(0.25) && input.members < 2;
+  // A member of a group may have none: what waits there would come behind what another delivered.
+  const diskBuffer = random.chance(0.25) && input.members === 0;
   const workload = drawWorkload(random, loadMs, to, filter);
   const smallDisk = !diskBuffer && random.chance(0.2);
   const source = { from: "kafka", grouped: input.members > 0 } as const;
