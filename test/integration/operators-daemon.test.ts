@@ -1,108 +1,16 @@
 import { expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Stat } from "#src/api/port.ts";
 import {
-  adminOf,
-  type Command,
-  dbcCommand,
-  dbusdCommand,
-  startCommand,
-} from "../support/command.ts";
-import { tempDir } from "../support/temp-dir.ts";
+  type Letter,
+  type Line,
+  placeOf,
+  rowKeys,
+  rowsOfShop,
+  shopFolder,
+  withId,
+} from "../support/shop-folder.ts";
 import { waitFor } from "../support/wait-for.ts";
-
-const scratch = tempDir("operators");
-const shop = join(import.meta.dir, "../../etc/quickstart/shop.binlog");
-const rowsOfShop = 216;
-
-/** A line of an output: where the row stands in the binlog, and the row after its change. */
-type Line = { readonly pos: number; readonly tbl: string; readonly rows: readonly unknown[][] };
-type Letter = {
-  readonly id: number;
-  readonly node: string;
-  readonly input: string;
-  readonly code: string;
-  readonly reason: string;
-  readonly position: string;
-  readonly crashes: number;
-};
-type Place = { readonly file: string; readonly pos: number; readonly rows: number };
-
-/** A folder with the shop's binlog, and what a person does in it. */
-function newFolder(name: string) {
-  const folder = join(scratch, name);
-  mkdirSync(folder);
-  copyFileSync(shop, join(folder, "binlog.000001"));
-  const config = join(folder, "bus.yaml");
-  return {
-    folder,
-    write(parts: string): void {
-      const input = "{name: shop, plugin: BinlogFileInput, files: [binlog.000001]}";
-      const bus = "bus: {checkpointIntervalMs: 50, stopDeadlineMs: 500}";
-      writeFileSync(config, `inputs: [${input}]\n${parts}\n${bus}\n`);
-    },
-    /** The lines of an output's file; those of one row each, as the shop's are. */
-    lines(output: string): Line[] {
-      const file = join(folder, "data", output, `${output}.ndjson`);
-      const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-      return text
-        .split("\n")
-        .slice(0, -1)
-        .map((line) => JSON.parse(line) as Line);
-    },
-    /** One that is blocked from the beginning may never be ready. */
-    async start({ ready = true } = {}) {
-      const argv = [...dbusdCommand, "bus.yaml", "--admin", "127.0.0.1:0"];
-      const dbusd = startCommand(argv, { cwd: folder });
-      return running(folder, dbusd, await adminOf(dbusd, { ready }));
-    },
-    async check() {
-      const argv = [...dbusdCommand, "--check", "--offline", "bus.yaml"];
-      const dbusd = startCommand(argv, { cwd: folder });
-      return { code: await dbusd.ended(), said: dbusd.out() + dbusd.err() };
-    },
-  };
-}
-
-function running(folder: string, dbusd: Command, url: string) {
-  const dbc = async (...args: readonly string[]) => {
-    const command = startCommand([...dbcCommand, ...args, "--admin", url], { cwd: folder });
-    expect([await command.ended(), command.err()]).toEqual([0, ""]);
-    return command.out();
-  };
-  const stat = async () => (await (await fetch(`${url}/api/v1/stat`)).json()) as Stat;
-  return {
-    dbusd,
-    dbc,
-    stat,
-    letters: async () => {
-      const listed = await dbc("deadletters", "list", "--limit", "1000", "--json");
-      return JSON.parse(listed) as Letter[];
-    },
-    /** Everything that was read is settled. */
-    through: () =>
-      waitFor(
-        async () => {
-          const [input] = (await stat()).inputs;
-          return input?.state === "finished" && input.inFlight === 0;
-        },
-        { what: "the end of the binlog", timeoutMs: 30_000 },
-      ),
-    async stop() {
-      dbusd.kill("SIGTERM");
-      expect(await dbusd.ended()).toBe(0);
-    },
-  };
-}
-
-const placeOf = ({ position }: Letter) => JSON.parse(position) as Place;
-/** What tells rows apart: those of one event stand at one position. */
-const rowKeys = (lines: readonly Line[]) =>
-  lines.map(({ pos, rows }) => JSON.stringify([pos, rows]));
-/** Those of the rows whose id is that one. */
-const withId = (lines: readonly Line[], id: number) =>
-  lines.filter(({ rows }) => rows[0]?.[0] === id);
 
 /** A letter names its transaction, and the row's turn in it: that is where the row was read. */
 function expectSameRows(letters: readonly Letter[], lines: readonly Line[]): void {
@@ -126,7 +34,7 @@ outputs:
   - {name: some, plugin: StreamOutput, match: by-id}`;
 
 test("an expression that throws for some rows: each is listed with its place, the others arrive", async () => {
-  const bus = newFolder("where");
+  const bus = shopFolder("where");
   bus.write(dividing());
   const { through, letters, dbc, stop } = await bus.start();
   await through();
@@ -160,7 +68,7 @@ test("an expression that throws for some rows: each is listed with its place, th
 }, 60_000);
 
 test("with onFailed: block it stops there and says so, and a mended expression takes it on", async () => {
-  const bus = newFolder("block");
+  const bus = shopFolder("block");
   bus.write(dividing("onFailed: block,"));
   const { dbusd, through, letters, dbc, stat, stop } = await bus.start({ ready: false });
   await waitFor(async () => (await stat()).filters[0]?.state === "backoff", { what: "the stop" });
@@ -195,7 +103,7 @@ test("with onFailed: block it stops there and says so, and a mended expression t
 }, 60_000);
 
 test("what is blocked is still there after a restart, and is written once when it is mended", async () => {
-  const bus = newFolder("block-restart");
+  const bus = shopFolder("block-restart");
   const blocking = (when: string) => `filters:
   - {name: by-id, plugin: WhereFilter, match: shop, onFailed: block, when: "${when}"}
 outputs: [{name: some, plugin: StreamOutput, match: by-id}]`;
@@ -217,7 +125,7 @@ outputs: [{name: some, plugin: StreamOutput, match: by-id}]`;
 }, 60_000);
 
 test("a promise that never settles: three time limits, then that row alone is a dead letter", async () => {
-  const bus = newFolder("never");
+  const bus = shopFolder("never");
   const script = `export async function filter(change) {
     if (change.table === "shop.orders" && change.op === "I" && change.after.id === 7n) await new Promise(() => {});
     return change;
@@ -242,7 +150,7 @@ outputs:
 }, 60_000);
 
 test("a column that is not there: names that can be known are refused by --check, rows are kept", async () => {
-  const bus = newFolder("columns");
+  const bus = shopFolder("columns");
   const outputs = `outputs:
   - {name: orders, plugin: StreamOutput, match: "by.*", folder: by}
   - {name: picked, plugin: StreamOutput, match: pick}`;
@@ -293,7 +201,7 @@ ${outputs}`);
 }, 60_000);
 
 test("SIGHUP takes a changed script file, in its turn, and refuses one that is no TypeScript", async () => {
-  const bus = newFolder("script");
+  const bus = shopFolder("script");
   const source = join(bus.folder, "lines.txt");
   writeFileSync(source, "");
   const script = (mark: string) =>
