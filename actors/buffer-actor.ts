@@ -48,6 +48,8 @@ export const bufferActor = defineActor<BufferDeps, State, BufferMessage>({
       deps.spills.open(entry.name, { bytesMax: entry.buffer.bytesMax, onLoss: lost }),
       (log) => ({ kind: "opened", log }),
       (error) => ({ kind: "crashed", error }),
+      // The next one waits until it is closed.
+      (log) => void log.close().catch(() => {}),
     );
     return { ...deps, disk: undefined, timer: undefined, error: undefined };
   },

@@ -12,7 +12,7 @@ import type { Outlet } from "#src/flow/outlet.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Log } from "#src/log.ts";
 import type { FilterContext } from "#src/plugin/context.ts";
-import { closeInTime, isTimeout, openInTime } from "#src/plugin/deadline.ts";
+import { closeInTime, closeUnwanted, isTimeout, openInTime } from "#src/plugin/deadline.ts";
 import type { Applied } from "#src/plugin/define.ts";
 import { applyCarefully, nextCarefully, suspectedBy } from "./careful-filter.ts";
 import { refusalOf } from "./filter-array.ts";
@@ -80,16 +80,18 @@ export const filterActor = defineActor<FilterDeps, State, FilterMessage>({
       plugin: undefined,
       gathering: undefined,
     };
+    const closePlugin = (opened: unknown) => entry.plugin.close?.(opened);
     self.pipe(
       openInTime({
         clock,
         ms: entry.timeoutMs,
         name: entry.name,
         open: () => entry.plugin.open(context, entry.config),
-        close: (late) => entry.plugin.close?.(late),
+        close: closePlugin,
       }),
       (plugin) => ({ kind: "opened", plugin }),
       (error) => ({ kind: "crashed", error }),
+      (plugin) => closeUnwanted(plugin, closePlugin),
     );
     return state;
   },

@@ -34,6 +34,12 @@ export function linger(state: Lingering, self: Self<OutputMessage>, came?: Deliv
   if (came ? noMoreOf(came) : queue.some(noMoreOf)) hurry(state, self);
 }
 
+/** Whoever waited goes on now. */
+export function endTimer(state: Lingering): void {
+  state.timer?.cancel();
+  state.timer = undefined;
+}
+
 const noMoreOf = ({ edge, partition }: Delivery): boolean => edge.lingers(partition);
 
 /** Nothing more can come to what lingers. */

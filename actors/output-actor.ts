@@ -14,12 +14,12 @@ import { retryDelay } from "#src/flow/retry-delay.ts";
 import { sortVerdicts } from "#src/flow/verdicts.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
-import { isTimeout, withDeadline } from "#src/plugin/deadline.ts";
+import { closeUnwanted, isTimeout, withDeadline } from "#src/plugin/deadline.ts";
 import type { Verdict } from "#src/plugin/define.ts";
 import { type Emitting, nextToWrite, watchHeld } from "./emission.ts";
 import { createForgetting, type Forgetting } from "./forgetting.ts";
 import { condemn, crashOf, delivered, keepFailed } from "./isolation.ts";
-import { hurry, isDue, type Lingering, linger } from "./linger.ts";
+import { endTimer, hurry, isDue, type Lingering, linger } from "./linger.ts";
 import { closeOutput, fencesItself, openOutput, outputContext } from "./output-plugin.ts";
 import type { OutputMessage } from "./protocol.ts";
 
@@ -73,6 +73,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
       openOutput(deps, context),
       (plugin) => ({ kind: "opened", plugin }),
       (error) => ({ kind: "crashed", error }),
+      (plugin) => closeUnwanted(plugin, (opened) => deps.entry.plugin.close?.(opened)),
     );
     const state: State = {
       ...deps,
@@ -110,8 +111,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
         state.forgetting.add(message);
         return undefined;
       case "flush":
-        state.timer?.cancel();
-        state.timer = undefined;
+        endTimer(state);
         flush(state, self);
         return undefined;
       case "written":
@@ -158,8 +158,7 @@ function flushWhenDue(state: State, came: Delivery, self: Self<OutputMessage>): 
     linger(state, self, came);
     return;
   }
-  state.timer?.cancel();
-  state.timer = undefined;
+  endTimer(state);
   flush(state, self);
 }
 
@@ -171,8 +170,7 @@ function lookAgain(state: State, self: Self<OutputMessage>): void {
   if (state.batch) {
     state.batch = state.gate.unfenced(state.batch);
     if (state.batch) return;
-    state.timer?.cancel();
-    state.timer = undefined;
+    endTimer(state);
     recovered(state);
   }
   goOn(state, self);

@@ -19,8 +19,17 @@ export type Self<M extends Message> = Ref<M> & {
   readonly clock: Clock;
   /** A signal to itself after a while. */
   after(ms: number, message: M): Timer;
-  /** Turns the end of asynchronous work into a signal to itself. */
-  pipe<T>(work: Promise<T>, done: (value: T) => M, failed: (error: unknown) => M): void;
+  /**
+   * Turns the end of asynchronous work into a signal to itself. What comes of it when this
+   * incarnation has ended, or is ended before it takes it, goes to `unwanted`: whoever opens
+   * something gives it back there. Must not throw.
+   */
+  pipe<T>(
+    work: Promise<T>,
+    done: (value: T) => M,
+    failed: (error: unknown) => M,
+    unwanted?: (value: T) => void,
+  ): void;
   /** Lets a lane that `receive` held be taken again. */
   release(lane: number): void;
   releaseAll(): void;

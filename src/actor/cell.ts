@@ -141,19 +141,24 @@ export function createCell(options: CellOptions): Cell {
   }
 
   function createSelf(current: Incarnation, number: number): Self<Message> {
-    const signal = (message: Message) => {
-      if (current.live) ref.signal(message);
+    const signal = (message: Message, unwanted?: () => void) => {
+      if (!current.live) {
+        unwanted?.();
+        return;
+      }
+      mailbox.pushOwn(message, unwanted);
+      wake();
     };
     return {
       path,
       incarnation: number,
       clock,
-      signal,
+      signal: (message) => signal(message),
       send: ref.send,
       after: (ms, message) => clock.after(ms, () => signal(message)),
-      pipe(work, done, failed) {
+      pipe(work, done, failed, unwanted) {
         work.then(
-          (value) => signal(done(value)),
+          (value) => signal(done(value), () => unwanted?.(value)),
           (error) => signal(failed(error)),
         );
       },
@@ -186,6 +191,7 @@ export function createCell(options: CellOptions): Cell {
     busy = false;
     cellState = state;
     incarnation = undefined;
+    mailbox.clearOwn();
   }
 
   return {

@@ -6,8 +6,9 @@ import { createDeque, type Deque } from "./deque.ts";
  * Data comes in lanes, one for each source partition, taken in turn; a lane that its actor holds
  * keeps its mail until it is released, and does not stop the others.
  *
- * A mailbox outlives the restarts of its actor. Data is bounded by the senders' credit; the limit
- * here only turns a broken sender into an error instead of a full memory.
+ * A mailbox outlives the restarts of its actor, but for what an incarnation has told itself: that
+ * would be taken for the next one's. Data is bounded by the senders' credit; the limit here only
+ * turns a broken sender into an error instead of a full memory.
  */
 export type Mailbox<M> = {
   readonly depth: number;
@@ -15,6 +16,8 @@ export type Mailbox<M> = {
   /** Whether there is something to take now. */
   readonly ready: boolean;
   pushSignal(message: M): void;
+  /** A signal of the incarnation to itself; `unwanted` is called if it is never given. */
+  pushOwn(message: M, unwanted?: () => void): void;
   pushData(lane: number, message: M, bytes: number): void;
   /** The next message, left in place until `done`. */
   next(): M | undefined;
@@ -25,13 +28,20 @@ export type Mailbox<M> = {
   release(lane: number): void;
   releaseAll(): void;
   clearData(): void;
+  /** Forgets what an incarnation that has ended told itself, also what `next` gave and is not done. */
+  clearOwn(): void;
 };
 
 type Item<M> = { readonly message: M; readonly bytes: number };
+type Signal<M> = {
+  readonly message: M;
+  readonly own: boolean;
+  readonly unwanted: (() => void) | undefined;
+};
 type Lane<M> = { readonly id: number; readonly items: Deque<Item<M>>; held: boolean };
 
 export function createMailbox<M>(limit: number): Mailbox<M> {
-  const signals = createDeque<M>();
+  const signals = createDeque<Signal<M>>();
   const lanes = new Map<number, Lane<M>>();
   const turn = createDeque<Lane<M>>();
   let current: Lane<M> | "signal" | undefined;
@@ -59,7 +69,10 @@ export function createMailbox<M>(limit: number): Mailbox<M> {
       return signals.size > 0 || turn.size > 0;
     },
     pushSignal(message) {
-      signals.push(message);
+      signals.push({ message, own: false, unwanted: undefined });
+    },
+    pushOwn(message, unwanted) {
+      signals.push({ message, own: true, unwanted });
     },
     pushData(id, message, size) {
       assert(depth < limit, "a mailbox is full: a sender does not keep to its credit");
@@ -75,7 +88,7 @@ export function createMailbox<M>(limit: number): Mailbox<M> {
     },
     next() {
       if (current === undefined) current = signals.size > 0 ? "signal" : turn.shift();
-      if (current === "signal") return signals.peek();
+      if (current === "signal") return signals.peek()?.message;
       return current?.items.peek()?.message;
     },
     done() {
@@ -109,6 +122,14 @@ export function createMailbox<M>(limit: number): Mailbox<M> {
       depth = 0;
       bytes = 0;
       if (current !== "signal") current = undefined;
+    },
+    clearOwn() {
+      const all = [...signals];
+      const given = current === "signal" ? all[0] : undefined;
+      if (given?.own) current = undefined;
+      signals.clear();
+      for (const signal of all) if (!signal.own) signals.push(signal);
+      for (const signal of all) if (signal.own && signal !== given) signal.unwanted?.();
     },
   };
 }

@@ -54,11 +54,17 @@ type Opening<S> = {
 export function openInTime<S>({ clock, ms, name, open, close }: Opening<S>): Promise<S> {
   const work = Promise.resolve().then(open);
   const what = `open of ${name}`;
-  const late = (state: S) =>
-    void Promise.resolve(state)
-      .then(close)
-      .catch(() => {});
-  return withDeadline(work, { clock, ms, what, late });
+  return withDeadline(work, { clock, ms, what, late: (state) => closeUnwanted(state, close) });
+}
+
+/** Gives back what was opened for somebody who does not wait for it any more. */
+export function closeUnwanted<S>(
+  state: S,
+  close: (state: S) => Promise<void> | void | undefined,
+): void {
+  void Promise.resolve(state)
+    .then(close)
+    .catch(() => {});
 }
 
 type Closing = {
