@@ -19,7 +19,8 @@ export type HoldOptions = {
   readonly gates: (gate: Gate) => boolean;
   /** Edges that must be empty; whoever still has packets on them is held as well. */
   readonly leaving: readonly Edge[];
-  readonly deadlineMs: number;
+  /** Monotonic milliseconds. */
+  readonly deadline: number;
 };
 
 function gatesOf({ inputs, redrive }: Wiring): readonly Gate[] {
@@ -37,10 +38,9 @@ function gatesOf({ inputs, redrive }: Wiring): readonly Gate[] {
  * `RELOAD_HELD` with the name of whoever does not take its packets.
  */
 export async function hold(options: HoldOptions): Promise<readonly Gate[]> {
-  const { wiring, clock, leaving, deadlineMs } = options;
+  const { wiring, clock, leaving, deadline } = options;
   const all = gatesOf(wiring);
   const held = new Set(all.filter((gate) => options.gates(gate)));
-  const deadline = clock.now() + deadlineMs;
   for (;;) {
     const busy = new Set(leaving.flatMap((edge) => [...edge.unsettled().keys()]));
     for (const gate of all) if (hasOneOf(gate, busy)) held.add(gate);

@@ -121,12 +121,18 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
   const { edges: leaving, inputs: gone } = wiring.leaving(config);
   const goes = ({ partitions }: Gate) => gone.some((node) => node.partitions === partitions);
   const reroutes = ({ partitions }: Gate) => diff.rerouted.includes(partitions.key.input);
-  const gates = (gate: Gate) => goes(gate) || reroutes(gate);
-  const deadlineMs = wiring.config.bus.stopDeadlineMs;
-  const held = await hold({ wiring, clock, gates, leaving, deadlineMs });
+  const concerned = (gate: Gate) => goes(gate) || reroutes(gate);
+  const deadline = clock.now() + wiring.config.bus.stopDeadlineMs;
+  const common = { wiring, clock, leaving, deadline };
+  let held = await hold({ ...common, gates: concerned });
   try {
-    refuseLeft(wiring, config);
     if (gone.length > 0) await commit(system);
+    // Who was not held has gone on meanwhile, maybe over an edge that was empty and is to go.
+    while (leaving.some((edge) => edge.unsettled().size > 0)) {
+      const shut = held;
+      held = await hold({ ...common, gates: (gate) => isOneOf(gate, shut) });
+    }
+    refuseLeft(wiring, config);
     requireRunning(system);
     const before = { outputs: wiring.outputs, filters: wiring.filters, inputs: wiring.inputs };
     wiring.rewire(config);
@@ -136,6 +142,10 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
     throw error;
   }
 }
+
+/** Gates are made anew each time they are asked for; what they let in is the same. */
+const isOneOf = ({ partitions }: Gate, gates: readonly Gate[]): boolean =>
+  gates.some((gate) => gate.partitions === partitions);
 
 /** A buffer that goes with packets in it would keep them for ever. */
 function refuseLeft({ outputs }: Wiring, config: Config): void {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
+import { createScheduler, type Runnable, type Scheduler } from "#src/actor/scheduler.ts";
 import type { ActorStatus } from "#src/api/port.ts";
 import { DbusError } from "#src/errors.ts";
 import { defineFilter, defineOutput } from "#src/plugin/define.ts";
+import { memoryState } from "#src/state/memory-state.ts";
+import type { State } from "#src/state/state.ts";
 import { packetOf } from "../support/packets.ts";
 import { counterInput, inputOf, type ProbeOutput, probeOutput } from "../support/probe-plugins.ts";
 import { filterEntry, inputEntry, outputEntry, type TestBus } from "../support/test-bus.ts";
@@ -258,6 +261,101 @@ describe("a reload of the graph", () => {
     await moreOf(out);
     expect(isCounted(out)).toBe(true);
     expect(restarts(bus)).toEqual({ "in.in": 0, "second.second": 0, router: 0, out: 0 });
+  });
+});
+
+describe("a reload at a bad moment", () => {
+  test("an input that changes when it is about to begin is read once, and keeps its order", async () => {
+    const out = probeOutput();
+    const own = createScheduler();
+    const parked: Runnable[] = [];
+    let parking = false;
+    const scheduler: Scheduler = {
+      ready: (one) => (parking ? void parked.push(one) : own.ready(one)),
+    };
+    let runs = 0;
+    const counted = inputOf(async (context) => {
+      runs++;
+      for (let at = Number(context.resume() ?? 0); at < 100; ) {
+        await context.emitBatch([packetOf("in", ++at)]);
+      }
+    });
+    const { promise: reading, resolve: reads } = Promise.withResolvers<void>();
+    const { promise: read, resolve: goOn } = Promise.withResolvers<void>();
+    const state = memoryState();
+    const checkpoints: State["checkpoints"] = {
+      ...state.checkpoints,
+      async list(of) {
+        reads();
+        await read;
+        return state.checkpoints.list(of);
+      },
+    };
+    const bus = await start({
+      ...{ inputs: [inputEntry("in", counted)], scheduler, state: { ...state, checkpoints } },
+      outputs: [outputEntry("out", out.plugin, ["in"])],
+      bus: { window: { packets: 4, bytes: 1 << 20 } },
+    });
+    await reading;
+    parking = true;
+    goOn();
+    // It has read its checkpoints, and what says so waits in its mailbox.
+    await waitFor(() => parked.length > 0, { what: "the message" });
+    parking = false;
+    await bus.reload({ inputs: [inputEntry("in", counted, { config: { other: 1 } })] });
+    for (const one of parked) own.ready(one);
+    await waitFor(() => bus.admin.stat().inputs[0]?.state === "finished", { what: "its end" });
+    await waitFor(() => bus.admin.stat().inputs[0]?.inFlight === 0, { what: "all of it" });
+    expect(runs).toBe(1);
+    expect([out.written.length, isCounted(out)]).toEqual([100, true]);
+    expect(restarts(bus)).toMatchObject({ "in.in": 1 });
+  });
+
+  test("an edge that was empty and is to go is so again before it goes", async () => {
+    const [out, other] = [probeOutput(), probeOutput()];
+    const { promise: committing, resolve: begin } = Promise.withResolvers<void>();
+    const { promise: sent, resolve: commit } = Promise.withResolvers<void>();
+    const state = memoryState();
+    const checkpoints: State["checkpoints"] = {
+      ...state.checkpoints,
+      async commit(commits) {
+        begin();
+        await sent;
+        await state.checkpoints.commit(commits);
+      },
+    };
+    const one = inputOf(({ emitBatch }) => Promise.resolve(emitBatch([packetOf("gone", 1)])));
+    const late = inputOf(async ({ emitBatch }) => {
+      await committing;
+      await emitBatch([packetOf("in", 1), packetOf("in", 2)]);
+    });
+    const inputs = [inputEntry("in", late)];
+    const entry = (bytesMax: number) =>
+      outputEntry("out", out.plugin, ["in"], { buffer: { kind: "memory", bytesMax } });
+    const both = (bytesMax: number) => [
+      entry(bytesMax),
+      outputEntry("other", other.plugin, ["gone"]),
+    ];
+    const bus = await start({
+      ...{ inputs: [...inputs, inputEntry("gone", one)], outputs: both(4096) },
+      ...{ state: { ...state, checkpoints }, bus: { checkpointIntervalMs: 600_000 } },
+    });
+    await waitFor(() => other.written.length === 1, { what: "what is to be committed" });
+    out.close();
+    // The credit of its edge changes, so there is another one, and nothing is on the one there was.
+    const reload = bus.reload({ inputs, outputs: both(0) });
+    const edge = () => bus.wiring.router.outlet.edges.find(({ to }) => to === "out");
+    const before = edge();
+    await waitFor(() => before?.unsettled().size === 1, { what: "two on the edge that is to go" });
+    expect(bus.wiring.inputs[0]?.partitions.held).toBe(false);
+    commit();
+    await waitFor(() => bus.wiring.inputs[0]?.partitions.held, { what: "a reload that waits" });
+    expect(edge()).toBe(before);
+    out.open();
+    expect(await reload).toMatchObject({ outcome: "applied" });
+    expect(edge()).not.toBe(before);
+    expect(out.written).toEqual(["1", "2"]);
+    expect(bus.failures).toEqual([]);
   });
 });
 
