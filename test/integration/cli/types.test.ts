@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { runDbc } from "#src/cli/dbc.ts";
 import { useServices } from "../../services/index.ts";
 import { freshDatabase } from "../../support/mysql-client.ts";
+import { startText } from "../../support/sample-daemon.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 const services = await useServices("mysql");
 
@@ -94,6 +96,28 @@ services.test(
       expect(made).toEqual({ code: 0, out: `${file}: ${named.length} tables\n` });
       writeFileSync(join(dir, "use.ts"), scriptOver(named, columnNames));
       expect(compiled(dir)).toEqual(["", 0]);
+      const filter = { name: "use", plugin: "ScriptFilter", match: "shop", file: "./use.ts" };
+      const bus = await startText(
+        JSON.stringify({
+          inputs: [{ ...input, start: "latest" }],
+          filters: [filter],
+          outputs: [{ name: "out", plugin: "StreamOutput", match: "use" }],
+        }),
+        config,
+      );
+      await waitFor(() => bus.input("shop").lagSeconds !== null, { what: "the stream" });
+      for (const [of, table] of named) {
+        await client.query(`INSERT INTO ${quoted(of)}.${quoted(table)} (id) VALUES (1)`);
+      }
+      const written = () => bus.output("out").packets === named.length;
+      await waitFor(written, { what: "a row of each table", timeoutMs: 30_000 });
+      expect(bus.daemon.admin.stat().deadLetters).toBe(0);
+      const lines = (await bus.lines("out")) as { db: string; tbl: string; rows: unknown }[];
+      const own = columnNames.map((name) => Buffer.from(name).toString("base64"));
+      expect(lines.map((line) => [line.db, line.tbl, line.rows])).toEqual(
+        named.map(([of, table]) => [of, table, [[1, ...own]]]),
+      );
+      expect(await bus.end()).toBe(0);
     } finally {
       rmSync(dir, { recursive: true, force: true });
       for (const one of [db, ...others]) await client.query(`DROP DATABASE ${quoted(one)}`);
@@ -118,18 +142,23 @@ function scriptOver(
   named: readonly (readonly [db: string, table: string])[],
   columns: readonly string[],
 ): string {
-  const each = named.map(([db, table]) => {
-    const name = JSON.stringify(`${db}.${table}`);
-    const reads = columns.map((column) => `    bytes = change.after[${JSON.stringify(column)}];`);
-    return `  if (change.table === ${name} && change.after) {
+  const each = [...new Set(named.map(([db, table]) => JSON.stringify(`${db}.${table}`)))].map(
+    (name) => {
+      const reads = columns.map((column) => {
+        const quotedName = JSON.stringify(column);
+        return `    bytes = change.after[${quotedName}];
+    change.after[${quotedName}] = new TextEncoder().encode(${quotedName});`;
+      });
+      return `  if (change.table === ${name} && change.after) {
     id = change.after.id;
 ${reads.join("\n")}
     // @ts-expect-error: there is no such column
-    bytes = change.after.nosuch;
+    if (args.wrong) bytes = change.after.nosuch;
     // @ts-expect-error: a BLOB is no text
-    change.after[${JSON.stringify(columns[0])}] = "text";
+    if (args.wrong) change.after[${JSON.stringify(columns[0])}] = "text";
   }`;
-  });
+    },
+  );
   return `import type { Change, Context } from "./tables.d.ts";
 export function filter(change: Change, context: Context): Change | null {
   let id: bigint = 0n;
@@ -139,7 +168,7 @@ export function filter(change: Change, context: Context): Change | null {
 ${each.join("\n")}
   // @ts-expect-error: there is no such table
   if (change.table === "no.such") return null;
-  return signal.aborted || args.none === 1 || id === 0n || bytes === null ? null : change;
+  return signal.aborted || args.none === 1 || id === 0n || bytes !== null ? null : change;
 }
 `;
 }
