@@ -36,9 +36,10 @@ export type BusClusterOptions = {
   readonly name: string;
   readonly dir: string;
   readonly sessionTimeoutMs: number;
-  /** Without `cluster` and `admin`. */
+  /** Without `admin`; of `cluster` only what is another for one participant. */
   readonly config: Readonly<Record<string, unknown>> & {
     readonly inputs: readonly { readonly name: string }[];
+    readonly cluster?: Readonly<Record<string, unknown>>;
   };
   /** More of the section `cluster`. */
   readonly cluster?: Readonly<Record<string, unknown>>;
@@ -111,6 +112,7 @@ export function busCluster(options: BusClusterOptions): BusCluster {
             rpc: { listen: `${options.hostOf?.(pid) ?? "127.0.0.1"}:0` },
             ...{ key: clusterKey, drainMs: 3_000, rebalance: { debounceMs: 100 } },
             ...options.cluster,
+            ...config.cluster,
           },
         },
       });
