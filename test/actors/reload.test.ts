@@ -4,15 +4,18 @@ import { createScheduler, type Runnable, type Scheduler } from "#src/actor/sched
 import type { ActorStatus } from "#src/api/port.ts";
 import { DbusError } from "#src/errors.ts";
 import { defineFilter, defineOutput } from "#src/plugin/define.ts";
+import { createFileSpillStore } from "#src/spill/file-store.ts";
 import { memoryState } from "#src/state/memory-state.ts";
 import type { State } from "#src/state/state.ts";
 import { packetOf } from "../support/packets.ts";
 import { counterInput, inputOf, type ProbeOutput, probeOutput } from "../support/probe-plugins.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { filterEntry, inputEntry, outputEntry, type TestBus } from "../support/test-bus.ts";
 import { testBuses } from "../support/test-buses.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const start = testBuses();
+const scratch = tempDir("reload");
 
 const passes = defineFilter<unknown, null>({
   name: "ProbeFilter",
@@ -309,6 +312,47 @@ describe("a reload at a bad moment", () => {
     expect(runs).toBe(1);
     expect([out.written.length, isCounted(out)]).toEqual([100, true]);
     expect(restarts(bus)).toMatchObject({ "in.in": 1 });
+  });
+
+  test("what is still being opened for the one before is closed once it is open", async () => {
+    const out = probeOutput();
+    const [opened, closed]: [string[], string[]] = [[], []];
+    const { promise: slow, resolve: goOn } = Promise.withResolvers<void>();
+    /** The first of each kind takes long. */
+    const openAs = async (name: string) => {
+      const first = !opened.includes(name);
+      opened.push(name);
+      if (first) await slow;
+      return first ? `${name} 1` : `${name} 2`;
+    };
+    const close = (name: unknown) => void closed.push(String(name));
+    const { plugin } = out;
+    const sink = defineOutput({ ...plugin, ...{ open: () => openAs("out"), close } });
+    const filter = defineFilter({ ...passes, ...{ open: () => openAs("f"), close } } as never);
+    // Its logs are opened one after the other: the second one when the first is closed.
+    const files = createFileSpillStore(scratch);
+    const spills: State["spills"] = {
+      ...files,
+      async open(name, options) {
+        const log = await files.open(name, options);
+        await openAs("log");
+        return log;
+      },
+    };
+    const disk = { kind: "disk", bytesMax: 1 << 20 } as const;
+    const entries = (config: object) => ({
+      filters: [filterEntry("f", filter, ["in"], { config })],
+      outputs: [outputEntry("out", sink, ["f"], { config, buffer: disk })],
+    });
+    const inputs = [inputEntry("in", counterInput({ count: 100 }))];
+    const state = { ...memoryState(), spills };
+    const bus = await start({ inputs, state, ...entries({}) });
+    await waitFor(() => opened.length === 3, { what: "all that opens" });
+    await bus.reload(entries({ other: 1 }));
+    goOn();
+    await waitFor(() => out.written.length === 100, { what: "all of it" });
+    expect(closed.toSorted()).toEqual(["f 1", "out 1"]);
+    expect(isCounted(out)).toBe(true);
   });
 
   test("an edge that was empty and is to go is so again before it goes", async () => {
