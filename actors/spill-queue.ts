@@ -5,7 +5,8 @@ import { type Delivery, type Settled, seqOf } from "#src/flow/delivery.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import { DELIVERED } from "#src/flow/outcome.ts";
 import type { EmitRight, Partition } from "#src/flow/partition.ts";
-import { createBatchDecoder, type Origin, type SpillBatch } from "#src/spill/spill-codec.ts";
+import type { Origin, SpillBatch } from "#src/spill/spill-batch.ts";
+import { createBatchDecoder } from "#src/spill/spill-codec.ts";
 import type { SpillLog, SpillLoss, SpillRecord } from "#src/spill/spill-log.ts";
 import { type Held, hold, part, recordsOf, settleOpen, settleSent } from "./spill-held.ts";
 

@@ -1,10 +1,7 @@
 import { untaggedValue } from "../deadletter/packet-codec.ts";
 import { DbusError } from "../errors.ts";
 import type { Packet, Table, Transaction } from "../flow/packet.ts";
-import type { SpillBatch } from "./spill-codec.ts";
-
-/** A table by the text of its JSON: the same object again for all its rows. */
-export type TableOf = (text: string) => Table;
+import type { SpillBatch, TableOf } from "./spill-batch.ts";
 
 /**
  * Reads the body of a record as dbus wrote it before `spill-codec.ts` did, JSON of

@@ -11,7 +11,7 @@ import type {
 } from "../flow/packet.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import type { TableOf } from "./json-batch.ts";
+import type { TableOf } from "./spill-batch.ts";
 
 /*
  * A payload is a byte that says what it is, and

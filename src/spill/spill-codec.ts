@@ -5,11 +5,7 @@ import { createByteReader } from "./byte-reader.ts";
 import { createByteWriter } from "./byte-writer.ts";
 import { readJsonBatch } from "./json-batch.ts";
 import { createNames, type Names, readPayload, writePayload } from "./payload-codec.ts";
-
-/** Where packets came from, as dead letters name it. */
-export type Origin = { readonly input: string; readonly resource: string; readonly name: string };
-
-export type SpillBatch = { readonly origin: Origin; readonly packets: readonly Packet[] };
+import type { SpillBatch } from "./spill-batch.ts";
 
 /*
  * Packets of one partition as the body of a record:

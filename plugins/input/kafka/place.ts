@@ -1,5 +1,8 @@
 import type { TopicPartition } from "#src/clients/kafka/port.ts";
 
+/** A partition that is there, of a topic of that id and so many partitions. */
+export type Found = TopicPartition & { readonly topicId: string; readonly partitions: number };
+
 /** One partition that is read, and how far. */
 export type Place = TopicPartition & {
   /** Its name in the bus: the checkpoint and the lane are its own. */

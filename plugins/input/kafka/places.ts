@@ -2,12 +2,9 @@ import { DbusError, type InputContext, sleep } from "#plugin";
 import type { CommitOffset, TopicPartition } from "#src/clients/kafka/port.ts";
 import type { KafkaPosition } from "./kafka-input-config.ts";
 import { positionAt } from "./packets.ts";
-import { type Place, placeName } from "./place.ts";
+import { type Found, type Place, placeName } from "./place.ts";
 import type { Reader } from "./reader.ts";
 import { startOffsets } from "./start-offsets.ts";
-
-/** A partition that is there, of a topic of that id and so many partitions. */
-export type Found = TopicPartition & { readonly topicId: string; readonly partitions: number };
 
 /** Something appeared while we were reading, so all of it is news. */
 type Claim = Found & { readonly isNew: boolean };

@@ -2,8 +2,8 @@ import { DbusError, type InputContext, type Json } from "#plugin";
 import type { KafkaConsumer, TopicPartition } from "#src/clients/kafka/port.ts";
 import type { KafkaInputConfig, KafkaPosition } from "./kafka-input-config.ts";
 import { positionAt } from "./packets.ts";
+import type { Found } from "./place.ts";
 import { placeName } from "./place.ts";
-import type { Found } from "./places.ts";
 
 /** A partition to be read, with what is known of where to go on. */
 export type Candidate = Found & {

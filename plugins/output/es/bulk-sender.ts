@@ -1,18 +1,8 @@
 import { DbusError, type ErrorCode, toDbusError } from "#plugin";
 import type { BulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
-import type { DocumentVersion } from "#src/clients/elasticsearch/document-version.ts";
 import type { EsClient } from "#src/clients/elasticsearch/port.ts";
 import { type ItemOutcome, itemOutcome } from "./item-outcome.ts";
-
-/** An operation that stands in the body, from one byte to another. */
-export type Placed = {
-  readonly from: number;
-  readonly to: number;
-  readonly index: string;
-  readonly version: DocumentVersion | undefined;
-  /** Whether the version tells partitions apart, as that of a record does. */
-  readonly isRecord: boolean;
-};
+import type { Placed } from "./placed.ts";
 
 export type BulkSender = {
   /** Sends what is in the body, in as many requests as it takes; one outcome an operation. */

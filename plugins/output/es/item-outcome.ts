@@ -2,7 +2,7 @@ import { DbusError, type ErrorCode } from "#plugin";
 import { wholeVersion } from "#src/clients/elasticsearch/document-version.ts";
 import { described } from "#src/clients/elasticsearch/errors.ts";
 import type { BulkItem } from "#src/clients/elasticsearch/port.ts";
-import type { Placed } from "./bulk-sender.ts";
+import type { Placed } from "./placed.ts";
 import { lineageOf, partitionOf } from "./versions.ts";
 
 /**

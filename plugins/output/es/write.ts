@@ -9,12 +9,13 @@ import {
 } from "#plugin";
 import type { BulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
 import { retryAfterMs } from "#src/clients/elasticsearch/port.ts";
-import type { BulkSender, Placed } from "./bulk-sender.ts";
+import type { BulkSender } from "./bulk-sender.ts";
 import { inOrder } from "./in-order.ts";
 import type { Indices } from "./indices.ts";
 import type { ItemOutcome } from "./item-outcome.ts";
 import type { Lineages } from "./lineages.ts";
 import type { Operation, Operations } from "./operations.ts";
+import type { Placed } from "./placed.ts";
 import { versionOf } from "./versions.ts";
 
 export type Writer = {

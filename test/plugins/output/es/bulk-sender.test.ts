@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { createBulkSender, type Placed } from "#plugins/output/es/bulk-sender.ts";
+import { createBulkSender } from "#plugins/output/es/bulk-sender.ts";
 import { type ItemOutcome, itemOutcome } from "#plugins/output/es/item-outcome.ts";
+import type { Placed } from "#plugins/output/es/placed.ts";
 import { versionOf } from "#plugins/output/es/versions.ts";
 import { createBulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
 import { type DocumentVersion, wholeVersion } from "#src/clients/elasticsearch/document-version.ts";
