@@ -72,6 +72,8 @@ export function prepareSchema(database: StateDatabase, { path, readonly }: Schem
     for (const migration of migrations.slice(version)) db.run(migration);
     db.run(`PRAGMA user_version = ${VERSION}`);
   });
+  // A file that has all of its tables needs no more room for a start on a disk that is full by then.
+  database.read((db) => db.run("PRAGMA wal_checkpoint(TRUNCATE)"));
 }
 
 function versionOf(db: Database): number {

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import {
   chmodSync,
+  copyFileSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -27,6 +28,19 @@ test("each start has a greater epoch, and finds what the one before has written"
   expect(second.epoch).toBeGreaterThan(first.epoch);
   expect(await second.checkpoints.get(key)).toMatchObject({ position: "5", epoch: first.epoch });
   await second.close();
+});
+
+test("a new file has its tables at once: on a disk that is full by the next start they would not fit", async () => {
+  const dir = newDir();
+  const state = await openState({ dir });
+  const alone = join(dir, "alone.db");
+  copyFileSync(join(dir, "state.db"), alone);
+  await state.close();
+  const db = new Database(alone, { readonly: true });
+  const tables = db.query("SELECT name FROM sqlite_schema WHERE type = 'table'").values().flat();
+  db.close();
+  expect(tables).toContain("checkpoint");
+  expect(tables).toContain("local_log");
 });
 
 test("S9: folder and files are for their owner only, however they were before", async () => {
