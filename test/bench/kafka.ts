@@ -152,6 +152,8 @@ async function startMirror(rig: Rig, { driver, topic }: Own): Promise<Moving> {
   const program = await startDbusd(
     {
       ...base(dir, 0),
+      // As etc/mirror.yaml has it.
+      bus: { window: { packets: 4096 } },
       inputs: [{ name: "from", plugin: "KafkaInput", brokers, topics: ["load"], driver }],
       outputs: [{ name: "to", plugin: "KafkaOutput", match: "*", brokers, ...to, ...batching }],
     },
