@@ -1,18 +1,10 @@
 import { DbusError } from "../errors.ts";
+import { isJson } from "../format/is-json.ts";
 import type { CheckpointKey, Commit } from "./store.ts";
 
 /** How a checkpoint is named in messages. */
 export function keyName({ input, resource, partition }: CheckpointKey): string {
   return `the checkpoint of ${input} on ${resource}, partition ${partition},`;
-}
-
-export function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Refuses what could not be read again. Throws `INVARIANT`. */

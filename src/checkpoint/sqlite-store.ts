@@ -1,8 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { type Clock, systemClock } from "../clock.ts";
 import { DbusError } from "../errors.ts";
+import { isJson } from "../format/is-json.ts";
 import type { StateDatabase } from "../state/database.ts";
-import { checkPosition, isJson, keyName } from "./position-text.ts";
+import { checkPosition, keyName } from "./position-text.ts";
 import type { Checkpoint, CheckpointOwner, CheckpointStore, Commit } from "./store.ts";
 
 type Row = {

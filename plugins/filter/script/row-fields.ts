@@ -1,4 +1,5 @@
 import { type Column, DbusError, JsonText, type RowChange, type Table, type Value } from "#plugin";
+import { isJson } from "#src/format/is-json.ts";
 
 /** Columns by name. A column that the row image does not carry is not there. */
 export type Fields = Record<string, Value>;
@@ -68,15 +69,6 @@ function jsonTextOf(value: object): JsonText {
     return new JsonText(text);
   }
   return new JsonText(JSON.stringify(value));
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function tableFor(row: RowChange, before: Fields | undefined, after: Fields | undefined): Table {

@@ -8,6 +8,7 @@ import {
   type Payload,
   type Position,
 } from "#plugin";
+import { isJson } from "#src/format/is-json.ts";
 import type { RawLine } from "./line-splitter.ts";
 import type { StreamInputConfig } from "./stream-input-config.ts";
 
@@ -103,13 +104,4 @@ export function createLineReader(config: StreamInputConfig, context: InputContex
     take: (lines, positionOf) => hand(lines, false, positionOf),
     last: (line, torn, positionOf) => hand([line], torn, positionOf),
   };
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
