@@ -121,6 +121,16 @@ const tools = await useStarted("strace", async () => {
 /** What SQLite writes the state with, all of it on the main thread. */
 const calls = "openat,pwrite64,fsync,fdatasync,ftruncate,unlink,fchmod";
 
+/** Each call of a trace, and the how-manieth of its name it is: strace counts each name by itself. */
+function callsOf(trace: string): { name: string; when: number }[] {
+  const seen = new Map<string, number>();
+  return [...trace.matchAll(/^\d+ +([a-z0-9]+)\(/gm)].map(([, name = ""]) => {
+    const when = (seen.get(name) ?? 0) + 1;
+    seen.set(name, when);
+    return { name, when };
+  });
+}
+
 /** A whole life of a bus that ends by itself, traced, and killed at a system call if told. */
 function tracedLife(strace: string, lane: KillLane, inject: readonly string[]): number {
   const state = join(lane.dir, "state", "state.db");
@@ -147,27 +157,29 @@ tools.test(
     };
     const whole = laneOf("whole");
     expect(tracedLife(strace, whole, [])).toBe(0);
-    const total = readFileSync(join(whole.dir, "trace"), "utf8").split("\n").length - 1;
-    expect(total).toBeGreaterThan(30);
-    const all = Array.from({ length: total }, (_, n) => n + 1);
+    const all = callsOf(readFileSync(join(whole.dir, "trace"), "utf8"));
+    expect(all.length).toBeGreaterThan(30);
     const some = seededRandom(testSeed("kill calls")).shuffle(all).slice(0, 8);
     let kills = 0;
-    for (const n of process.env.DBUS_CRASH_ROUNDS ? all : some) {
-      const lane = laneOf(`call-${n}`);
-      const status = tracedLife(strace, lane, ["-e", `inject=${calls}:signal=KILL:when=${n}`]);
+    const tried = process.env.DBUS_CRASH_ROUNDS ? all : some;
+    for (const { name, when } of tried) {
+      const lane = laneOf(`${name}-${when}`);
+      const status = tracedLife(strace, lane, ["-e", `inject=${name}:signal=KILL:when=${when}`]);
       if (status !== 0) kills++;
       const left = lane.left();
       checkLeft(left, undefined, Date.now());
       const second = life(lane.argv);
       const end = lane.left();
-      expect([n, second, end.rowsDone, end.logDone]).toEqual([n, 0, count, count]);
+      const at = `${name} ${when}`;
+      expect([at, second, end.rowsDone, end.logDone]).toEqual([at, 0, count, count]);
       expect(checkLeft(end, left, Date.now())).toBe(0);
       const open = new Set(left.rows).size - left.rowsDone;
       expect(end.rows.length - count).toBeLessThanOrEqual(status === 0 ? 0 : open);
       rmSync(lane.dir, { recursive: true });
     }
-    process.stderr.write(`[kill calls] ${kills} kills at ${total} system calls\n`);
-    expect(kills).toBeGreaterThan(2);
+    process.stderr.write(`[kill calls] ${kills} kills at ${all.length} system calls\n`);
+    // A life may have some calls fewer than the one that was traced, never half of them.
+    expect(kills).toBeGreaterThan(tried.length / 2);
   },
   1_800_000,
 );
