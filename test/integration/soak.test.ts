@@ -1,3 +1,4 @@
+// test-timeout: 15m
 import { expect, test } from "bun:test";
 import { progress } from "../services/progress.ts";
 import { shortPlan } from "../soak/plan.ts";

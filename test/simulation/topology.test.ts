@@ -1,3 +1,4 @@
+// test-timeout: 15m
 import { expect, test } from "bun:test";
 import { compileGraph } from "#src/config/compile.ts";
 import { createManualClock } from "../support/manual-clock.ts";

@@ -1,3 +1,4 @@
+// test-timeout: 15m
 import { expect } from "bun:test";
 import { Kafka, logLevel } from "kafkajs";
 import { kafkaOutput } from "#plugins/output/kafka/kafka-output.ts";
