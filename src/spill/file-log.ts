@@ -46,6 +46,9 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
   let readNext = acked + 1;
   let cleaning = Promise.resolve();
   let appending = false;
+  /** No file is closed under a call that is on its way: its number may be another file's by then. */
+  let appended: Promise<unknown> = Promise.resolve();
+  let wasRead: Promise<unknown> = Promise.resolve();
   /** Files that could go are still there: what is new would have no room beside them. */
   let uncleaned = false;
 
@@ -195,6 +198,7 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
     if (done.length === 0 && acked - ackWritten < ACKS_UNWRITTEN_MAX) return;
     const number = acked;
     await noteAcked(number);
+    await wasRead;
     for (const segment of done) {
       // Appended to meanwhile.
       if (limitOf(segment) - 1 > number || beingWritten(segment)) continue;
@@ -215,14 +219,22 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
     get acked() {
       return acked;
     },
-    append,
-    read,
+    append(bodies) {
+      const work = append(bodies);
+      appended = work.catch(() => {});
+      return work;
+    },
+    read() {
+      const work = read();
+      wasRead = work.catch(() => {});
+      return work;
+    },
     ack(number) {
       acked = Math.max(acked, Math.min(number, next - 1));
       return cleanAgain();
     },
     async close() {
-      await cleaning;
+      await Promise.all([cleaning, appended, wasRead]);
       await endWriting();
       await endReading();
       if (acked > ackWritten) await noteAcked(acked).catch(() => {});

@@ -126,6 +126,22 @@ describe("damage of the files", () => {
   });
 });
 
+test("closed amid an append and a read, it is closed after them", async () => {
+  for (let round = 0; round < 50; round++) {
+    const dir = folder();
+    const log = await openFileLog({ dir, onLoss() {} });
+    await log.append([bodyOf("first")]);
+    const reading = log.read();
+    const appending = log.append([bodyOf("second".repeat(10_000))]);
+    await log.close();
+    const again = await openFileLog({ dir, onLoss() {} });
+    expect((await rest(again)).length).toBe(2);
+    expect((await reading)?.first).toBe(1);
+    await appending;
+    await again.close();
+  }
+});
+
 test("a disk that is full of what was acked is emptied all the same: nothing new has to be written", async () => {
   const dir = folder();
   const log = await openFileLog({ dir, onLoss() {}, segmentBytes: 1 });
