@@ -104,18 +104,32 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     await reopen();
   }
 
-  const coded = <T>(work: Promise<T>): Promise<T> => work.catch((error) => throwCoded(path, error));
+  let closed = false;
+  /** The call that is on its way, of which there is one at a time. */
+  let busy: Promise<unknown> = Promise.resolve();
+  function coded(work: () => Promise<unknown>): Promise<void> {
+    if (closed) throw new DbusError("STREAM_UNWRITABLE", `${path}: closed`);
+    const done = work().then(
+      () => {},
+      (error) => throwCoded(path, error),
+    );
+    busy = done.catch(() => {});
+    return done;
+  }
   const sink: Sink = {
-    write: (lines) => coded(write(lines)),
+    write: (lines) => coded(() => write(lines)),
     room: () => (options.rotate ? Math.max(0, options.rotate.bytesMax - size) : Infinity),
-    rotate: () => coded(rotate()),
+    rotate: () => coded(rotate),
+    // What a disk takes slowly would otherwise come behind what the next one has written.
     async close() {
-      taken.delete(path);
+      closed = true;
+      await busy;
       await file?.close().catch(() => {});
       file = undefined;
+      taken.delete(path);
     },
   };
-  await coded(reopen()).catch(async (error) => {
+  await coded(reopen).catch(async (error) => {
     await sink.close();
     throw error;
   });

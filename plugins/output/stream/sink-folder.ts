@@ -31,6 +31,11 @@ export function createSinkFolder(
   openSink: (path: string) => Promise<Sink>,
 ): SinkFolder {
   const sinks = new Map<string, Sink>();
+  /** What opens when all are closed would stay open, and no other could write to its file. */
+  let closed = false;
+  const mustBeOpen = () => {
+    if (closed) throw new DbusError("STREAM_UNWRITABLE", `${folder}: closed`);
+  };
   return {
     async of(ident) {
       const known = sinks.get(ident);
@@ -40,6 +45,7 @@ export function createSinkFolder(
         sinks.set(ident, known);
         return known;
       }
+      mustBeOpen();
       const path = join(folder, fileNameOf(ident));
       for (const [oldest, sink] of sinks) {
         if (sinks.size < openMax) break;
@@ -47,10 +53,13 @@ export function createSinkFolder(
         await sink.close();
       }
       const sink = await openSink(path);
+      if (closed) await sink.close();
+      mustBeOpen();
       sinks.set(ident, sink);
       return sink;
     },
     async close() {
+      closed = true;
       for (const sink of sinks.values()) await sink.close();
       sinks.clear();
     },

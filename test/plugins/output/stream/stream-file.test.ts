@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   readdirSync,
@@ -221,6 +222,22 @@ test("two outputs never write to one file", async () => {
   await out.close();
   await (await opened({ file })).close();
   expect(numbersIn(file)).toEqual([1]);
+});
+
+test("closed amid a write that its target takes slowly, it is closed after it, and no other writes until then", async () => {
+  const file = newFile();
+  spawnSync("mkfifo", [file]);
+  const out = await opened({ file });
+  // More than a pipe takes without a reader.
+  const writing = out.write(numbers(1, 100, 10_000));
+  const closing = out.close();
+  await expect(opened({ file })).rejects.toMatchObject({ code: "STREAM_TARGET_SHARED" });
+  const reader = Bun.spawn(["cat", file], { stdout: "pipe" });
+  expect(await writing).toBeUndefined();
+  await closing;
+  const lines = (await new Response(reader.stdout).text()).trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line).n)).toEqual(upTo(100));
+  await expect(out.write(numbers(1, 1))).rejects.toMatchObject({ code: "STREAM_UNWRITABLE" });
 });
 
 test.each(["/proc/nothing/x", "/dev/null/x"])("what cannot be opened says so: %s", async (file) => {
