@@ -18,6 +18,7 @@ import { silentLog } from "#src/log.ts";
 import { faultProxy } from "../support/fault-proxy.ts";
 import { holdsFor, waitFor } from "../support/index.ts";
 import { kafkaPeer } from "../support/kafka-peer.ts";
+import { recordedLog } from "../support/recorded-log.ts";
 import { newTopicName, patient, producerOptions } from "./kafka-producer.ts";
 
 /** What a suite needs: a driver's name, and a real broker on an address of its own. */
@@ -317,6 +318,27 @@ export const consumerContract: readonly ConsumerCase[] = [
         expect(performance.now() - began).toBeLessThan(7_000);
       };
       await withConsumer({ driver, bootstrap }, "unanswered", use, behind).finally(proxy.close);
+    },
+  ],
+  [
+    "over a link that brings no full answer in its time less is asked for, and all comes (fault 68)",
+    async ({ driver, bootstrap }) => {
+      const port = Number(bootstrap.split(":")[1]);
+      const proxy = await faultProxy({ port }, { protocol: "kafka" });
+      const { log, entries } = recordedLog();
+      // 400 KB would take ten times as long as an answer may.
+      const behind = { brokers: [`127.0.0.1:${proxy.port}`], requestTimeoutMs: 1_000, log };
+      const use = async ({ consumer, topic, write }: Use) => {
+        for (let i = 0; i < 20; i++) await write(numbered(2, i * 2, 10_000));
+        proxy.add({ type: "rate", bytesPerSecond: 40_000 });
+        consumer.read([{ topic, partition: 0, offset: 0 }]);
+        expect(numbers(await take(consumer, 4))).toEqual(upTo(4));
+        proxy.heal();
+        consumer.read([{ topic, partition: 0, offset: 0 }]);
+        expect(numbers(await take(consumer, 40))).toEqual(upTo(40));
+        expect(entries.filter(({ level }) => level === "warn")).toHaveLength(1);
+      };
+      await withConsumer({ driver, bootstrap }, "slow-link", use, behind).finally(proxy.close);
     },
   ],
   [

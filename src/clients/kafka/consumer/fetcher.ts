@@ -5,6 +5,7 @@ import type { KafkaConsumerOptions, Polled, TopicPartition } from "../port.ts";
 import { type FetchAnswer, fetchRecords } from "../wire/fetch.ts";
 import { leaderOf } from "../wire/metadata.ts";
 import { noError, offsetOutOfRange, protocolError } from "../wire/protocol-errors.ts";
+import { createFetchSize, type FetchSize } from "./fetch-size.ts";
 import { createHandOut, type Handed } from "./hand-out.ts";
 import { recordCursor } from "./record-cursor.ts";
 import { checkTruncation, truncatedError } from "./truncation.ts";
@@ -37,7 +38,7 @@ type Part = Handed & {
 };
 
 /** A broker that is asked. */
-type Node = { busy: boolean; notBefore: number; failures: number };
+type Node = { busy: boolean; notBefore: number; failures: number; readonly size: FetchSize };
 
 const partDelay = { min: 100, max: 5_000 };
 /** Somebody has to do something first. */
@@ -141,7 +142,8 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
     }
     if (unknown && !looking) void look();
     for (const [nodeId, wanted] of ofNode) {
-      const node = nodes.get(nodeId) ?? { busy: false, notBefore: 0, failures: 0 };
+      const size = nodes.get(nodeId)?.size ?? createFetchSize(nodeId, options);
+      const node = nodes.get(nodeId) ?? { busy: false, notBefore: 0, failures: 0, size };
       nodes.set(nodeId, node);
       if (node.busy || node.notBefore > now || handOut.waiting(nodeId) > options.fetchBytesMax / 2)
         continue;
@@ -152,18 +154,22 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
 
   async function fetchFrom(nodeId: number, node: Node, wanted: readonly Part[]): Promise<void> {
     const asked = new Map(wanted.map((part) => [placeOf(part), { part, offset: part.offset }]));
+    const { bytes, answerMs } = node.size;
+    let began = clock.now();
     try {
       const connection = await cluster.node(nodeId);
+      began = clock.now();
       const answer = await fetchRecords(connection, {
         parts: wanted.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
         waitMs: options.fetchWaitMs,
-        answerMs: options.requestTimeoutMs,
-        bytesMax: options.fetchBytesMax,
-        partitionBytesMax: options.partitionBytesMax,
+        answerMs,
+        bytesMax: bytes,
+        partitionBytesMax: Math.min(bytes, options.partitionBytesMax),
         isolation: options.uncommitted ? 0 : 1,
       });
       if (answer.errorCode !== noError) throw protocolError(answer.errorCode, "fetch");
       node.failures = 0;
+      node.size.answered(answer.bytes, clock.now() - began);
       if (answer.throttleMs > 0) options.onThrottle?.(answer.throttleMs);
       node.notBefore = clock.now() + answer.quietMs;
       for (const part of answer.parts) {
@@ -171,7 +177,7 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
         if (one && !one.part.gone && one.part.offset === one.offset) take(one.part, nodeId, part);
       }
     } catch (thrown) {
-      const error = toDbusError(thrown);
+      const error = node.size.failed(toDbusError(thrown), clock.now() - began);
       node.failures++;
       node.notBefore = clock.now() + delay(node.failures);
       for (const part of wanted) if (!part.gone) fail(part, error, 0);

@@ -56,6 +56,8 @@ export type Fetched = {
   readonly throttleMs: number;
   /** How much of that is left to us. */
   readonly quietMs: number;
+  /** Of the whole answer. */
+  readonly bytes: number;
   readonly parts: readonly FetchAnswer[];
 };
 
@@ -69,13 +71,10 @@ export async function fetchRecords(
     apiVersion,
     apiName: "Fetch",
     body: encode(request, apiVersion),
-    timeoutMs: request.waitMs + Math.min(request.answerMs, answerMsMax),
+    timeoutMs: request.waitMs + request.answerMs,
     decode: (data) => decode(data, apiVersion, request.isolation),
   });
 }
-
-/** A broker that has not answered by then is not busy, as it might be with other requests: it is gone. */
-const answerMsMax = 10_000;
 
 function encode(request: FetchRequest, version: number): Buffer {
   const { waitMs, bytesMax, partitionBytesMax, isolation } = request;
@@ -122,5 +121,6 @@ function decode(data: Buffer, version: number, isolation: 0 | 1): Fetched {
     });
   });
   // Since version 8 the broker answers first and leaves the waiting to the client (KIP-219).
-  return { errorCode, throttleMs, quietMs: version >= 8 ? throttleMs : 0, parts: parts.flat() };
+  const quietMs = version >= 8 ? throttleMs : 0;
+  return { errorCode, throttleMs, quietMs, bytes: data.length, parts: parts.flat() };
 }
