@@ -79,32 +79,46 @@ export function packetOfChange(change: Change, from: Packet, own: string): Packe
     case "text":
       if (typeof change.text !== "string") throw unfit("its text");
       return textPacket(change.text, from, ident);
-    case "bytes": {
-      const { key = null, value = null, headers = [], timestamp } = change;
-      for (const part of [key, value]) {
-        if (part !== null && !(part instanceof Uint8Array)) throw unfit("its key or value");
-      }
-      const bytes = Math.max(1, (key?.length ?? 0) + (value?.length ?? 0));
-      return {
-        ...under(from, ident),
-        payload: { ...placeOf(from), kind: "bytes", key, value, headers, timestamp },
-        bytes,
-      };
-    }
+    case "bytes":
+      return recordPacket(change, from, ident);
     default:
       throw unfit("its kind");
   }
 }
 
-/** Where the record stood that a packet came from. */
+type RecordChange = Extract<Change, { readonly kind: "bytes" }>;
+
+function recordPacket(change: RecordChange, from: Packet, ident: string): Packet {
+  const { key = null, value = null, headers = [], timestamp } = change;
+  if (!isContent(key) || !isContent(value)) throw unfit("its key or value");
+  if (!Array.isArray(headers) || !headers.every(isHeader)) throw unfit("its headers");
+  if (timestamp !== undefined && !Number.isSafeInteger(timestamp)) throw unfit("its timestamp");
+  let bytes = Math.max(1, (key?.length ?? 0) + (value?.length ?? 0));
+  for (const [name, head] of headers) bytes += name.length + (head?.length ?? 0);
+  const payload = { ...placeOf(from), kind: "bytes", key, value, headers, timestamp } as const;
+  return { ...under(from, ident), payload, bytes };
+}
+
+function isContent(part: unknown): boolean {
+  return part === null || part instanceof Uint8Array;
+}
+
+function isHeader(pair: unknown): boolean {
+  if (!Array.isArray(pair) || pair.length !== 2) return false;
+  const [name, value] = pair;
+  return typeof name === "string" && (typeof value === "string" || isContent(value));
+}
+
+/** Where the record stood that a packet came from, and in which cluster. */
 function placeOf({ payload }: Packet) {
-  const { partition, offset, partitions } = recordOf(payload) ?? {};
+  const { partition, offset, partitions, cluster } = recordOf(payload) ?? {};
   const part = payload.kind === "row" ? undefined : payload.part;
   return {
     ...(part === undefined ? {} : { part }),
     ...(partition === undefined ? {} : { partition }),
     ...(offset === undefined ? {} : { offset }),
     ...(partitions === undefined ? {} : { partitions }),
+    ...(cluster === undefined ? {} : { cluster }),
   };
 }
 

@@ -109,6 +109,41 @@ test("every kind of packet passes through a function that does nothing, as it wa
   expect(payloads).toEqual(samplePackets.map(({ payload }) => payload));
 });
 
+test("a record keeps where it stood, and in which cluster: mirrors in both directions ask for it", async () => {
+  const { payload, ...rest } = recordOf("bytes", "k");
+  const placed = { ...payload, partition: 2, offset: 7, partitions: 3, cluster: "c1", part: "0" };
+  const [passed] = await run("echo", [{ ...rest, payload: placed as Packet["payload"] }]);
+  expect(passed).toMatchObject([{ payload: placed }]);
+});
+
+test("headers, a time or a value that are none fail the record, and not the output", async () => {
+  const given = (change: object) => run("give", [recordOf(JSON.stringify(change), "k")]);
+  const header = (...headers: unknown[]) => given({ headers });
+  expect(await header(["a", "b"], ["a", null])).toMatchObject([
+    [
+      {
+        payload: {
+          headers: [
+            ["a", "b"],
+            ["a", null],
+          ],
+        },
+      },
+    ],
+  ]);
+  const wrong = [
+    { headers: { a: "b" } },
+    { timestamp: 1.5 },
+    { timestamp: "now" },
+    { value: "text" },
+  ];
+  for (const change of wrong)
+    expect([change, await given(change)]).toEqual([change, ["FILTER_FAILED"]]);
+  for (const pair of [["a"], ["a", 5], [5, "a"], ["a", "b", "c"], "ab", null]) {
+    expect([pair, await header(pair)]).toEqual([pair, ["FILTER_FAILED"]]);
+  }
+});
+
 test("what it throws, or gives that is no change, fails the packet", async () => {
   expect(await run("throws", [row])).toEqual(["Error: on purpose"]);
   expect(await run("nonsense", [row])).toEqual(["FILTER_FAILED"]);
