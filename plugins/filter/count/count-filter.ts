@@ -55,7 +55,8 @@ type State = {
 };
 type Part = {
   readonly window: number;
-  readonly values: readonly unknown[];
+  /** Of the fields of `by`, in order. */
+  readonly values: readonly ExactJson[];
   count: number;
   bytes: number;
 };
@@ -91,7 +92,8 @@ function add(gathered: Gathered, packet: Packet, state: State): void {
   const window = Math.floor(at / config.windowMs) * config.windowMs;
   const values = by.map(([, expression]) => expression.evaluate(packet));
   const key = `${window} ${values.map(valueText).join(" ")}`;
-  const part = gathered.get(key) ?? { window, values, count: 0, bytes: 0 };
+  // Made here, where what cannot be JSON fails its own packet.
+  const part = gathered.get(key) ?? { window, values: values.map(jsonOf), count: 0, bytes: 0 };
   part.count++;
   part.bytes += packet.bytes;
   gathered.set(key, part);
@@ -128,7 +130,7 @@ function writtenAt({ payload }: Packet): number | undefined {
 
 function* documents(gathered: Gathered, first: Packet, { by, ident }: State): Generator<Packet> {
   for (const { window, values, count, bytes } of gathered.values()) {
-    const fields = by.map(([name], i) => [name, jsonOf(values[i])] as const);
+    const fields = by.map(([name], i) => [name, values[i] ?? null] as const);
     const json = exactText(
       exactObject([
         ["window", new Date(window).toISOString()],

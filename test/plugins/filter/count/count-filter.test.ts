@@ -95,6 +95,10 @@ test("what is no time fails its packet, and not those that are counted with it",
   const record = { key: null, headers: [], timestamp: Number.MAX_SAFE_INTEGER };
   const packet = { ...far, payload: { ...far.payload, record } };
   expect(await runFilter(countFilter, {}, [packet])).toEqual(["FILTER_FAILED"]);
+  const asKey = countFilter.configSchema.parse({ time: "arrival", by: { at: "ts" } });
+  const state = await countFilter.open(fakeFilterContext().context, asKey);
+  const all = countFilter.gather?.begin(state);
+  expect(() => countFilter.gather?.add(all, packet, state)).toThrow("Invalid");
 });
 
 test("a JSON record counts when it was written", async () => {
