@@ -21,10 +21,11 @@ export async function handle(polled: Polled, deps: HandleDeps): Promise<void> {
   // Given up while it was polled.
   if (!place) return;
   if (polled.error) return refused(place, polled, deps);
-  const { records, next, end } = polled;
+  const { records, next, end, leaderEpoch } = polled;
   const { context, make } = deps;
   const partition = place.name;
   const packets: Packet[] = [];
+  place.leaderEpoch = leaderEpoch;
   for (const record of records) {
     const { packet, error } = make(record, place);
     if (error === undefined || passes(error, packet, deps, partition)) packets.push(packet);
@@ -40,7 +41,7 @@ export async function handle(polled: Polled, deps: HandleDeps): Promise<void> {
   await emit(place, packets, context);
   place.next = next;
   if ((behind as { offset: number } | undefined)?.offset !== next) {
-    context.idle(positionAt(next, place.topicId), { partition });
+    context.idle(positionAt(next, place.topicId, leaderEpoch), { partition });
   }
 }
 

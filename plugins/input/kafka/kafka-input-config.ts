@@ -228,12 +228,18 @@ export const kafkaPositionSchema = z.strictObject({
   offset: offset.describe("the next one to read"),
   partition: z.int().min(0).optional().describe("the partition, which the checkpoint names too"),
   topicId: z.string().optional().describe("the topic's own id, by which one made anew is noticed"),
+  leaderEpoch: z
+    .int()
+    .min(-1)
+    .optional()
+    .describe("of the leader that wrote what was read, by which an unclean election is noticed"),
 });
 
 export type KafkaPosition = {
   readonly offset: number;
   readonly partition?: number;
   readonly topicId?: string;
+  readonly leaderEpoch?: number;
 };
 
 /** By offset, within one topic: one that was made anew under the name counts from 0 again. */

@@ -9,6 +9,7 @@ export type PacketPlace = {
   readonly topic: string;
   readonly partition: number;
   readonly topicId: string;
+  readonly leaderEpoch: number;
   readonly partitions: number;
 };
 
@@ -70,15 +71,18 @@ export function packetMaker(format: KafkaInputConfig["format"], cluster = ""): P
 
 export function positionBehind(
   offset: number,
-  { topicId, partition }: Pick<PacketPlace, "topicId" | "partition">,
+  { topicId, partition, leaderEpoch }: Omit<PacketPlace, "topic" | "partitions">,
 ): KafkaPosition {
   // An output that orders by position has to tell partitions apart.
   const behind = offset + 1;
-  return topicId === "" ? { offset: behind, partition } : { offset: behind, topicId, partition };
+  return topicId === ""
+    ? { offset: behind, partition, leaderEpoch }
+    : { offset: behind, topicId, partition, leaderEpoch };
 }
 
-export function positionAt(offset: number, topicId: string): KafkaPosition {
-  return topicId === "" ? { offset } : { offset, topicId };
+export function positionAt(offset: number, topicId: string, leaderEpoch = -1): KafkaPosition {
+  const known = leaderEpoch < 0 ? { offset } : { offset, leaderEpoch };
+  return topicId === "" ? known : { ...known, topicId };
 }
 
 function bytesOf(

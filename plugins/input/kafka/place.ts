@@ -15,6 +15,8 @@ export type Place = TopicPartition & {
   readonly start: number;
   /** The next offset to be handed over. */
   next: number;
+  /** Of the leader that wrote what is before it; -1 where it is not known. */
+  leaderEpoch: number;
   /** The next offset that will be written, as far as it is known. */
   end: number;
   /** Unix milliseconds of the record that was handed over last. */

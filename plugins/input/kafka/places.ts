@@ -69,7 +69,7 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
   async function beginAll(partitions: readonly Claim[]): Promise<void> {
     const { groupId } = config;
     const stored = groupId === undefined ? [] : await consumer.committed(groupId);
-    const committed = new Map(stored.map((one) => [placeName(one), one.offset]));
+    const committed = new Map(stored.map((one) => [placeName(one), one]));
     // Packets of an earlier time must not come behind what is read from now on.
     await Promise.all(
       partitions.map((one) => context.drained(Number.POSITIVE_INFINITY, placeName(one))),
@@ -83,12 +83,15 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
     const started = await startOffsets(candidates, { consumer, context, config });
     const claims = new Map(partitions.map((one) => [placeName(one), one]));
     for (const one of started) {
-      if (isWanted(claims.get(placeName(one)))) place({ ...one, committed: one.committed ?? -1 });
+      if (!isWanted(claims.get(placeName(one)))) continue;
+      place({ ...one, committed: one.committed?.offset ?? -1 });
     }
   }
 
-  function place(from: Found & Pick<Place, "committed"> & { readonly offset: number }) {
-    const { topic, partition, partitions, topicId, offset, committed } = from;
+  function place(
+    from: Found & Pick<Place, "committed" | "leaderEpoch"> & { readonly offset: number },
+  ) {
+    const { topic, partition, partitions, topicId, offset, leaderEpoch, committed } = from;
     const name = placeName(from);
     const fresh = { lastTimestamp: undefined, emitting: undefined, damagedAt: undefined };
     const own = { ...fresh, levelAt: undefined, busy: undefined };
@@ -100,12 +103,13 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
       topicId,
       name,
       committed,
+      leaderEpoch,
       ...range,
       ...own,
     });
-    consumer.read([{ topic, partition, offset }]);
+    consumer.read([{ topic, partition, offset, leaderEpoch }]);
     // Where it began is known from now on: it must not begin elsewhere after a restart.
-    context.idle(positionAt(offset, topicId), { partition: name });
+    context.idle(positionAt(offset, topicId, leaderEpoch), { partition: name });
   }
 
   function drop(partitions: readonly TopicPartition[]): void {
@@ -132,7 +136,7 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
     begin,
     jump(from, offset) {
       if (!isIdle(from)) return;
-      place({ ...from, offset });
+      place({ ...from, offset, leaderEpoch: offset === from.next ? from.leaderEpoch : -1 });
       const moved = places.get(from.name);
       if (moved) moved.damagedAt = from.damagedAt;
     },
@@ -145,7 +149,7 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
         await context.drained(Number.POSITIVE_INFINITY, from.name);
         const to = await where();
         if (!isMoving(from)) return;
-        if (to) place({ ...from, ...to, committed: -1 });
+        if (to) place({ ...from, ...to, leaderEpoch: -1, committed: -1 });
         else drop([from]);
       } finally {
         if (isMoving(from)) from.busy = undefined;
@@ -173,7 +177,8 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
         if ((settled.topicId ?? one.topicId) !== one.topicId) return [];
         if (settled.offset <= one.committed) return [];
         const { topic, partition } = one;
-        return [{ topic, partition, offset: settled.offset, metadata: config.clientId }];
+        const { offset, leaderEpoch } = settled;
+        return [{ topic, partition, offset, leaderEpoch, metadata: config.clientId }];
       });
     },
   };

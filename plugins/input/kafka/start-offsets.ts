@@ -1,5 +1,5 @@
 import { DbusError, type InputContext, type Json } from "#plugin";
-import type { KafkaConsumer, TopicPartition } from "#src/clients/kafka/port.ts";
+import type { KafkaConsumer, ReadOffset, TopicPartition } from "#src/clients/kafka/port.ts";
 import type { KafkaInputConfig, KafkaPosition } from "./kafka-input-config.ts";
 import { positionAt } from "./packets.ts";
 import type { Found } from "./place.ts";
@@ -10,12 +10,15 @@ export type Candidate = Found & {
   /** Of the ledger or the store; null without one. */
   readonly checkpoint: KafkaPosition | null;
   /** Of the group. */
-  readonly committed: number | undefined;
+  readonly committed: ReadOffset | undefined;
   /** It appeared while we were reading, so all of it is news. */
   readonly isNew: boolean;
 };
 
-export type Started = Candidate & { readonly offset: number };
+/** Of the leader that wrote what is before the offset; -1 where it is not known. */
+type Begin = { readonly offset: number; readonly leaderEpoch: number };
+
+export type Started = Candidate & Begin;
 
 type Deps = {
   readonly consumer: KafkaConsumer;
@@ -45,26 +48,25 @@ export async function startOffsets(
     const name = placeName(candidate);
     const range = rangeIn(name, earliest, latest, written);
     const resume = resumeOf(candidate);
-    const offset =
+    const begin =
       resume === undefined
-        ? (begun.get(name) ?? range.start)
+        ? { offset: begun.get(name) ?? range.start, leaderEpoch: -1 }
         : await within(candidate, resume, range, deps);
-    started.push({ ...candidate, offset });
+    started.push({ ...candidate, ...begin });
   }
   return started;
 }
 
-type Resume = { readonly offset: number; readonly topicId: string | undefined };
+type Resume = Pick<KafkaPosition, "offset" | "leaderEpoch" | "topicId">;
 
 function resumeOf({ checkpoint, committed, topicId }: Candidate): Resume | undefined {
-  if (checkpoint === null && committed === undefined) return undefined;
   // The group forgets what it had of a topic that was deleted; a checkpoint does not.
   const stale =
     checkpoint?.topicId !== undefined && topicId !== "" && checkpoint.topicId !== topicId;
-  if (checkpoint === null || (stale && committed !== undefined)) {
-    return { offset: committed ?? 0, topicId: undefined };
-  }
-  return { offset: Math.max(checkpoint.offset, committed ?? 0), topicId: checkpoint.topicId };
+  if (committed === undefined) return checkpoint ?? undefined;
+  const { offset, leaderEpoch = -1 } = committed;
+  if (checkpoint === null || stale) return { offset, leaderEpoch };
+  return offset > checkpoint.offset ? { ...checkpoint, offset, leaderEpoch } : checkpoint;
 }
 
 async function offsetsAt(
@@ -144,12 +146,14 @@ export const isIn = (at: number, { start, written }: Range): boolean =>
   at >= start && at <= written;
 
 /** Where to go on from `at`: there, or, when the partition has it no more, as the policy says. */
-async function within(candidate: Candidate, at: Resume, range: Range, deps: Deps): Promise<number> {
+async function within(candidate: Candidate, at: Resume, range: Range, deps: Deps): Promise<Begin> {
   const recreated =
     at.topicId !== undefined && candidate.topicId !== "" && at.topicId !== candidate.topicId;
-  if (isIn(at.offset, range) && !recreated) return at.offset;
+  const { offset, leaderEpoch = -1 } = at;
+  if (isIn(offset, range) && !recreated) return { offset, leaderEpoch };
   const why = recreated ? "the topic was made anew" : whyGone(at.offset, range);
-  return goOn({ ...candidate, at: at.offset, atTopicId: at.topicId ?? "" }, range, why, deps);
+  const from = { ...candidate, at: offset, atTopicId: at.topicId ?? "" };
+  return { offset: await goOn(from, range, why, deps), leaderEpoch: -1 };
 }
 
 export function whyGone(at: number, { start, written }: Range): string {

@@ -74,6 +74,8 @@ export type Polled = TopicPartition &
         readonly next: number;
         /** The next offset that will be written, as far as it may be read. */
         readonly end: number;
+        /** Of the leader that wrote them, or a later one whose records came with them. */
+        readonly leaderEpoch: number;
       }
     | {
         /**
@@ -99,8 +101,9 @@ export type TopicInfo = {
   readonly internal: boolean;
 };
 
-/** The next one to be read. */
-export type CommitOffset = PartitionOffset & { readonly metadata?: string };
+/** The next one to be read. The epoch is that of the leader that wrote the one before it. */
+export type ReadOffset = PartitionOffset & { readonly leaderEpoch?: number | undefined };
+export type CommitOffset = ReadOffset & { readonly metadata?: string };
 
 /** What a group's member is told. Partitions that stay are not in any of these. */
 export type GroupEvents = {
@@ -159,8 +162,8 @@ export type KafkaConsumer = {
   ): Promise<readonly PartitionOffset[]>;
   /** The end of what is written, of those partitions that are there and whose broker answers. */
   ends(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]>;
-  /** Reads these too, each from its offset on; one that is read already goes on from there. */
-  read(partitions: readonly PartitionOffset[]): void;
+  /** Reads these too, each from its offset on, once its leader has by its epoch what was read. */
+  read(partitions: readonly ReadOffset[]): void;
   /** Reads these no more: what was fetched of them and not handed out is forgotten. */
   forget(partitions: readonly TopicPartition[]): void;
   /** Undefined when nothing has come within `waitMs`, or `signal` has aborted. */
@@ -180,8 +183,7 @@ export type KafkaConsumer = {
  * Errors are `DbusError`s: KAFKA_UNREACHABLE, KAFKA_AUTH, KAFKA_TLS, KAFKA_TOPIC_MISSING,
  * KAFKA_TOPIC_DENIED, KAFKA_TOPIC_INVALID, KAFKA_REQUEST_FAILED, KAFKA_UNSUPPORTED; for records
  * KAFKA_RECORD_TOO_LARGE, KAFKA_RECORD_REJECTED, KAFKA_NOT_LEADER, KAFKA_STORAGE,
- * KAFKA_NOT_ENOUGH_REPLICAS,
- * KAFKA_SEQUENCE_LOST too.
+ * KAFKA_NOT_ENOUGH_REPLICAS, KAFKA_SEQUENCE_LOST too.
  */
 export type KafkaProducer = {
   /** Reaches a broker, logs in and, where the producer is idempotent, gets its id. */

@@ -209,6 +209,15 @@ describe("a new leader", () => {
     );
   });
 
+  test("is asked before the first fetch too, where it is known which leader wrote what was read", async () => {
+    const { fetcher, newLeader, requests } = brokerOf(() => [{}]);
+    newLeader(3, (asked) => (asked === 2 ? 7 : -1));
+    fetcher.read([{ ...at(0, 10), leaderEpoch: 2 }]);
+    expect(await poll(fetcher)).toMatchObject({ at: 10, truncated: 7 });
+    expect(requests).toEqual([]);
+    fetcher.close();
+  });
+
   test("that has all of it, or cannot tell, is read on", async () => {
     for (const end of [10, 15, -1]) expect(await after(end)).toBe("read on");
   });

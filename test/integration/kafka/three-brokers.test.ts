@@ -9,11 +9,13 @@ import {
   kafkaDrivers,
 } from "#src/clients/kafka/drivers.ts";
 import type { KafkaRecord } from "#src/clients/kafka/port.ts";
+import { memoryState } from "#src/state/memory-state.ts";
 import { consumerOptions, take } from "../../contract/kafka-consumer.ts";
 import { producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { startKafka, useStarted } from "../../services/index.ts";
 import { driveOutput } from "../../support/drive-output.ts";
 import { waitFor } from "../../support/index.ts";
+import { startKafkaInput, textOf } from "../../support/kafka-input.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { readTopic } from "../../support/kafka-read.ts";
 import { notePacket, noteTable } from "../../support/row-packets.ts";
@@ -180,7 +182,7 @@ services.test(
 );
 
 services.test(
-  "a leader that was out of sync is noticed: what was read is not there, and others are (fault 38)",
+  "a leader that was out of sync is noticed by who reads and by an input that was down: others stand where they read (fault 38)",
   async (kafka) => {
     const [first, second] = kafka.brokers;
     if (!first || !second) throw new Error("there are three of them");
@@ -224,6 +226,14 @@ services.test(
     const consumer = createKafkaConsumer("kafkajs", own);
     consumer.read([{ ...place, offset: 0 }]);
     expect(await take(consumer, 15)).toHaveLength(15);
+    const state = memoryState();
+    const input = {
+      ...{ brokers: kafka.bootstrap.split(","), topics: [topic], connectTimeoutMs: 1_000 },
+      ...{ onPositionLost: "earliest", fetchWaitMs: 100 },
+    };
+    const before = await startKafkaInput({ config: input, state });
+    await waitFor(() => before.sink.packets.length === 15, { what: "all by the input" });
+    await before.stop();
     first.kill("SIGKILL");
     await second.restart();
     await waitFor(() => inSync(second.id), { what: "the other alone", timeoutMs: 60_000 });
@@ -239,6 +249,14 @@ services.test(
     const values = (await take(consumer, 20)).map(({ value }) => `${value}`);
     expect(values).toEqual(Array.from({ length: 20 }, (_, i) => `${100 + i}`));
     await consumer.close();
+    const after = await startKafkaInput({ config: input, state });
+    await waitFor(() => after.sink.packets.length >= 20, { what: "what stands there now" });
+    await after.stop();
+    expect(after.sink.packets.map(textOf)).toEqual(values);
+    const gaps = state.gaps
+      .list()
+      .map(({ from, to }) => [from, to].map((at) => JSON.parse(`${at}`)));
+    expect(gaps).toMatchObject([[{ offset: 15 }, { offset: 10 }]]);
     await producer.close();
     await admin.disconnect();
     await first.restart();

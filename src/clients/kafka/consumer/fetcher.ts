@@ -1,7 +1,7 @@
 import { sleep } from "../../../clock.ts";
 import { DbusError, toDbusError } from "../../../errors.ts";
 import type { Cluster } from "../cluster.ts";
-import type { KafkaConsumerOptions, Polled, TopicPartition } from "../port.ts";
+import type { KafkaConsumerOptions, Polled, ReadOffset, TopicPartition } from "../port.ts";
 import { type FetchAnswer, fetchRecords } from "../wire/fetch.ts";
 import { leaderOf } from "../wire/metadata.ts";
 import { noError, offsetOutOfRange, protocolError } from "../wire/protocol-errors.ts";
@@ -12,7 +12,7 @@ import { checkTruncation, truncatedError } from "./truncation.ts";
 
 /** Fetches from every broker that leads one of the partitions: a request in flight to each. */
 export type Fetcher = {
-  read(partitions: readonly (TopicPartition & { readonly offset: number })[]): void;
+  read(partitions: readonly ReadOffset[]): void;
   forget(partitions: readonly TopicPartition[]): void;
   poll(waitMs: number, signal: AbortSignal): Promise<Polled | undefined>;
   close(): void;
@@ -252,12 +252,12 @@ export function createFetcher(cluster: Cluster, options: KafkaConsumerOptions): 
 
   return {
     read(partitions) {
-      for (const { topic, partition, offset } of partitions) {
+      for (const { topic, partition, offset, leaderEpoch: epoch = -1 } of partitions) {
         const place = placeOf({ topic, partition });
         drop(place);
         const fresh = {
           leader: undefined,
-          epoch: -1,
+          epoch,
           leaderEpoch: -1,
           checking: false,
           notBefore: 0,

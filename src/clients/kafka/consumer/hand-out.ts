@@ -60,7 +60,7 @@ export function createHandOut<Part extends Handed>(recordsMax: number): HandOut<
       const next = done ? cursor.next : (last?.offset ?? part.handed) + 1;
       if (last === undefined && next === part.handed) return undefined;
       part.handed = next;
-      return { topic, partition, records, next, end };
+      return { topic, partition, records, next, end, leaderEpoch: cursor.epoch };
     } catch (thrown) {
       const error = toDbusError(thrown);
       part.halted = true;

@@ -24,13 +24,11 @@ export async function commitOffsets(
 ): Promise<readonly CommitAnswer[]> {
   const writer = wireWriter().string(group).int32(generation).string(memberId).string(null);
   writer.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, ofTopic]) => {
-    writer.string(topic).array(ofTopic, ({ partition, offset, metadata }) => {
-      writer
-        .int32(partition)
-        .int64(offset)
-        .int32(-1)
-        .string(metadata ?? "");
-    });
+    writer
+      .string(topic)
+      .array(ofTopic, ({ partition, offset, leaderEpoch = -1, metadata = "" }) => {
+        writer.int32(partition).int64(offset).int32(leaderEpoch).string(metadata);
+      });
   });
   return connection.send({
     apiKey: keys.commit,
@@ -57,6 +55,8 @@ export async function commitOffsets(
 export type StoredOffset = TopicPartition & {
   /** -1 where nothing is committed. */
   readonly offset: number;
+  /** -1 where it is not known. */
+  readonly leaderEpoch: number;
   readonly metadata: string;
   readonly errorCode: number;
 };
@@ -78,9 +78,9 @@ export async function fetchOffsets(
         const topic = reader.string();
         return reader.array(() => {
           const [partition, offset] = [reader.int32(), reader.int64()];
-          reader.int32();
-          const metadata = reader.string();
-          return { topic, partition, offset, metadata, errorCode: reader.int16() };
+          const [leaderEpoch, metadata] = [reader.int32(), reader.string()];
+          const errorCode = reader.int16();
+          return { topic, partition, offset, leaderEpoch, metadata, errorCode };
         });
       });
       return { errorCode: reader.int16(), offsets: offsets.flat() };
