@@ -1,3 +1,10 @@
+import { corrupt } from "./bytes.ts";
+
+const [minus, point, zeroDigit] = [45, 46, 48];
+/** A sign that may be left out, a point and all digits that a DECIMAL may have, and some to spare. */
+const text = Buffer.alloc(96);
+text[0] = minus;
+
 /** Bytes that so many digits take, 0 to 9: MySQL packs nine decimal digits into four bytes. */
 const bytesOfDigits = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4] as const;
 
@@ -28,29 +35,29 @@ export function decimalReader(
     const mask = negative ? 0xff : 0;
     // The first bit is put right in whatever group comes first.
     let first = 0x80;
-    let at = p;
-    let digits = "";
+    let from = p;
+    let to = 1;
     let zero = true;
     for (let i = 0; i < whole.length; i++) {
-      const { bytes } = whole[i]!;
-      const value = bigEndian(b, at, bytes, mask, first);
+      const { bytes, size } = whole[i]!;
+      const value = bigEndian(b, from, bytes, mask, first);
       first = 0;
-      at += bytes;
-      if (digits !== "") digits += padded(value, 9);
-      else if (value !== 0) digits = String(value);
+      from += bytes;
+      if (zero && value === 0) continue;
+      to = putDigits(value, to, zero ? digitsOf(value) : size);
+      zero = false;
     }
-    if (digits === "") digits = "0";
-    else zero = false;
-    if (scale > 0) digits += ".";
+    if (zero) to = putDigits(0, to, 1);
+    if (scale > 0) text[to++] = point;
     for (let i = 0; i < fraction.length; i++) {
       const { bytes, size } = fraction[i]!;
-      const value = bigEndian(b, at, bytes, mask, first);
+      const value = bigEndian(b, from, bytes, mask, first);
       first = 0;
-      at += bytes;
+      from += bytes;
       if (value !== 0) zero = false;
-      digits += padded(value, size);
+      to = putDigits(value, to, size);
     }
-    return negative && !zero ? `-${digits}` : digits;
+    return text.latin1Slice(negative && !zero ? 0 : 1, to);
   };
 }
 
@@ -69,8 +76,21 @@ function bigEndian(b: Uint8Array, at: number, bytes: number, mask: number, first
   return value;
 }
 
-const twoDigits = Array.from({ length: 100 }, (_, i) => String(i).padStart(2, "0"));
+/** How many digits a number below 2^32 has. */
+function digitsOf(value: number): number {
+  let digits = 1;
+  for (let power = 10; power <= value; power *= 10) digits++;
+  return digits;
+}
 
-function padded(value: number, digits: number): string {
-  return digits === 2 && value < 100 ? twoDigits[value]! : String(value).padStart(digits, "0");
+/** Writes so many digits into `text`, zeros at their head too, and says where they end. */
+function putDigits(value: number, at: number, digits: number): number {
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    const tenth = Math.floor(rest / 10);
+    text[i] = zeroDigit + rest - tenth * 10;
+    rest = tenth;
+  }
+  if (rest > 0) throw corrupt("a group of a DECIMAL has more digits than it may");
+  return at + digits;
 }

@@ -1,4 +1,6 @@
-import { copyOf, corrupt, double, int64, uint16, uint32, uint64 } from "./bytes.ts";
+import { createByteSink, putByte, putInt, putText, reserve, takeText } from "#src/byte-sink.ts";
+import { putJsonString } from "#src/format/json-put.ts";
+import { corrupt, double, int64, uint16, uint32, uint64 } from "./bytes.ts";
 import { readUtf8 } from "./charset.ts";
 import { columnType } from "./column-type.ts";
 import { decimalBytes, decimalReader } from "./decimal.ts";
@@ -39,13 +41,19 @@ const depthMax = 100;
 /** What is read, and how much of it may still be. Sharing of parts is not allowed: see `charge`. */
 type Doc = { readonly b: Buffer; readonly end: number; budget: number };
 
+/** What of a document is read already: text put together piece by piece costs several times more. */
+const sink = createByteSink(1024);
+
 /**
  * Binary JSON as compact JSON text in which no digit is lost: integers and DECIMAL as they are, a
  * DOUBLE with a point or an exponent, and other SQL values as the server itself spells them.
  */
 export function readJson(b: Buffer, start: number, end: number): string {
   if (start === end) return "null";
-  return readValue({ b, end, budget: end - start + 1 }, b[start]!, start + 1, 1);
+  // One that could not be read may have left something.
+  sink.at = 0;
+  readValue({ b, end, budget: end - start + 1 }, b[start]!, start + 1, 1);
+  return takeText(sink);
 }
 
 /**
@@ -57,26 +65,15 @@ function charge(doc: Doc, at: number, bytes: number): void {
   if (at + bytes > doc.end || doc.budget < 0) throw corrupt("a JSON value leaves its document");
 }
 
-function readValue(doc: Doc, type: number, at: number, depth: number): string {
-  switch (type) {
-    case tag.smallObject:
-      return readObject(doc, at, depth, false);
-    case tag.largeObject:
-      return readObject(doc, at, depth, true);
-    case tag.smallArray:
-      return readArray(doc, at, depth, false);
-    case tag.largeArray:
-      return readArray(doc, at, depth, true);
-    case tag.string: {
-      const text = lengthAt(doc, at);
-      charge(doc, text.at, text.length);
-      return quote(readUtf8(doc.b, text.at, text.at + text.length));
-    }
-    case tag.opaque:
-      return readOpaque(doc, at);
-    default:
-      return readScalar(doc, type, at);
-  }
+function readValue(doc: Doc, type: number, at: number, depth: number): void {
+  if (type <= tag.largeObject) readObject(doc, at, depth, type === tag.largeObject);
+  else if (type <= tag.largeArray) readArray(doc, at, depth, type === tag.largeArray);
+  else if (type === tag.string) {
+    const text = lengthAt(doc, at);
+    charge(doc, text.at, text.length);
+    readString(doc.b, text.at, text.length);
+  } else if (type === tag.opaque) readOpaque(doc, at);
+  else readScalar(doc, type, at);
 }
 
 const scalarBytes: Readonly<Record<number, number>> = {
@@ -90,23 +87,31 @@ const scalarBytes: Readonly<Record<number, number>> = {
   [tag.double]: 8,
 };
 
-function readScalar(doc: Doc, type: number, at: number): string {
-  const { b } = doc;
+const literals = ["null", "true", "false"];
+
+function readScalar(doc: Doc, type: number, at: number): void {
   charge(doc, at, scalarBytes[type] ?? 0);
+  const value = scalar(doc.b, type, at);
+  if (typeof value === "number") putInt(sink, value);
+  else putText(sink, value);
+}
+
+/** A whole number, or the text of what is none or may have more digits. */
+function scalar(b: Buffer, type: number, at: number): number | string {
   switch (type) {
     case tag.literal: {
-      const literal = ["null", "true", "false"][b[at]!];
+      const literal = literals[b[at]!];
       if (literal === undefined) throw corrupt("a JSON literal is unknown");
       return literal;
     }
     case tag.int16:
-      return String((uint16(b, at) << 16) >> 16);
+      return (uint16(b, at) << 16) >> 16;
     case tag.uint16:
-      return String(uint16(b, at));
+      return uint16(b, at);
     case tag.int32:
-      return String(uint32(b, at) | 0);
+      return uint32(b, at) | 0;
     case tag.uint32:
-      return String(uint32(b, at));
+      return uint32(b, at);
     case tag.int64:
       return String(int64(b, at));
     case tag.uint64:
@@ -124,67 +129,65 @@ function spellDouble(value: number): string {
   return Number.isInteger(value) && !text.includes("e") ? `${text}.0` : text;
 }
 
-/** Whatever is not a printable character that JSON leaves as it is. */
-const special = /[^ !#-[\]-\uffff]/;
+/** Up to here a loop is faster than the runtime's own decoding and escaping. */
+const loopMax = 200;
+const [quote, comma, colon, backslash] = [34, 44, 58, 92];
+const [openList, closeList, open, close] = [91, 93, 123, 125];
 
-function quote(text: string): string {
-  return special.test(text) ? JSON.stringify(text) : `"${text}"`;
+/** Bytes of UTF-8 as a JSON string. */
+function readString(b: Buffer, at: number, length: number): void {
+  if (length > loopMax || !putPlain(b, at, length))
+    putJsonString(sink, readUtf8(b, at, at + length));
 }
 
-function readObject(doc: Doc, at: number, depth: number, large: boolean): string {
+/** False, and nothing written, for what is not printable ASCII or has to be escaped. */
+function putPlain(b: Buffer, from: number, length: number): boolean {
+  reserve(sink, length + 2);
+  const { buffer } = sink;
+  let at = sink.at;
+  buffer[at++] = quote;
+  for (let i = from; i < from + length; i++) {
+    const byte = b[i]!;
+    if (byte < 32 || byte > 126 || byte === quote || byte === backslash) return false;
+    buffer[at++] = byte;
+  }
+  buffer[at++] = quote;
+  sink.at = at;
+  return true;
+}
+
+function readObject(doc: Doc, at: number, depth: number, large: boolean): void {
   const { b } = doc;
   const width = large ? 4 : 2;
   const count = head(doc, at, depth, large, 2 * width + 3);
-  let text = "{";
+  putByte(sink, open);
   let key = at + 2 * width;
   let value = key + count * (width + 2);
   for (let i = 0; i < count; i++) {
     const name = at + number(b, key, large);
     const length = uint16(b, key + width);
     charge(doc, name, length);
-    if (i > 0) text += ",";
-    text += keyText(b, name, length);
-    text += readEntry(doc, at, value, depth, large);
+    if (i > 0) putByte(sink, comma);
+    readString(b, name, length);
+    putByte(sink, colon);
+    readEntry(doc, at, value, depth, large);
     key += width + 2;
     value += width + 1;
   }
-  return `${text}}`;
+  putByte(sink, close);
 }
 
-/** Keys, quoted and with their colon: the documents of a column mostly have the same ones. */
-const keys: { bytes: Uint8Array; text: string }[] = [];
-const keysMax = 1024;
-const keyBytesMax = 32;
-
-function keyText(b: Buffer, at: number, length: number): string {
-  if (length > keyBytesMax) return `${quote(readUtf8(b, at, at + length))}:`;
-  let hash = length;
-  for (let i = 0; i < length; i++) hash = (hash * 31 + b[at + i]!) | 0;
-  const slot = hash & (keysMax - 1);
-  const known = keys[slot];
-  if (known !== undefined && isSame(known.bytes, b, at, length)) return known.text;
-  const text = `${quote(readUtf8(b, at, at + length))}:`;
-  keys[slot] = { bytes: copyOf(b, at, at + length), text };
-  return text;
-}
-
-function isSame(bytes: Uint8Array, b: Buffer, at: number, length: number): boolean {
-  if (bytes.length !== length) return false;
-  for (let i = 0; i < length; i++) if (bytes[i] !== b[at + i]) return false;
-  return true;
-}
-
-function readArray(doc: Doc, at: number, depth: number, large: boolean): string {
+function readArray(doc: Doc, at: number, depth: number, large: boolean): void {
   const width = large ? 4 : 2;
   const count = head(doc, at, depth, large, width + 1);
-  let text = "[";
+  putByte(sink, openList);
   let value = at + 2 * width;
   for (let i = 0; i < count; i++) {
-    if (i > 0) text += ",";
-    text += readEntry(doc, at, value, depth, large);
+    if (i > 0) putByte(sink, comma);
+    readEntry(doc, at, value, depth, large);
     value += width + 1;
   }
-  return `${text}]`;
+  putByte(sink, closeList);
 }
 
 /** Checks the head of an object or array with its entries, and says how many these are. */
@@ -204,17 +207,18 @@ function number(b: Buffer, at: number, large: boolean): number {
 }
 
 /** A value entry: small values stand in it, all others where its offset says. */
-function readEntry(doc: Doc, base: number, at: number, depth: number, large: boolean): string {
+function readEntry(doc: Doc, base: number, at: number, depth: number, large: boolean): void {
   const type = doc.b[at]!;
   const inline =
     type === tag.literal ||
     type === tag.int16 ||
     type === tag.uint16 ||
     (large && (type === tag.int32 || type === tag.uint32));
-  if (!inline) return readValue(doc, type, base + number(doc.b, at + 1, large), depth + 1);
-  // The entry itself is paid for already.
-  doc.budget += scalarBytes[type]!;
-  return readScalar(doc, type, at + 1);
+  if (inline) {
+    // The entry itself is paid for already.
+    doc.budget += scalarBytes[type]!;
+    readScalar(doc, type, at + 1);
+  } else readValue(doc, type, base + number(doc.b, at + 1, large), depth + 1);
 }
 
 /** A length in groups of seven bits, lowest first, and where what it counts begins. */
@@ -229,11 +233,15 @@ function lengthAt(doc: Doc, start: number): { at: number; length: number } {
   throw corrupt("a JSON length is too long");
 }
 
-function readOpaque(doc: Doc, start: number): string {
+function readOpaque(doc: Doc, start: number): void {
   charge(doc, start, 1);
   const type = doc.b[start]!;
   const { at, length } = lengthAt(doc, start + 1);
   charge(doc, at, length);
+  putText(sink, opaqueText(doc, type, at, length));
+}
+
+function opaqueText(doc: Doc, type: number, at: number, length: number): string {
   switch (type) {
     case columnType.newdecimal:
       return readOpaqueDecimal(doc, at, length);
