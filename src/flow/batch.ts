@@ -111,7 +111,10 @@ export function batchOf(ranges: readonly Range[]): Batch {
   if (ranges.length === 1 && only && only.from === 0 && only.to === only.delivery.packets.length) {
     return { ranges, packets: only.delivery.packets };
   }
-  const packets = ranges.flatMap(({ delivery, from, to }) => delivery.packets.slice(from, to));
+  const packets: Packet[] = [];
+  for (const { delivery, from, to } of ranges) {
+    for (let i = from; i < to; i++) packets.push(delivery.packets[i] as Packet);
+  }
   return { ranges, packets };
 }
 

@@ -16,13 +16,7 @@ import { parseTemplate } from "#src/format/template.ts";
 import type { EsOutputConfig } from "./es-config.ts";
 import { createIndexNames } from "./index-names.ts";
 import { compileRowIds, idOfKey, idOfTemplate, type RowIds } from "./row-address.ts";
-import {
-  compileTemplate,
-  documentSource,
-  namesColumns,
-  rowSource,
-  type Source,
-} from "./templates.ts";
+import { compileTemplate, namesColumns, type Source } from "./templates.ts";
 import { createPlaces, lowOf, type Place } from "./versions.ts";
 
 /** What is to be done with one document, before its version is known. */
@@ -86,16 +80,18 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     if (image === undefined)
       throw new DbusError("FORMAT_VALUE", `a row change ${op} without its image`);
     const { document, ids } = codecOf(table);
-    const common = { place: places(packet), at: row.ts };
-    const source = rowSource(packet.ident, table, image);
-    const address = addressOf(source, () => ids.current(row));
-    if (op === "D") return [{ ...deleted, ...address, ...common }];
-    const write = (body: BulkBody) =>
-      body.document((sink) => {
-        const lacking = document.put(sink, image);
-        if (lacking !== undefined) throw partial(table, lacking);
-      });
-    const { index, id, routing: route } = address;
+    const { ident } = packet;
+    const source = { ident, table, image };
+    const id = idTemplate === undefined ? ids.current(row) : idOfTemplate(idTemplate(source));
+    const index = names(source);
+    const route = routing(source);
+    const place = places(packet);
+    const at = row.ts;
+    if (op === "D") return [{ ...deleted, index, id, routing: route, place, at }];
+    const write = (body: BulkBody) => {
+      const lacking = body.row(document, image);
+      if (lacking !== undefined) throw partial(table, lacking);
+    };
     // Spelled out, not spread: it is made for each row.
     const written: Operation = {
       verb: "index",
@@ -103,19 +99,19 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
       id,
       routing: route,
       pipeline: pipeline(source),
-      place: common.place,
-      at: common.at,
+      place,
+      at,
       document: write,
     };
-    const former = op === "U" && before ? formerOf(packet, row, before, address, ids) : undefined;
+    const former = op === "U" && before ? formerOf(ident, row, before, written, ids) : undefined;
     if (former === undefined) return [written];
-    const gone = { ...deleted, ...former, ...common };
+    const gone = { ...deleted, ...former, place, at };
     return [gone, former.id === id ? besides(written) : written];
   }
 
   /** Where the row was, if it was elsewhere. */
   function formerOf(
-    packet: Packet,
+    ident: string,
     row: RowChange,
     before: readonly Value[],
     now: Address,
@@ -123,9 +119,9 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
   ): Address | undefined {
     if (!byColumns) {
       const id = idTemplate === undefined ? ids.former(row) : undefined;
-      return id === undefined ? undefined : { ...now, id };
+      return id === undefined ? undefined : { index: now.index, id, routing: now.routing };
     }
-    const source = rowSource(packet.ident, row.table, before);
+    const source = { ident, table: row.table, image: before };
     const was = unlessNowhere(() => addressOf(source, () => ids.former(row) ?? now.id));
     if (was === undefined) return undefined;
     const same = was.id === now.id && was.index === now.index && was.routing === now.routing;
@@ -138,7 +134,7 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     const record = recordOf(payload);
     const place = placeOfOther(packet);
     const json = jsonOf(packet);
-    const source = documentSource(packet, json);
+    const source: Source = { ident: packet.ident, table: undefined, json, fields: undefined };
     const key = record?.key ?? null;
     const own = idTemplate !== undefined || key !== null || place !== undefined;
     const address = addressOf(source, () => {

@@ -1,4 +1,4 @@
-import { DbusError, JsonText, type Packet, type Table, type Value } from "#plugin";
+import { DbusError, JsonText, type Table, type Value } from "#plugin";
 import { parseTemplate, type Template } from "#src/format/template.ts";
 
 const fixedVariables = ["db", "tbl", "ident"];
@@ -25,19 +25,24 @@ export function checkIndexTemplate(text: string): string | undefined {
   return checkTemplate(text);
 }
 
-/** What of a packet a template can name. */
-export type Source = {
-  readonly ident: string;
-  /** Undefined for what is no row. */
-  readonly table: Table | undefined;
-  /** The value of a column or field. Throws `FORMAT_TEMPLATE` where there is none of that name. */
-  readonly column: (name: string) => Value;
-};
+/** What of a packet a template can name: a row, or a document by its JSON if it has one. */
+export type Source =
+  | { readonly ident: string; readonly table: Table; readonly image: readonly Value[] }
+  | {
+      readonly ident: string;
+      readonly table: undefined;
+      readonly json: string | undefined;
+      /** Those of its top, as soon as one of them was asked for. */
+      fields: ReadonlyMap<string, Value> | undefined;
+    };
 
 /** The text of a template for a packet; undefined where a column that it names is null. */
 export type Filled = (source: Source) => string | undefined;
 
-/** Throws as `Source.column` does, and `ES_ROW_PARTIAL` for a column that the image lacks. */
+/**
+ * Throws `FORMAT_TEMPLATE` where there is no column or field of that name, and `ES_ROW_PARTIAL` for a
+ * column that the image lacks.
+ */
 export function compileTemplate(template: Template): Filled {
   return (source) => {
     let isNull = false;
@@ -55,7 +60,7 @@ function variableOf(source: Source, variable: string): Exclude<Value, undefined>
   if (variable === "db") return source.table?.db ?? "";
   if (variable === "tbl") return source.table?.name ?? "";
   const name = variable.slice(columnPrefix.length);
-  const value = source.column(name);
+  const value = source.table === undefined ? fieldOf(source, name) : columnOf(source, name);
   if (value !== undefined) return value;
   throw new DbusError("ES_ROW_PARTIAL", `the row image does not carry column ${name}`);
 }
@@ -73,39 +78,24 @@ export function namesColumns(template: Template | undefined): boolean {
 
 const places = new WeakMap<Table, ReadonlyMap<string, number>>();
 
-export function rowSource(ident: string, table: Table, image: readonly Value[]): Source {
+function columnOf({ table, image }: Extract<Source, { table: Table }>, name: string): Value {
   let known = places.get(table);
   if (known === undefined) {
-    known = new Map(table.columns.map(({ name }, i) => [name, i]));
+    known = new Map(table.columns.map((column, i) => [column.name, i]));
     places.set(table, known);
   }
-  const columns = known;
-  return {
-    ident,
-    table,
-    column(name) {
-      const at = columns.get(name);
-      if (at !== undefined) return image[at];
-      const what = `a template names \${row.${name}}, but ${table.db}.${table.name} has no such column`;
-      throw new DbusError("FORMAT_TEMPLATE", what);
-    },
-  };
+  const at = known.get(name);
+  if (at !== undefined) return image[at];
+  const what = `a template names \${row.${name}}, but ${table.db}.${table.name} has no such column`;
+  throw new DbusError("FORMAT_TEMPLATE", what);
 }
 
-/** Fields of the top of a JSON document; it is parsed when the first of them is asked for. */
-export function documentSource({ ident }: Packet, json: string | undefined): Source {
-  let fields: ReadonlyMap<string, Value> | undefined;
-  return {
-    ident,
-    table: undefined,
-    column(name) {
-      fields ??= fieldsOf(json);
-      const value = fields.get(name);
-      if (value !== undefined) return value;
-      const what = `a template names \${row.${name}}, but the document has no such field`;
-      throw new DbusError("FORMAT_TEMPLATE", what);
-    },
-  };
+function fieldOf(source: Extract<Source, { table: undefined }>, name: string): Value {
+  source.fields ??= fieldsOf(source.json);
+  const value = source.fields.get(name);
+  if (value !== undefined) return value;
+  const what = `a template names \${row.${name}}, but the document has no such field`;
+  throw new DbusError("FORMAT_TEMPLATE", what);
 }
 
 /** Numbers as they are written, since an id of more than 53 bits would lose digits. */

@@ -67,8 +67,9 @@ export function createPlaces(): Places {
 
   function ofRow(at: TransactionStart, ordinal: number, end: number): Place | undefined {
     if (at !== start) {
+      const isSame = at.file === start?.file && at.lineage === start.lineage;
+      if (!isSame) file = fileOf(at);
       start = at;
-      file = fileOf(at);
     }
     if (file === undefined || ordinal < 0) return undefined;
     const own = at.pos + ordinal;

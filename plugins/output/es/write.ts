@@ -119,8 +119,10 @@ function encodeAll(
     return { from, to: body.length, index, version, isRecord, packet, operation };
   }
 
-  for (const [i, packet] of packets.entries()) {
-    const before = { bytes: body.length, entries: entries.length };
+  for (let i = 0; i < packets.length; i++) {
+    const packet = packets[i] as Packet;
+    const bytesBefore = body.length;
+    const entriesBefore = entries.length;
     let isWhole = true;
     try {
       if (roughBytes(packet) > contentBytesMax) throw tooLarge(packet, contentBytesMax);
@@ -134,8 +136,8 @@ function encodeAll(
       errors[i] = toDbusError(error, "FORMAT_VALUE");
     }
     if (isWhole) continue;
-    body.truncate(before.bytes);
-    entries.length = before.entries;
+    body.truncate(bytesBefore);
+    entries.length = entriesBefore;
   }
   return { entries, errors, unknown };
 }

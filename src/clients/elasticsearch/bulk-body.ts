@@ -1,4 +1,6 @@
-import { type ByteSink, createByteSink, putByte, putBytes, putText } from "../../byte-sink.ts";
+import { createByteSink, putByte, putBytes, putText } from "../../byte-sink.ts";
+import type { Value } from "../../flow/packet.ts";
+import type { DocumentEncoder } from "../../format/document-format.ts";
 import { fragment, putJsonString } from "../../format/json-put.ts";
 import { type DocumentVersion, versionWriter } from "./document-version.ts";
 
@@ -23,8 +25,8 @@ export type BulkBody = {
    * version already.
    */
   action(action: BulkAction, version: DocumentVersion | undefined, orSame: boolean): void;
-  /** The line of a document, by whoever can write it. */
-  document(write: (sink: ByteSink) => void): void;
+  /** The line of a row; answers the name of a column that its image lacks, undefined without one. */
+  row(encoder: DocumentEncoder, image: readonly Value[]): string | undefined;
   /** The line of a document that is JSON already. Throws SyntaxError for a text that is none. */
   text(json: string): void;
   /** Forgets what came behind the first `length` bytes. */
@@ -75,9 +77,10 @@ export function createBulkBody(): BulkBody {
       if (pipeline !== undefined) putText(sink, `,"pipeline":${JSON.stringify(pipeline)}`);
       putBytes(sink, end);
     },
-    document(write) {
-      write(sink);
+    row(encoder, image) {
+      const lacking = encoder.put(sink, image);
       putByte(sink, lineFeed);
+      return lacking;
     },
     text(json) {
       putText(sink, oneLine(json));
