@@ -3,7 +3,7 @@ import { createBlame } from "#actors/blame.ts";
 import { createMembership } from "#actors/membership.ts";
 import { createReloader } from "#actors/reload.ts";
 import { supervisionTree, type TreeDeps } from "#actors/supervision-tree.ts";
-import { bindWiring, wire } from "#actors/wiring.ts";
+import { bindWiring, type Wiring, wire } from "#actors/wiring.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { createSystem, type System } from "./actor/system.ts";
 import type { AdminPort, ReloadReport } from "./api/port.ts";
@@ -139,7 +139,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   let stopping: Promise<void> | undefined;
   function stop(reason: string, exitCode = 0): Promise<void> {
     stopping ??= (async () => {
-      log.info(`stopping: ${reason}`);
+      log.info(`stopping: ${reason}`, whatIsLeft(wiring));
       uncommitted = await cluster.leave();
       await system.stop();
       watchdog?.stop();
@@ -168,6 +168,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     stop: (reason) => stop(reason),
     done: done.promise,
   };
+}
+
+/** What a stop waits for, and for how long at most; nothing where nothing is in flight. */
+function whatIsLeft({ inputs, config: { bus } }: Wiring): Readonly<Record<string, number>> {
+  const inFlight = inputs.reduce((sum, { partitions }) => sum + partitions.inFlight, 0);
+  return inFlight === 0 ? {} : { inFlight, waitMsMax: bus.stopDeadlineMs };
 }
 
 /** Packets in a buffer that no output of the configuration has would stay there unseen. */
