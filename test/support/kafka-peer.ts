@@ -11,6 +11,8 @@ export type KafkaPeer = {
   /** The settings that the topic was given. */
   topicConfigs(topic: string): Promise<ReadonlyMap<string, string>>;
   growTopic(topic: string, partitions: number): Promise<void>;
+  /** How many members a consumer group has agreed on; undefined while it is about to. */
+  membersOf(groupId: string): Promise<number | undefined>;
   listTopics(): Promise<readonly string[]>;
   /** Resolves when it is gone. */
   deleteTopic(topic: string): Promise<void>;
@@ -49,6 +51,10 @@ export async function kafkaPeer(bootstrap: string): Promise<KafkaPeer> {
       return new Map(found[0]?.configEntries.map((one) => [one.configName, one.configValue]));
     },
     listTopics: () => admin.listTopics(),
+    async membersOf(groupId) {
+      const { groups } = await admin.describeGroups([groupId]);
+      return groups[0]?.state === "Stable" ? groups[0].members.length : undefined;
+    },
     async growTopic(topic, count) {
       await admin.createPartitions({ topicPartitions: [{ topic, count }] });
     },
