@@ -116,6 +116,13 @@ const table = {
       "mend user and password, or the account: ALTER USER ... IDENTIFIED BY ...; " +
       "a server that demands TLS may refuse plain text with the same words: set tls",
   },
+  MYSQL_TABLE_MISSING: {
+    kind: "retry",
+    summary: "no table that the account sees is one of those that are to be read",
+    remedy:
+      "mend databases, tables or the database in dsn; what is created later is read, and what the " +
+      "account may not SELECT from is read unseen",
+  },
   MYSQL_GRANT: {
     kind: "fatal",
     summary: "the MySQL account lacks a privilege",
@@ -609,7 +616,7 @@ const table = {
   KAFKA_TOPIC_MISSING: {
     kind: "retry",
     summary: "the topic does not exist and may not be created",
-    remedy: "create the topic, or set createTopics: {partitions, replicationFactor}",
+    remedy: "create the topic, mend its name, or let KafkaOutput make it (createTopics)",
   },
   KAFKA_TOPIC_DENIED: {
     kind: "retry",

@@ -244,6 +244,22 @@ describe("preflight", () => {
     expect(input.warnings.length).toBe(1);
     expect(input.warnings[0]).toContain("SET GLOBAL binlog_row_metadata = FULL");
   });
+
+  onBoth("a database that is not there is told, and read once it is", async (at) => {
+    const { client, db } = await freshDatabase(at, "there");
+    await client.query(`CREATE TABLE ${db}.t (id INT PRIMARY KEY)`);
+    const later = `${db}_later`;
+    const input = await runInput(at, { databases: [later] });
+    await input.streaming();
+    expect(input.warnings.at(-1)).toMatch(/^none of the \d+ tables that .* sees is to be read/);
+    await client.query(`CREATE DATABASE ${later}`);
+    await client.query(`CREATE TABLE ${later}.t (id INT PRIMARY KEY)`);
+    await client.query(`INSERT INTO ${later}.t VALUES (1)`);
+    await waitFor(() => input.packets.length === 1, { what: "the row" });
+    await input.stop();
+    for (const name of [db, later]) await client.query(`DROP DATABASE ${name}`);
+    await client.close();
+  });
 });
 
 describe("unreachable", () => {

@@ -117,11 +117,9 @@ async function check(
   questions: MysqlConnection,
 ): Promise<ServerFacts> {
   const facts = await readServerFacts(questions, reader.flavor);
-  const { warnings } = await preflight(questions, facts, {
-    readerServerId: reader.serverId,
-    gtid: reader.gtid,
-    namesFromBinlog: reader.namesFromBinlog,
-  });
+  const { serverId: readerServerId, gtid, namesFromBinlog, filter: tables } = reader;
+  const wanted = { readerServerId, gtid, namesFromBinlog, tables };
+  const { warnings } = await preflight(questions, facts, wanted);
   if (reader.target.tls === "require") {
     warnings.push("tls: require believes any certificate; verify-ca or verify-full does not");
   }

@@ -1,5 +1,7 @@
 import { DbusError } from "../../errors.ts";
+import type { TableFilter } from "./binlog/table-filter.ts";
 import type { MysqlConnection } from "./connection.ts";
+import { namesOfAll } from "./schema-query.ts";
 import { type BinlogFile, readBinlogFiles, type ServerFacts } from "./server-facts.ts";
 
 export type PreflightOptions = {
@@ -9,10 +11,14 @@ export type PreflightOptions = {
   readonly gtid: "auto" | "on" | "off";
   /** Names of columns must come with the binlog. */
   readonly namesFromBinlog: boolean;
+  /** Which tables are to be read. */
+  readonly tables: TableFilter;
 };
 
 export type Preflight = {
   readonly files: readonly BinlogFile[];
+  /** How many tables the account sees, which may be none, and how many of them are to be read. */
+  readonly tables: { readonly seen: number; readonly read: number };
   /** What works, but not as well as it could; each with the statement that mends it. */
   readonly warnings: string[];
 };
@@ -29,7 +35,15 @@ export async function preflight(
 ): Promise<Preflight> {
   checkSettings(connection.where, facts, options);
   const files = await granted(facts, () => readBinlogFiles(connection));
-  return { files, warnings: warningsOf(facts) };
+  const seen = await namesOfAll(connection);
+  const read = seen.filter(({ db, table }) => options.tables(db, table)).length;
+  const warnings = warningsOf(facts);
+  // An account that may only replicate sees no table, and reads them all the same.
+  if (seen.length > 0 && read === 0) {
+    const why = `none of the ${seen.length} tables that ${facts.account} sees is to be read`;
+    warnings.push(`${why}: look at databases, tables and the database in dsn; those that come are`);
+  }
+  return { files, tables: { seen: seen.length, read }, warnings };
 }
 
 function checkSettings(where: string, facts: ServerFacts, options: PreflightOptions): void {

@@ -72,6 +72,14 @@ export async function describeAll(
   return { tables, asOf: Number(clock?.now ?? 0) };
 }
 
+/** The tables that the account sees, without those of the server itself. */
+export async function namesOfAll(
+  connection: MysqlConnection,
+): Promise<readonly { readonly db: string; readonly table: string }[]> {
+  const rows = await connection.query(`SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tbl ${ofAll}`);
+  return rows.map(({ db, tbl }) => ({ db: String(db), table: String(tbl) }));
+}
+
 /** The character set of tables of a database that name none. */
 export async function databaseCharset(
   connection: MysqlConnection,
@@ -97,11 +105,12 @@ const primaryKeyOf = `SELECT ${keyFields} AND TABLE_NAME = ? ORDER BY SEQ_IN_IND
 const primaryKeysOfAll = `SELECT ${keyFields} ORDER BY SEQ_IN_INDEX`;
 
 const tableFields = `TABLE_SCHEMA AS db, TABLE_NAME AS tbl,
-  UNIX_TIMESTAMP(CREATE_TIME) AS created, TABLE_COLLATION AS collation
-  FROM information_schema.TABLES WHERE`;
-const tableOf = `SELECT ${tableFields} TABLE_SCHEMA = ? AND TABLE_NAME = ?`;
-const tablesOfAll = `SELECT ${tableFields} TABLE_TYPE = 'BASE TABLE'
+  UNIX_TIMESTAMP(CREATE_TIME) AS created, TABLE_COLLATION AS collation`;
+const ofAll = `FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'
   AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')`;
+const tableOf = `SELECT ${tableFields} FROM information_schema.TABLES
+  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`;
+const tablesOfAll = `SELECT ${tableFields} ${ofAll}`;
 
 async function tableRow(connection: MysqlConnection, db: string, table: string) {
   return exactly(await connection.query(tableOf, [db, table]), table)[0];

@@ -8,6 +8,7 @@ import { newTopicName } from "../../contract/kafka-producer.ts";
 import { useServices, useStarted } from "../../services/index.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 import { startSecuredKafka } from "../../support/kafka-secured.ts";
+import { freshDatabase } from "../../support/mysql-client.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
 const services = await useServices("kafka", "elasticsearch", "mysql");
@@ -111,15 +112,24 @@ services.test(
 services.test("--check asks Elasticsearch and MySQL too, and --offline nobody", async (all) => {
   const { elasticsearch, mysql, kafka } = all;
   const { host, port, user, password } = mysql;
-  const input = {
+  const { client, db } = await freshDatabase(mysql, "check");
+  await client.query(`CREATE TABLE ${db}.orders (id INT PRIMARY KEY)`);
+  const inputOf = (name: string) => ({
     ...{ plugin: "MysqlbinlogInput", tls: "disable" },
-    dsn: `mysql://${user}:${password}@${host}:${port}`,
-  };
+    dsn: `mysql://${user}:${password}@${host}:${port}/${name}`,
+  });
   const output = { plugin: "EsOutput", nodes: [elasticsearch.url] };
-  const checked = await check([input], [{ ...output, index: newTopicName("check") }]);
-  expect(said(checked)).toEqual([
+  const inputs = [inputOf(db), inputOf(`${db}_typo`)];
+  const checked = await check(inputs, [{ ...output, index: newTopicName("check") }]);
+  await client.query(`DROP DATABASE ${db}`);
+  await client.close();
+  const reached = [
     `ok reached ${host}:${port}, logged in`,
     expect.stringMatching(/^ok its binlog can be read, \d+ files? of it$/),
+  ];
+  expect(said(checked)).toEqual([
+    ...[...reached, expect.stringMatching(/^ok 1 of the \d+ tables that .* sees are to be read$/)],
+    ...[...reached, "warning MYSQL_TABLE_MISSING"],
     expect.stringContaining("ok reached Elasticsearch at "),
     expect.stringMatching(/^ok index .* is not there, and may be made$/),
   ]);
