@@ -366,6 +366,27 @@ onBench(
   { index: "${ident}", routing: "${row.id}", id: "${row.note}" },
 );
 
+onBench(
+  "each document goes through the pipeline that its template names, and without it is refused",
+  async ({ peer, table, index, output }) => {
+    const rows = placedRows(table);
+    await peer.ok("PUT", `/_ingest/pipeline/${table}-a`, { processors: [] });
+    const [there, missing] = await output.write([
+      rows.next("I", { after: [1, "a"] }),
+      rows.next("I", { after: [2, "b"] }),
+    ]);
+    expect([short(there ?? "done"), short(missing ?? "done")]).toEqual([
+      ...["done", "failed ES_DOCUMENT_REJECTED"],
+    ]);
+    expect(JSON.stringify(missing)).toContain(`pipeline with id [${table}-b] does not exist`);
+    expect([...(await peer.documents(index)).keys()]).toEqual(["1"]);
+    // One that is the same for all is looked for before the first row.
+    const named = driveOutput(esOutput, { nodes: [peer.url], pipeline: `${table}-b` });
+    await expect(named).rejects.toThrow(`there is no ingest pipeline ${table}-b`);
+  },
+  { pipeline: "${tbl}-${row.note}" },
+);
+
 services.test(
   "fault 46: a document of 200 MB is refused, and what is around it arrives",
   async (services) => {

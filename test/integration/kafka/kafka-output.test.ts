@@ -42,6 +42,29 @@ services.test(
 );
 
 services.test(
+  "roundRobin spreads records evenly whatever their key, and goes on in the next batch",
+  async ({ kafka }) => {
+    const table = noteTable(newDb(), "t");
+    const output = await driveOutput(kafkaOutput, {
+      brokers: kafka.bootstrap.split(","),
+      createTopics: { partitions: 4, replicationFactor: 1 },
+      partition: "roundRobin",
+    });
+    const packets = Array.from({ length: 100 }, (_, i) => {
+      return notePacket(table, "I", { after: [1, `${i}`] }, i);
+    });
+    // Batches of 3 would otherwise never come to the last partition.
+    expect((await output.deliver(packets, { batch: 3 })).refused.size).toBe(0);
+    await output.close();
+    const records = await readTopic(kafka.bootstrap, `cdc.${table.db}.t`);
+    const counts = Map.groupBy(records, ({ partition }) => partition);
+    expect([0, 1, 2, 3].map((partition) => counts.get(partition)?.length)).toEqual([
+      ...[25, 25, 25, 25],
+    ]);
+  },
+);
+
+services.test(
   "debezium deletes leave tombstones, and a changed key leaves its old one",
   async ({ kafka }) => {
     const table = noteTable(newDb(), "t");
