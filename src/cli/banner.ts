@@ -44,10 +44,11 @@ export function whereToLook(
   return { writes, next: `${dbc} status --watch${option}` };
 }
 
-/** The file that an output appends to, when it is one that does. */
+/** The file that an output appends to, or all of its files, when it is one that does. */
 function fileOf(output: OutputEntry, stateDir: string): string | null {
   const config = (output.config ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof config.file === "string") return config.file;
+  if (typeof config.folder === "string") return join(config.folder, "*.ndjson");
   if (output.plugin.name !== "StreamOutput" || config.stdout || config.connect) return null;
   return join(stateDir, output.name, `${output.name}.ndjson`);
 }

@@ -210,8 +210,10 @@ outputs: [{name: out, plugin: FakeOutput, match: in}]`;
   const { config } = await loadConfig("c.yaml", { registry: fakeRegistry, text, env: {} });
   const [output] = config?.outputs ?? [];
   if (!config || !output) throw new Error("the config is right");
-  const withFile = { ...config, outputs: [{ ...output, config: { file: "out.ndjson" } }] };
-  expect(bannerText(withFile, "http://127.0.0.1:9876", "bun run dbc")).toBe(`
+  const withConfig = (own: object) => ({ ...config, outputs: [{ ...output, config: own }] });
+  expect(
+    bannerText(withConfig({ file: "out.ndjson" }), "http://127.0.0.1:9876", "bun run dbc"),
+  ).toBe(`
 dbus is running: in (FakeInput) -> out (FakeOutput)
   writes    out.ndjson
   state     ./data
@@ -225,6 +227,8 @@ dbus is running: in (FakeInput) -> out (FakeOutput)
   expect(elsewhere).toContain("dbc status --watch --admin 127.0.0.1:1234");
   expect(elsewhere).not.toContain("writes");
   expect(bannerText(config, null, "dbc")).not.toContain("try");
+  const many = bannerText(withConfig({ folder: "out" }), null, "dbc");
+  expect(many).toContain("  writes    out/*.ndjson\n");
 });
 
 test("the sources of the example are where the binary takes them from", () => {
