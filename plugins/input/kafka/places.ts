@@ -42,6 +42,14 @@ export type Places = {
   uncommitted(places: readonly Place[]): readonly CommitOffset[];
 };
 
+/** Kafka keeps what is committed by the name of a topic alone, which another may have by now. */
+const metadataOf = (clientId: string, topicId: string): string =>
+  topicId === "" ? clientId : `${clientId} topicId=${topicId}`;
+
+function positionIn({ offset, leaderEpoch = -1, metadata = "" }: CommitOffset): KafkaPosition {
+  return positionAt(offset, / topicId=(\S+)$/.exec(metadata)?.[1] ?? "", leaderEpoch);
+}
+
 export function createPlaces(reader: Reader, context: InputContext): Places {
   const { consumer, config } = reader;
   const { clock } = context;
@@ -69,7 +77,7 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
   async function beginAll(partitions: readonly Claim[]): Promise<void> {
     const { groupId } = config;
     const stored = groupId === undefined ? [] : await consumer.committed(groupId);
-    const committed = new Map(stored.map((one) => [placeName(one), one]));
+    const committed = new Map(stored.map((one) => [placeName(one), positionIn(one)]));
     // Packets of an earlier time must not come behind what is read from now on.
     await Promise.all(
       partitions.map((one) => context.drained(Number.POSITIVE_INFINITY, placeName(one))),
@@ -178,7 +186,8 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
         if (settled.offset <= one.committed) return [];
         const { topic, partition } = one;
         const { offset, leaderEpoch } = settled;
-        return [{ topic, partition, offset, leaderEpoch, metadata: config.clientId }];
+        const metadata = metadataOf(config.clientId, one.topicId);
+        return [{ topic, partition, offset, leaderEpoch, metadata }];
       });
     },
   };

@@ -1,5 +1,5 @@
 import { DbusError, type InputContext, type Json } from "#plugin";
-import type { KafkaConsumer, ReadOffset, TopicPartition } from "#src/clients/kafka/port.ts";
+import type { KafkaConsumer, TopicPartition } from "#src/clients/kafka/port.ts";
 import type { KafkaInputConfig, KafkaPosition } from "./kafka-input-config.ts";
 import { positionAt } from "./packets.ts";
 import type { Found } from "./place.ts";
@@ -10,7 +10,7 @@ export type Candidate = Found & {
   /** Of the ledger or the store; null without one. */
   readonly checkpoint: KafkaPosition | null;
   /** Of the group. */
-  readonly committed: ReadOffset | undefined;
+  readonly committed: KafkaPosition | undefined;
   /** It appeared while we were reading, so all of it is news. */
   readonly isNew: boolean;
 };
@@ -28,7 +28,7 @@ type Deps = {
 
 /**
  * Where each partition is to be read from. A checkpoint and what the group has committed are both
- * true, so the one that is further counts; whatever is between a stored position and what the
+ * true of their topic, so the one that is further counts; whatever is between a stored position and what the
  * partition has is a gap, under the policy of the config. Throws `POSITION_LOST`.
  */
 export async function startOffsets(
@@ -57,17 +57,19 @@ export async function startOffsets(
   return started;
 }
 
-type Resume = Pick<KafkaPosition, "offset" | "leaderEpoch" | "topicId">;
-
-function resumeOf({ checkpoint, committed, topicId }: Candidate): Resume | undefined {
-  // The group forgets what it had of a topic that was deleted; a checkpoint does not.
-  const stale =
-    checkpoint?.topicId !== undefined && topicId !== "" && checkpoint.topicId !== topicId;
-  if (committed === undefined) return checkpoint ?? undefined;
-  const { offset, leaderEpoch = -1 } = committed;
-  if (checkpoint === null || stale) return { offset, leaderEpoch };
-  return offset > checkpoint.offset ? { ...checkpoint, offset, leaderEpoch } : checkpoint;
+/**
+ * The furthest of what is stored. Where one of them is of another topic that had the name, only what
+ * is surely of this one counts: what a group has without an id may be of either.
+ */
+function resumeOf({ checkpoint, committed, topicId }: Candidate): KafkaPosition | undefined {
+  const stored = [checkpoint, committed].filter((one) => one !== null && one !== undefined);
+  const other = topicId === "" ? undefined : stored.find((one) => isOther(one, topicId));
+  const own = other ? stored.filter((one) => one.topicId === topicId) : stored;
+  return own.toSorted((a, b) => b.offset - a.offset)[0] ?? other;
 }
+
+const isOther = (one: KafkaPosition, topicId: string): boolean =>
+  one.topicId !== undefined && one.topicId !== topicId;
 
 async function offsetsAt(
   consumer: KafkaConsumer,
@@ -146,7 +148,12 @@ export const isIn = (at: number, { start, written }: Range): boolean =>
   at >= start && at <= written;
 
 /** Where to go on from `at`: there, or, when the partition has it no more, as the policy says. */
-async function within(candidate: Candidate, at: Resume, range: Range, deps: Deps): Promise<Begin> {
+async function within(
+  candidate: Candidate,
+  at: KafkaPosition,
+  range: Range,
+  deps: Deps,
+): Promise<Begin> {
   const recreated =
     at.topicId !== undefined && candidate.topicId !== "" && at.topicId !== candidate.topicId;
   const { offset, leaderEpoch = -1 } = at;

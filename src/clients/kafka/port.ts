@@ -162,7 +162,7 @@ export type KafkaConsumer = {
   ): Promise<readonly PartitionOffset[]>;
   /** The end of what is written, of those partitions that are there and whose broker answers. */
   ends(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]>;
-  /** Reads these too, each from its offset on, once its leader has by its epoch what was read. */
+  /** Reads these too, or on from there; by an epoch the leader is asked first what it has of it. */
   read(partitions: readonly ReadOffset[]): void;
   /** Reads these no more: what was fetched of them and not handed out is forgotten. */
   forget(partitions: readonly TopicPartition[]): void;

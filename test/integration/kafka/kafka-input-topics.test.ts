@@ -1,10 +1,12 @@
 import { expect } from "bun:test";
 import { Kafka, logLevel } from "kafkajs";
+import { createKafkaConsumer } from "#src/clients/kafka/drivers.ts";
 import { memoryState } from "#src/state/memory-state.ts";
+import { consumerOptions } from "../../contract/kafka-consumer.ts";
 import { newTopicName } from "../../contract/kafka-producer.ts";
 import { useServices } from "../../services/index.ts";
 import { waitFor } from "../../support/index.ts";
-import { type KafkaBus, startKafkaInput } from "../../support/kafka-input.ts";
+import { type KafkaBus, sink, startKafkaInput } from "../../support/kafka-input.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
 
 const services = await useServices("kafka");
@@ -56,6 +58,40 @@ services.test(
     expect(bus.failures).toEqual([]);
     await peer.close();
     await bus.stop();
+  },
+);
+
+services.test(
+  "what a group was told of a topic does not count for the one that was made anew under its name",
+  async ({ kafka }) => {
+    const [topic, groupId] = [newTopicName("told"), newTopicName("told-group")];
+    const peer = await kafkaPeer(kafka.bootstrap);
+    await peer.createTopic(topic, 1);
+    await writeTo(kafka.bootstrap, topic, keys(10));
+    const state = memoryState();
+    const never = { refreshMs: 3_600_000, onPositionLost: "earliest" };
+    const config = { ...base(kafka.bootstrap), ...never, topics: [topic], groupId };
+    const held = sink();
+    held.block();
+    // While these are in flight nothing is fetched, nor is it noticed that the topic is another one.
+    const window = { packets: 10, bytes: 1 << 20 };
+    const first = await startKafkaInput({ config, state, sink: held, window });
+    await waitFor(() => first.admin.stat().inputs[0]?.inFlight === 10, { what: "10 packets" });
+    await peer.deleteTopic(topic);
+    await peer.createTopic(topic, 1).catch(() => {});
+    await writeTo(kafka.bootstrap, topic, keys(20));
+    held.unblock();
+    const consumer = createKafkaConsumer("kafkajs", consumerOptions(kafka.bootstrap));
+    await waitFor(async () => ((await consumer.committed(groupId))[0]?.offset ?? 0) >= 10, {
+      what: "the group to be told",
+    });
+    await consumer.close();
+    await first.stop();
+    const second = await startKafkaInput({ config, state });
+    await waitFor(() => second.sink.packets.length >= 20, { what: "all of the new one" });
+    expect(state.gaps.list().map(({ to }) => JSON.parse(`${to}`))).toMatchObject([{ offset: 0 }]);
+    await second.stop();
+    await peer.close();
   },
 );
 

@@ -112,7 +112,8 @@ describe("what a group is told", () => {
     context.idle(mark(70, "first"), { partition: "t/0" });
     expect(places.uncommitted(places.all())).toEqual([]);
     context.idle(mark(3, "second"), { partition: "t/0" });
-    expect(places.uncommitted(places.all())).toMatchObject([{ offset: 3 }]);
+    const metadata = "dbus topicId=second";
+    expect(places.uncommitted(places.all())).toMatchObject([{ offset: 3, metadata }]);
   });
 
   test("is where reading goes on when records are lost, also if that is further back", async () => {
