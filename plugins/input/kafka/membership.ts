@@ -5,6 +5,7 @@ import { joins } from "./kafka-input-config.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
 import type { Reader } from "./reader.ts";
+import { createTelling } from "./telling.ts";
 
 /** Which partitions are ours: all, the fixed ones, or what the group gives. */
 export type Membership = {
@@ -53,7 +54,7 @@ export function createMembership(deps: Deps): Membership {
 /** Reads every partition, or the fixed ones; a group is only told. */
 function alone({ reader, places, context, signal, fail }: Deps): Membership {
   const { consumer, config } = reader;
-  let refusedOnce = false;
+  const telling = createTelling(context);
 
   function partitionsOf(topics: Topics) {
     return [...topics].flatMap(([topic, { partitions, id }]) => {
@@ -83,14 +84,13 @@ function alone({ reader, places, context, signal, fail }: Deps): Membership {
       try {
         await consumer.commit(groupId, offsets);
         note(of, offsets);
+        telling.done();
       } catch (thrown) {
         const error = toDbusError(thrown);
-        if (refusedOnce) return;
-        refusedOnce = true;
-        context.log.warn(`the group is not told where we are: ${error.message}`, {
-          code: error.code,
-          remedy: "a group that has members takes no commits of others: give this input its own",
-        });
+        const remedy =
+          "a group that has members takes no commits of others: give this input its own";
+        const hasMembers = error.code === "KAFKA_REBALANCED";
+        telling.failed(hasMembers ? new DbusError(error.code, error.message, { remedy }) : error);
       }
     },
     leave: async () => {},
@@ -111,6 +111,7 @@ function member({ reader, places, context, signal, fail }: Deps): Membership {
   const { consumer, config } = reader;
   const { groupId = "", sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs, drainMs } = config;
   const over = new AbortController();
+  const telling = createTelling(context);
   const one: GroupMember = consumer.member({
     ...{ group: groupId, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs },
   });
@@ -126,13 +127,12 @@ function member({ reader, places, context, signal, fail }: Deps): Membership {
     try {
       await one.commit(offsets);
       note(of, offsets);
+      telling.done();
     } catch (thrown) {
       const error = toDbusError(thrown);
       if (error.kind !== "retry") return fail(error);
       // Checkpoints are the truth; the group hears of it the next time.
-      context.log.warn(`the group was not told where we are: ${error.message}`, {
-        code: error.code,
-      });
+      telling.failed(error);
     }
   }
 
