@@ -1,5 +1,4 @@
 import { defineActor, type Self } from "#src/actor/actor.ts";
-import type { CheckpointStore } from "#src/checkpoint/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { type Admission, createAdmission } from "#src/flow/admission.ts";
 import type { Edge } from "#src/flow/edge.ts";
@@ -13,7 +12,6 @@ import type { InputMessage } from "./protocol.ts";
 export type InputDeps = InputContextDeps & {
   /** The edge to the router; its sender is this actor. */
   readonly edge: Edge;
-  readonly checkpoints: CheckpointStore;
   readonly stopDeadlineMs: number;
   /** Told when the source has come to its end. */
   readonly onFinished: () => void;

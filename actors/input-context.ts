@@ -1,3 +1,4 @@
+import type { CheckpointStore } from "#src/checkpoint/store.ts";
 import type { Clock } from "#src/clock.ts";
 import type { InputEntry } from "#src/config/config.ts";
 import { deadLetter } from "#src/deadletter/letter.ts";
@@ -18,6 +19,7 @@ export type InputContextDeps = {
   readonly resource: Resource;
   /** The ledgers of this resource, which outlive the runs of the plugin. */
   readonly partitions: PartitionSet;
+  readonly checkpoints: CheckpointStore;
   readonly tenure: Tenure;
   readonly gaps: GapStore;
   readonly deadLetters: DeadLetterStore;
@@ -67,6 +69,12 @@ export function inputContext(
     settled: (partition = "0") => partitions.settled(partition),
     drained: (ms, partition = "0") => partitions.drained(ms, partition),
     known: () => partitions.known(),
+    async begin(positions) {
+      admit.mustLive();
+      await partitions.begin(deps.checkpoints, positions);
+      // Meanwhile it may have been told to end, and what it would read be another's.
+      admit.mustLive();
+    },
     idle(position, options) {
       if (tenure.onAlive) alive();
       admit.idle(position, options?.partition ?? "0");

@@ -120,6 +120,15 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
     await say(() => ({ state: "ok", ...well }));
   }
 
+  /** Never joins one that is under way: what there is to commit may be newer than that. */
+  async function commitInTurn(): Promise<void> {
+    while (committing) await committing.catch(() => {});
+    committing = checkpoint.commit().finally(() => {
+      committing = undefined;
+    });
+    await committing;
+  }
+
   return {
     owned,
     get calmAfterMs() {
@@ -148,16 +157,12 @@ export function createOwnedResource(deps: OwnedDeps): OwnedResource {
       return true;
     },
     async commit() {
-      committing ??= checkpoint.commit().finally(() => {
-        committing = undefined;
-      });
-      await committing;
+      await commitInTurn();
     },
     async release(drainMs) {
       await again(clock, () => setClaim("closing"));
       await host.close(rid, drainMs);
-      await committing?.catch(() => {});
-      await again(clock, () => twice(checkpoint.commit));
+      await again(clock, () => twice(commitInTurn));
       await again(clock, dropClaim);
     },
     unsaved: () => (opened ? checkpoint.unsaved() : null),

@@ -255,7 +255,8 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     leave,
     async commit(rid) {
       const holding = holdings.get(rid);
-      if (holding?.phase === "running") await commit(rid, holding);
+      // One that is closed is committed for the last time by that.
+      if (holding && holding.phase !== "closing") await commit(rid, holding);
     },
     renounce,
     get owned() {

@@ -34,6 +34,8 @@ export type RunAdmission = {
   one(packet: Packet, partition: string): Promise<void> | undefined;
   deliver(packets: Packet[], partition: string): Promise<"delivered" | "deadlettered">;
   idle(position: Position, partition: string): void;
+  /** Throws once nothing of this run gets in any more. */
+  mustLive(): void;
 };
 
 export type AdmissionOptions = {
@@ -216,6 +218,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
           const tracker: Tracker = { remaining: packets.length, worst: DELIVERED, done, lost };
           submit(partitions.get(name), packets, tracker)?.catch(reject);
         });
+      },
+      mustLive() {
+        const why = ended();
+        if (why) throw why;
       },
       idle(position, name) {
         if (ended() || queue.size > 0 || singles.size > 0) return;

@@ -50,6 +50,8 @@ export type PartitionSet = EmitRight & {
    * is read next may be anywhere before that. Rejects when one of them cannot.
    */
   forgotten(name: string): Promise<void>;
+  /** Writes where partitions begin of which nothing is stored, before anything of them is admitted. */
+  begin(store: CheckpointStore, positions: Readonly<Record<string, Position>>): Promise<void>;
   /** Writes another position to read on from; null forgets it. Only while nothing is in flight. */
   reposition(store: CheckpointStore, name: string, position: Json | null): Promise<void>;
   /** Resolves true when nothing (of that partition) is in flight, false after `ms` milliseconds. */
@@ -216,6 +218,14 @@ export function createPartitionSet(options: PartitionSetOptions): PartitionSet {
       if (all.length === 0) return;
       await set.drained(Number.POSITIVE_INFINITY, name);
       await Promise.all(all.map((forget) => forget(name, fence)));
+    },
+    async begin(store, positions) {
+      const begun = Object.entries(positions);
+      for (const [name, position] of begun) set.get(name).ledger.idle(position);
+      const commits = begun.map(([partition, position]) => {
+        return { input, resource, partition, position: JSON.stringify(position), epoch };
+      });
+      await store.commit(commits);
     },
     async reposition(store, name, position) {
       if (right.fenced) throw fencedError(set);

@@ -87,6 +87,11 @@ export type InputContext = Common & {
   drained(ms: number, partition?: string): Promise<boolean>;
   /** The partitions that have a checkpoint: what is not among them is new. */
   known(): readonly string[];
+  /**
+   * Where partitions begin of which nothing is stored, by their names: once it resolves they do not
+   * begin elsewhere after any end of the process. Nothing of them may have been emitted by then.
+   */
+  begin(positions: Readonly<Record<string, Position>>): Promise<void>;
   /** The source moved on without packets: advances the checkpoint once nothing is in flight. */
   idle(position: Position, options?: EmitOptions): void;
   /** Writes a gap down, durably, before it returns. Throws when it cannot be written. */

@@ -129,6 +129,12 @@ export function fakeInputContext(options: FakeInputOptions = {}): FakeInput {
     settled: (partition = "0") => settled.get(partition) ?? null,
     drained: async () => true,
     known: () => Object.keys(options.resume ?? {}),
+    async begin(positions) {
+      for (const [partition, position] of Object.entries(positions)) {
+        idles.push(position);
+        mark(partition, position);
+      }
+    },
     idle(position, more) {
       idles.push(position);
       mark(more?.partition ?? "0", position);

@@ -90,6 +90,11 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
     }));
     const started = await startOffsets(candidates, { consumer, context, config });
     const claims = new Map(partitions.map((one) => [placeName(one), one]));
+    const fresh = started.filter(({ checkpoint }) => checkpoint === null);
+    const begins = fresh.map((one) => {
+      return [placeName(one), positionAt(one.offset, one.topicId, one.leaderEpoch)];
+    });
+    if (begins.length > 0) await context.begin(Object.fromEntries(begins));
     for (const one of started) {
       if (!isWanted(claims.get(placeName(one)))) continue;
       place({ ...one, committed: one.committed?.offset ?? -1 });
@@ -116,7 +121,6 @@ export function createPlaces(reader: Reader, context: InputContext): Places {
       ...own,
     });
     consumer.read([{ topic, partition, offset, leaderEpoch }]);
-    // Where it began is known from now on: it must not begin elsewhere after a restart.
     context.idle(positionAt(offset, topicId, leaderEpoch), { partition: name });
   }
 

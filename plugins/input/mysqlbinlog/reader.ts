@@ -150,9 +150,9 @@ async function whereToStart(
   facts: ServerFacts,
 ): Promise<DumpStart> {
   if (reader.position === null) {
-    reader.position = await startPosition(questions, facts, reader.start);
-    // A crash before the first row must not begin anew elsewhere.
-    context.idle(reader.position);
+    const begins = await startPosition(questions, facts, reader.start);
+    await context.begin({ 0: begins });
+    reader.position = begins;
   }
   const wanted = positionOf(reader.position);
   const plan = await planStart(questions, facts, wanted, reader.gtid, context.clock);

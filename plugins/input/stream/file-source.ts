@@ -78,7 +78,7 @@ async function begin(
       const reading = await openFile(path, config);
       if (stored.success) await reportGap(stored.data, reading, context);
       // Known from the start on, so that a file that is rotated after a crash is found again.
-      else context.idle({ file: reading.identity, offset: 0 });
+      else await context.begin({ 0: { file: reading.identity, offset: 0 } });
       context.reportState(null);
       return reading;
     } catch (error) {

@@ -1,11 +1,13 @@
 import type { ZookeeperEnsemble } from "../../services/index.ts";
 import type { Random } from "../random.ts";
 import type { BusCluster } from "./bus-cluster.ts";
+import { shortTime } from "./what-happened.ts";
 
 /** What a monkey has done; what is still broken is mended by `heal`. */
 export type Monkey = {
   /** So many processes of dbus died without a word. */
   readonly deaths: number;
+  /** Each with its time. */
   readonly deeds: readonly string[];
   /** Does one thing, and waits a while. */
   act(): Promise<void>;
@@ -31,15 +33,18 @@ export function createMonkey(options: MonkeyOptions): Monkey {
   /** Servers of ZooKeeper that are down. */
   const down = new Set<number>();
 
+  const did = (what: string) => void deeds.push(`${shortTime(Date.now())} ${what}`);
   const live = () => everybody.filter((pid) => !gone.has(pid) && !stopped.has(pid));
   const kill = async (pid: string, signal: "SIGKILL" | "SIGTERM") => {
     const daemon = cluster.daemons.get(pid);
+    did(`${signal} ${pid}`);
     daemon?.kill(signal);
     gone.add(pid);
     if (signal === "SIGKILL") deaths++;
     await daemon?.exited;
   };
   const start = async (pid: string) => {
+    did(`start ${pid}`);
     await cluster.start(pid);
     gone.delete(pid);
   };
@@ -63,21 +68,25 @@ export function createMonkey(options: MonkeyOptions): Monkey {
     async stop() {
       if (live().length <= 2) return;
       const pid = random.pick(live());
+      did(`SIGSTOP ${pid}`);
       cluster.daemons.get(pid)?.kill("SIGSTOP");
       stopped.add(pid);
     },
     async "let go on"() {
       for (const pid of [...stopped]) {
+        did(`SIGCONT ${pid}`);
         cluster.daemons.get(pid)?.kill("SIGCONT");
         stopped.delete(pid);
       }
     },
     async "kill a server of ZooKeeper"() {
       const at = random.int(0, 2);
+      did(`SIGKILL ZooKeeper ${at}`);
       zookeeper.servers[at]?.kill("SIGKILL");
       down.add(at);
     },
     async "start ZooKeeper"() {
+      did(`start ZooKeeper ${[...down]}`);
       await Promise.all([...down].map((at) => zookeeper.servers[at]?.restart()));
       down.clear();
     },
@@ -89,12 +98,11 @@ export function createMonkey(options: MonkeyOptions): Monkey {
       return deaths;
     },
     async act() {
-      const name = random.pick(Object.keys(acts));
-      deeds.push(name);
-      await acts[name]?.();
+      await acts[random.pick(Object.keys(acts))]?.();
       await Bun.sleep(random.pick([100, 500, 1_500, sessionTimeoutMs * 1.3]));
     },
     async heal() {
+      did("heal");
       await acts["let go on"]?.();
       await acts["start ZooKeeper"]?.();
       for (const pid of [...gone]) await start(pid);

@@ -7,7 +7,7 @@ import type { Reader } from "#plugins/input/kafka/reader.ts";
 import { DbusError } from "#src/errors.ts";
 import { codeOf } from "../../../support/code-of.ts";
 import { fakeInputContext } from "../../../support/fake-context.ts";
-import { holdsFor } from "../../../support/index.ts";
+import { holdsFor, waitFor } from "../../../support/index.ts";
 
 const found = { topic: "t", partition: 0, topicId: "first", partitions: 1 };
 
@@ -43,7 +43,8 @@ function placesOver(
     });
   };
   const places = createPlaces(reader, context);
-  return { places, reading, context, hold, settle: () => settle(), reader, gaps: fake.gaps };
+  const { gaps } = fake;
+  return { places, reading, context, hold, settle: () => settle(), reader, fake, gaps };
 }
 
 const mark = (offset: number, topicId: string) => ({ offset, topicId });
@@ -61,6 +62,27 @@ describe("partitions that are read", () => {
     // It is ours again later: that is another claim.
     await places.begin(places.claim([found]));
     expect(reading).toEqual(new Map([["t/0", 0]]));
+  });
+
+  test("where one begins is stored before it is read, and one that has a checkpoint goes on", async () => {
+    const { reader, fake, reading } = placesOver();
+    const begun = Promise.withResolvers<void>();
+    const stored: unknown[] = [];
+    const begin = (positions: unknown) => {
+      stored.push(positions);
+      return begun.promise;
+    };
+    const places = createPlaces(reader, { ...fake.context, begin });
+    const beginning = places.begin(places.claim([found]));
+    await waitFor(() => stored.length > 0, { what: "its beginning" });
+    await holdsFor(() => reading.size === 0, { ms: 20, what: "nothing to be read" });
+    begun.resolve();
+    await beginning;
+    expect([stored, [...reading]]).toEqual([[{ "t/0": mark(0, "first") }], [["t/0", 0]]]);
+    const resume = () => mark(50, "first");
+    const goOn = createPlaces(reader, { ...fake.context, begin, resume });
+    await goOn.begin(goOn.claim([found]));
+    expect([stored.length, [...reading]]).toEqual([1, [["t/0", 50]]]);
   });
 
   test("one that is given up stays so, whoever wanted to read it from elsewhere", async () => {

@@ -155,6 +155,25 @@ test("a file that is not there yet is waited for when it is followed, and an err
   expect(bus.states.at(-1)).toBeNull();
 });
 
+test("which file it begins with is stored before anything of it is read", async () => {
+  const bus = fakeInputContext({});
+  const begun = Promise.withResolvers<void>();
+  const stored: unknown[] = [];
+  const begin = (positions: Readonly<Record<string, unknown>>) => {
+    stored.push(positions[0]);
+    return begun.promise;
+  };
+  const config = streamInput.configSchema.parse({ file: newFile("a\n"), pollMs: 2 });
+  const held = { ...bus, context: { ...bus.context, begin } };
+  const running = await start(streamInput, config, held);
+  stops.push(running.stop);
+  await waitFor(() => stored.length > 0, { what: "its beginning" });
+  expect([stored[0], bus.packets]).toMatchObject([{ offset: 0 }, []]);
+  begun.resolve();
+  await running.ended;
+  expect(texts(bus)).toEqual(["a"]);
+});
+
 test("a rotated file is read to its end before the next one", async () => {
   const file = newFile("1\n");
   const { bus } = await run({ file, follow: true });
