@@ -47,7 +47,7 @@ services.test(
     const monkey = createMonkey({ cluster, zookeeper, everybody, sessionTimeoutMs, random });
     try {
       await Promise.all(everybody.map((pid) => cluster.start(pid)));
-      await cluster.settled(everybody);
+      await cluster.settled(everybody, 60_000);
       const writer = await steadyWriter(mysql, `${database}.rows_of`, {
         random,
         rowsMax: 3,
