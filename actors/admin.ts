@@ -23,7 +23,7 @@ import type { State } from "#src/state/state.ts";
 import type { LoopLag } from "#src/watchdog/watchdog.ts";
 import type { ClusterHandle } from "./cluster-actor.ts";
 import type { EngineMessage } from "./engine-actor.ts";
-import { ask, type RedriveMessage, type Redriven } from "./protocol.ts";
+import type { Redriven } from "./protocol.ts";
 import type { Wiring } from "./wiring.ts";
 
 export type AdminDeps = {
@@ -53,24 +53,14 @@ export function createAdmin(deps: AdminDeps): AdminPort {
     supervisor: status,
     config: () => wiring.config.shown,
     reload: (request) =>
-      ask<ReloadReport, EngineMessage>(commands(), (reply) => ({ kind: "reload", request, reply })),
+      commands().ask<ReloadReport>((reply) => ({ kind: "reload", request, reply })),
     pause: (input) =>
-      ask<void, EngineMessage>(commands(), (reply) => ({
-        kind: "setPaused",
-        input,
-        paused: true,
-        reply,
-      })),
+      commands().ask<void>((reply) => ({ kind: "setPaused", input, paused: true, reply })),
     resume: (input) =>
-      ask<void, EngineMessage>(commands(), (reply) => ({
-        kind: "setPaused",
-        input,
-        paused: false,
-        reply,
-      })),
+      commands().ask<void>((reply) => ({ kind: "setPaused", input, paused: false, reply })),
     checkpoints: () => checkpointsOf(deps),
     setCheckpoint: (key, position, dryRun = false) =>
-      ask<void, EngineMessage>(commands(), (reply) => ({
+      commands().ask<void>((reply) => ({
         kind: "reposition",
         key,
         position: position as Json,
@@ -78,7 +68,7 @@ export function createAdmin(deps: AdminDeps): AdminPort {
         reply,
       })),
     resetCheckpoint: (key, dryRun = false) =>
-      ask<void, EngineMessage>(commands(), (reply) => ({
+      commands().ask<void>((reply) => ({
         kind: "reposition",
         key,
         position: null,
@@ -95,11 +85,7 @@ export function createAdmin(deps: AdminDeps): AdminPort {
       return letter;
     },
     redrive: (ids) =>
-      ask<Redriven, RedriveMessage>(wiring.redrive.ref, (reply) => ({
-        kind: "redrive",
-        ids,
-        reply,
-      })),
+      wiring.redrive.ref.ask<Redriven>((reply) => ({ kind: "redrive", ids, reply })),
     gaps: () => state.gaps.list(),
   };
 }

@@ -1,10 +1,10 @@
-import { defineActor, type Ref, type Self } from "#src/actor/actor.ts";
+import { defineActor, type Ref, type Reply, type Self } from "#src/actor/actor.ts";
 import type { CheckpointStore, Commit } from "#src/checkpoint/store.ts";
 import { type DbusError, toDbusError } from "#src/errors.ts";
 import type { PartitionSet } from "#src/flow/partition-set.ts";
 import type { Position } from "#src/flow/position.ts";
 import type { Log } from "#src/log.ts";
-import type { CheckpointMessage, InputMessage, Reply } from "./protocol.ts";
+import type { CheckpointMessage, InputMessage } from "./protocol.ts";
 
 export type CheckpointSource = {
   readonly partitions: PartitionSet;

@@ -4,7 +4,6 @@ import type { ClusterNode } from "#src/cluster/node-port.ts";
 import type { ResourceRecord } from "#src/cluster/records.ts";
 import type { Owned, ResourceHost } from "#src/cluster/resource-host.ts";
 import { DbusError } from "#src/errors.ts";
-import { ask, type InputMessage } from "./protocol.ts";
 import type { InputNode, Wiring } from "./wiring.ts";
 
 /** What the cluster gives and takes, on the inputs of this process. */
@@ -106,13 +105,11 @@ export function createClusterHost(deps: ClusterHostDeps): ClusterHost {
     async close(rid, deadlineMs) {
       const one = held.get(rid);
       if (!one) return;
-      const { tenure, partitions, stats, ref } = one.node;
+      const { tenure, partitions, ref } = one.node;
       Object.assign(tenure, { owned: false, onAlive: undefined, onFailed: undefined });
-      // An actor that is down, or waits for its next attempt, has no run; and it answers nobody.
-      const rests = stats.state === "stopped" || stats.state === "backoff";
-      const done = rests
-        ? partitions.drained(deadlineMs)
-        : ask<void, InputMessage>(ref, (reply) => ({ kind: "release", deadlineMs, reply }));
+      const released = ref.ask<void>((reply) => ({ kind: "release", deadlineMs, reply }));
+      // An actor that is down, or waits for its next attempt, has no run.
+      const done = released.catch(() => partitions.drained(deadlineMs));
       await Promise.race([done, sleep(clock, deadlineMs + 1_000)]);
       // While it drained the right to it may have been lost: then it was fenced, and ends with that.
       if (!isHeld(one)) return;

@@ -1,10 +1,9 @@
-import { defineActor } from "#src/actor/actor.ts";
+import { defineActor, type Reply } from "#src/actor/actor.ts";
 import type { ReloadReport, ReloadRequest } from "#src/api/port.ts";
 import type { CheckpointKey, CheckpointStore } from "#src/checkpoint/store.ts";
 import type { InputEntry } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
 import type { Json } from "#src/flow/position.ts";
-import { ask, type InputMessage, type Reply } from "./protocol.ts";
 import type { InputNode, Wiring } from "./wiring.ts";
 
 export type EngineMessage =
@@ -62,8 +61,7 @@ async function setPaused(state: EngineDeps, name: string, paused: boolean): Prom
   if (nodes.length === 0) throw new DbusError("NOT_FOUND", `no input is named ${name}`);
   for (const node of nodes) {
     node.partitions.paused = paused;
-    const reply = { resolve() {}, reject() {} };
-    node.ref.signal({ kind: paused ? "pause" : "resume", reply });
+    node.ref.signal({ kind: paused ? "pause" : "resume" });
     if (!paused) state.wake(node.path);
   }
 }
@@ -80,12 +78,7 @@ async function reposition(
   if (dryRun) return;
   if (node.stats.state === "backoff") return repositionStopped(state, node, key, position);
   const { partition } = key;
-  await ask<void, InputMessage>(node.ref, (reply) => ({
-    kind: "reposition",
-    partition,
-    position,
-    reply,
-  }));
+  await node.ref.ask<void>((reply) => ({ kind: "reposition", partition, position, reply }));
 }
 
 /** The input waits for its next attempt, perhaps because of this very checkpoint: write, then wake it. */

@@ -1,46 +1,37 @@
+import type { Reply } from "#src/actor/actor.ts";
 import type { Clock } from "#src/clock.ts";
 import type { OutputEntry } from "#src/config/config.ts";
-import { DbusError } from "#src/errors.ts";
 import type { Forgetter } from "#src/flow/partition-set.ts";
 import type { SourcePartition } from "#src/plugin/context.ts";
 import { withDeadline } from "#src/plugin/deadline.ts";
 import type { Wiring } from "./nodes.ts";
-import { ask, type OutputMessage, type Reply } from "./protocol.ts";
 
 /** An output's sink is to forget how far it is with a partition; who waits is told once it has. */
 export type Forget = { readonly source: SourcePartition; readonly reply: Reply<void> };
 
-/** Those that an output has taken and not done: they wait for its plugin to be open. */
+/** What an output is to forget: at once, or when its plugin is open. */
 export type Forgetting = {
   add(forget: Forget): void;
   opened(plugin: unknown): void;
-  /** The output comes to its end: whoever waits has to ask again. */
-  end(): void;
 };
 
-export function createForgetting({ name, plugin }: OutputEntry): Forgetting {
-  const open = new Set<Forget>();
+export function createForgetting({ plugin }: OutputEntry): Forgetting {
+  const waiting: Forget[] = [];
   let at: { readonly value: unknown } | undefined;
 
-  function start(value: unknown, forget: Forget): void {
-    const { source, reply } = forget;
+  function start(value: unknown, { source, reply }: Forget): void {
     const work = Promise.resolve().then(() => plugin.forget?.(value, source));
-    work.then(reply.resolve, reply.reject).finally(() => open.delete(forget));
+    work.then(reply.resolve, reply.reject);
   }
 
   return {
     add(forget) {
-      open.add(forget);
       if (at) start(at.value, forget);
+      else waiting.push(forget);
     },
     opened(value) {
       at = { value };
-      for (const forget of open) start(value, forget);
-    },
-    end() {
-      const error = new DbusError("ACTOR_UNAVAILABLE", `${name} has come to its end`);
-      for (const { reply } of open) reply.reject(error);
-      open.clear();
+      for (const forget of waiting.splice(0)) start(value, forget);
     },
   };
 }
@@ -64,7 +55,7 @@ export function forgettersOf(
   });
   return keeping.map(({ entry, ref }) => (partition, fence) => {
     const source = { input, resource, partition, fence };
-    const asked = ask<void, OutputMessage>(ref, (reply) => ({ kind: "forget", source, reply }));
+    const asked = ref.ask<void>((reply) => ({ kind: "forget", source, reply }));
     const what = `${entry.name}, to forget how far it is with ${input},`;
     return withDeadline(asked, { clock, ms: FORGET_MS, what });
   });

@@ -78,7 +78,6 @@ export const inputActor = defineActor<InputDeps, State, InputMessage>({
       case "pause":
       case "resume":
         setPaused(state, message.kind === "pause");
-        message.reply.resolve();
         return undefined;
       case "reposition":
         void reposition(state, message.partition, message.position, self).then(

@@ -8,7 +8,6 @@ import type { OutputContext } from "#src/plugin/context.ts";
 import { closeInTime, openInTime } from "#src/plugin/deadline.ts";
 import type { SinkFences } from "#src/plugin/define.ts";
 import { fencesOf, sourcesOf } from "./emission.ts";
-import type { Forgetting } from "./forgetting.ts";
 
 type Deps = {
   readonly entry: OutputEntry;
@@ -22,7 +21,6 @@ type Open = Deps & {
   readonly abort: AbortController;
   readonly timer: Timer | undefined;
   readonly look: Timer | undefined;
-  readonly forgetting: Forgetting;
   plugin: { readonly value: unknown } | undefined;
 };
 
@@ -73,7 +71,6 @@ export async function closeOutput(state: Open, lastWrite?: AbortSignal): Promise
   const { plugin, clock } = state;
   state.timer?.cancel();
   state.look?.cancel();
-  state.forgetting.end();
   state.plugin = undefined;
   state.stats.ready = false;
   if (lastWrite) await sleep(clock, WRITE_ENDS_MS, lastWrite);

@@ -1,4 +1,4 @@
-import type { Ref } from "#src/actor/actor.ts";
+import type { Reply } from "#src/actor/actor.ts";
 import type { DbusError } from "#src/errors.ts";
 import type { Attached, Delivery, Emission, Hurry, Settled } from "#src/flow/delivery.ts";
 import type { Json } from "#src/flow/position.ts";
@@ -16,8 +16,6 @@ import type { SpillLog, SpillRecord } from "#src/spill/spill-log.ts";
  * Every receiver sends `attached` to those before it when it starts; they answer by sending what
  * it has not settled once more.
  */
-export type Reply<T> = { resolve(value: T): void; reject(error: unknown): void };
-
 export type InputMessage =
   | Settled
   | Attached
@@ -33,8 +31,8 @@ export type InputMessage =
   | { readonly kind: "disowned" }
   /** The plugin's `run` came to its end, or failed on its way. */
   | { readonly kind: "ended"; readonly run: number; readonly error: DbusError | undefined }
-  | { readonly kind: "pause"; readonly reply: Reply<void> }
-  | { readonly kind: "resume"; readonly reply: Reply<void> }
+  | { readonly kind: "pause" }
+  | { readonly kind: "resume" }
   /** Read on from another position (null: from the start policy), once nothing is in flight. */
   | {
       readonly kind: "reposition";
@@ -113,13 +111,3 @@ export type Redriven = {
   /** Those delivered that a newer packet of their key has overtaken, or may have. */
   readonly outOfOrder: readonly number[];
 };
-
-/** Asks an actor and waits for its reply. */
-export function ask<T, M extends { readonly kind: string }>(
-  ref: Ref<M>,
-  message: (reply: Reply<T>) => NoInfer<M>,
-): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  ref.signal(message({ resolve, reject }));
-  return promise;
-}

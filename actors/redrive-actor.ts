@@ -1,4 +1,4 @@
-import { defineActor } from "#src/actor/actor.ts";
+import { defineActor, type Reply } from "#src/actor/actor.ts";
 import { createDeque, type Deque } from "#src/actor/deque.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetter, DeadLetterStore } from "#src/deadletter/store.ts";
@@ -6,7 +6,7 @@ import { DbusError } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import { DEADLETTERED, DELIVERED, type Outcome } from "#src/flow/outcome.ts";
 import type { PartitionSet } from "#src/flow/partition-set.ts";
-import type { RedriveMessage, Redriven, Reply } from "./protocol.ts";
+import type { RedriveMessage, Redriven } from "./protocol.ts";
 
 export type RedriveDeps = {
   readonly deadLetters: DeadLetterStore;

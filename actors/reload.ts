@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { WorkerSpec } from "#src/actor/child-spec.ts";
 import type { System } from "#src/actor/system.ts";
 import type { ConfigStatus, ReloadReport, ReloadRequest } from "#src/api/port.ts";
-import type { Clock } from "#src/clock.ts";
+import { type Clock, sleep } from "#src/clock.ts";
 import type { Config } from "#src/config/config.ts";
 import { type ConfigDiff, diffConfigs, type EntryChange } from "#src/config/diff.ts";
 import { insecureParts } from "#src/config/insecure.ts";
@@ -11,7 +11,7 @@ import type { Loaded } from "#src/config/loaded.ts";
 import { problemText } from "#src/config/problem.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { type Gate, hold, release } from "./gates.ts";
-import { ask, type CheckpointMessage } from "./protocol.ts";
+import type { CheckpointMessage } from "./protocol.ts";
 import {
   bufferedOutputs,
   bufferWorker,
@@ -126,7 +126,7 @@ async function apply(config: Config, diff: ConfigDiff, options: ReloaderOptions)
   const common = { wiring, clock, leaving, deadline };
   let held = await hold({ ...common, gates: concerned });
   try {
-    if (gone.length > 0) await commit(system);
+    if (gone.length > 0) await commit(system, clock, deadline - clock.now());
     // Who was not held has gone on meanwhile, maybe over an edge that was empty and is to go.
     while (leaving.some((edge) => edge.unsettled().size > 0)) {
       const shut = held;
@@ -165,9 +165,15 @@ function requireRunning(system: System): void {
 }
 
 /** What an input has read is committed before it goes: should it come back, it goes on there. */
-function commit(system: System): Promise<void> {
+async function commit(system: System, clock: Clock, ms: number): Promise<void> {
   const checkpoint = system.ref<CheckpointMessage>("engine/checkpoint");
-  return ask<void, CheckpointMessage>(checkpoint, (reply) => ({ kind: "commit", reply }));
+  const answered = new AbortController();
+  const committed = checkpoint.ask<void>((reply) => ({ kind: "commit", reply }));
+  const late = sleep(clock, ms, answered.signal).then(() => {
+    const remedy = "see that the state can be written, then reload again";
+    throw new DbusError("RELOAD_HELD", "the checkpoints were not written in time", { remedy });
+  });
+  await Promise.race([committed, late]).finally(() => answered.abort());
 }
 
 type Nodes = Pick<Wiring, "inputs" | "filters" | "outputs">;

@@ -3,6 +3,9 @@ import type { Clock, Timer } from "../clock.ts";
 /** Every message is told apart by its `kind`. */
 export type Message = { readonly kind: string };
 
+/** How a message that is asked is answered. The first answer counts. */
+export type Reply<T> = { resolve(value: T): void; reject(error: unknown): void };
+
 /** Where to send. Stays valid over restarts of the actor behind it. */
 export type Ref<M extends Message> = {
   readonly path: string;
@@ -10,6 +13,12 @@ export type Ref<M extends Message> = {
   signal(message: M): void;
   /** Goes into the lane of one source partition, behind what is there. The sender has the credit. */
   send(lane: number, message: M, bytes: number): void;
+  /**
+   * A signal that waits for its answer. It is asked of the incarnation at hand: when that ends before
+   * it has answered, or there is none, this rejects with `ACTOR_UNAVAILABLE`, and no later one gets
+   * the message.
+   */
+  ask<T>(message: (reply: Reply<T>) => M): Promise<T>;
 };
 
 /** What an actor may do besides answering its messages. All of it ends with its incarnation. */

@@ -1,6 +1,7 @@
 import { assert } from "../assert.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Behaviour, Message, Ref, Self } from "./actor.ts";
+import { DbusError } from "../errors.ts";
+import type { Behaviour, Message, Ref, Reply, Self } from "./actor.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { type Owner, runAs, runAsNobody } from "./owner.ts";
 import type { Runnable, Scheduler } from "./scheduler.ts";
@@ -53,6 +54,8 @@ export function createCell(options: CellOptions): Cell {
   const number = turns.number(path);
   let { behaviour } = options;
   const mailbox: Mailbox<Message> = createMailbox(MAILBOX_LIMIT);
+  /** Whoever waits for an answer of the incarnation at hand. */
+  const asking = new Set<Pick<Reply<unknown>, "reject">>();
   let cellState: CellState = "stopped";
   let incarnation: Incarnation | undefined;
   let incarnations = 0;
@@ -83,6 +86,15 @@ export function createCell(options: CellOptions): Cell {
     send(lane, message, bytes) {
       mailbox.pushData(lane, message, bytes);
       wake();
+    },
+    async ask<T>(message: (reply: Reply<T>) => Message) {
+      if (!incarnation) throw new DbusError("ACTOR_UNAVAILABLE", `${path} is not running`);
+      const { promise, resolve, reject } = Promise.withResolvers<T>();
+      const asked = { resolve, reject };
+      asking.add(asked);
+      mailbox.pushOwn(message(asked));
+      wake();
+      return promise.finally(() => asking.delete(asked));
     },
   };
 
@@ -155,6 +167,7 @@ export function createCell(options: CellOptions): Cell {
       clock,
       signal: (message) => signal(message),
       send: ref.send,
+      ask: ref.ask,
       after: (ms, message) => clock.after(ms, () => signal(message)),
       pipe(work, done, failed, unwanted) {
         work.then(
@@ -192,6 +205,8 @@ export function createCell(options: CellOptions): Cell {
     cellState = state;
     incarnation = undefined;
     mailbox.clearOwn();
+    const message = `${path} came to its end before it had answered`;
+    for (const { reject } of asking) reject(new DbusError("ACTOR_UNAVAILABLE", message));
   }
 
   return {

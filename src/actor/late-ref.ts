@@ -12,10 +12,12 @@ export function createLateRef<M extends Message>(path: string): LateRef<M> {
     path,
     signal: unbound,
     send: unbound,
+    ask: unbound,
     // Its methods are replaced, so that a message costs no detour; nobody may keep them apart.
     bind(target) {
       this.signal = target.signal;
       this.send = target.send;
+      this.ask = target.ask;
     },
   };
 }

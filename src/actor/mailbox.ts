@@ -6,9 +6,9 @@ import { createDeque, type Deque } from "./deque.ts";
  * Data comes in lanes, one for each source partition, taken in turn; a lane that its actor holds
  * keeps its mail until it is released, and does not stop the others.
  *
- * A mailbox outlives the restarts of its actor, but for what an incarnation has told itself: that
- * would be taken for the next one's. Data is bounded by the senders' credit; the limit here only
- * turns a broken sender into an error instead of a full memory.
+ * A mailbox outlives the restarts of its actor, but for what an incarnation has told itself, which
+ * would be taken for the next one's, and what was asked of it. Data is bounded by the senders' credit;
+ * the limit here only turns a broken sender into an error instead of a full memory.
  */
 export type Mailbox<M> = {
   readonly depth: number;
@@ -16,7 +16,7 @@ export type Mailbox<M> = {
   /** Whether there is something to take now. */
   readonly ready: boolean;
   pushSignal(message: M): void;
-  /** A signal of the incarnation to itself; `unwanted` is called if it is never given. */
+  /** A signal for this incarnation and no other; `unwanted` is called if it is never given. */
   pushOwn(message: M, unwanted?: () => void): void;
   pushData(lane: number, message: M, bytes: number): void;
   /** The next message, left in place until `done`. */
@@ -28,7 +28,7 @@ export type Mailbox<M> = {
   release(lane: number): void;
   releaseAll(): void;
   clearData(): void;
-  /** Forgets what an incarnation that has ended told itself, also what `next` gave and is not done. */
+  /** Forgets what was for the incarnation that has ended, also what `next` gave and is not done. */
   clearOwn(): void;
 };
 

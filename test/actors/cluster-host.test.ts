@@ -3,6 +3,7 @@ import { createClusterHost } from "#actors/cluster-host.ts";
 import type { InputMessage } from "#actors/protocol.ts";
 import { createTenure } from "#actors/tenure.ts";
 import type { Wiring } from "#actors/wiring.ts";
+import type { Ref } from "#src/actor/actor.ts";
 import { createClusterCheckpoints } from "#src/checkpoint/cluster-store.ts";
 import { createMemoryCheckpointStore } from "#src/checkpoint/memory-store.ts";
 import { systemClock } from "#src/clock.ts";
@@ -20,7 +21,10 @@ function hostOfOne() {
   const stats = createInputStats();
   const tenure = createTenure(false);
   const messages: InputMessage[] = [];
-  const ref = { path: "in", signal: (one: InputMessage) => void messages.push(one), send() {} };
+  const signal = (one: InputMessage) => void messages.push(one);
+  const ask: Ref<InputMessage>["ask"] = (message) =>
+    new Promise((resolve, reject) => signal(message({ resolve, reject })));
+  const ref = { path: "in", signal, send() {}, ask };
   const node = { entry: { name: "in" }, resource: { id: "r" }, partitions, stats, tenure, ref };
   const wiring = { inputs: [node], outputs: [] } as unknown as Wiring;
   const checkpoints = createClusterCheckpoints({
