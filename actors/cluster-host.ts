@@ -105,11 +105,13 @@ export function createClusterHost(deps: ClusterHostDeps): ClusterHost {
     async close(rid, deadlineMs) {
       const one = held.get(rid);
       if (!one) return;
-      const { tenure, partitions, ref } = one.node;
+      const { tenure, partitions, stats, ref } = one.node;
       Object.assign(tenure, { owned: false, onAlive: undefined, onFailed: undefined });
       const released = ref.ask<void>((reply) => ({ kind: "release", deadlineMs, reply }));
-      // An actor that is down, or waits for its next attempt, has no run.
-      const done = released.catch(() => partitions.drained(deadlineMs));
+      // An actor that waits for its next attempt has no run, but outputs may still have packets of it.
+      // One that was stopped has waited for them, as has this process if nobody is to read it next.
+      const isOver = () => checkpoints === undefined || stats.state === "stopped";
+      const done = released.catch(() => isOver() || partitions.drained(deadlineMs));
       await Promise.race([done, sleep(clock, deadlineMs + 1_000)]);
       // While it drained the right to it may have been lost: then it was fenced, and ends with that.
       if (!isHeld(one)) return;

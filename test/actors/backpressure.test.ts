@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { OutputPlugin } from "#src/plugin/define.ts";
+import { z } from "zod";
+import { defineOutput, type OutputPlugin } from "#src/plugin/define.ts";
+import { createManualClock } from "../support/manual-clock.ts";
+import { textOf } from "../support/packets.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
 import { inputEntry, outputEntry } from "../support/test-bus.ts";
 import { testBuses } from "../support/test-buses.ts";
@@ -131,6 +134,36 @@ describe("back-pressure", () => {
     await waitFor(() => stuck.wiring.inputs[0]?.partitions.inFlight === 40, { what: "in flight" });
     await stuck.stop();
     expect((await state.checkpoints.list())[0]?.position).toBe("40");
+  });
+
+  test("it waits for its deadline once, and then commits what has arrived", async () => {
+    const takesFive = defineOutput<unknown, null>({
+      ...{ name: "ProbeOutput", summary: "takes five", configSchema: z.unknown() },
+      open: () => null,
+      write: (_, packets) =>
+        packets.map((packet) =>
+          Number(textOf(packet)) <= 5 ? "done" : { retryAfterMs: 1, error: new Error("full") },
+        ),
+    });
+    const clock = createManualClock();
+    const bus = await start({
+      clock,
+      inputs: [inputEntry("in", counterInput({ count: 40 }))],
+      outputs: [outputEntry("out", takesFive, ["in"])],
+      bus: { stopDeadlineMs: 60_000, checkpointIntervalMs: 600_000 },
+    });
+    const { partitions } = bus.wiring.inputs[0]!;
+    await waitFor(() => partitions.settled("0") === 5, { what: "five" });
+    const asked = clock.now();
+    let isOver = false;
+    const stopped = bus.stop().then(() => {
+      isOver = true;
+    });
+    const goOn = () => isOver || clock.advance(500);
+    await waitFor(goOn, { what: "the end", intervalMs: 1, timeoutMs: 20_000 });
+    await stopped;
+    expect(clock.now() - asked).toBeWithin(60_000, 70_000);
+    expect((await bus.state.checkpoints.list())[0]?.position).toBe("5");
   });
 
   test("a plugin that ignores the abort does not hang the stop", async () => {
