@@ -1,7 +1,8 @@
 import { DbusError } from "../errors.ts";
 import type { Bytes, Column, Packet, RowChange, Table, Value } from "../flow/packet.ts";
 import { type ExactObject, exactText, isExactObject, parseExact } from "./exact-json.ts";
-import { jsonIn } from "./packet-parts.ts";
+import { fieldAt, withField } from "./field-path.ts";
+import { jsonIn, jsonText } from "./packet-parts.ts";
 
 /** One column of the table that a filter makes: which column it was, and what becomes of values. */
 export type ColumnPlan = {
@@ -17,6 +18,43 @@ export type FieldEdit = {
   columns(table: Table): readonly ColumnPlan[];
   object(fields: ExactObject): ExactObject;
 };
+
+/** What stands in the place of values: of a column's, and of the text of one in JSON. */
+export type Replacement = {
+  /** Throws what each row of the table then fails with. */
+  column(column: Column, table: Table, at: number): Omit<ColumnPlan, "from">;
+  text(text: string): string | null;
+};
+
+/** Replaces the values of some fields; those that are NULL stay so. */
+export function replacing(
+  fields: readonly string[],
+  onMissing: "fail" | "pass",
+  replacement: Replacement,
+): FieldEdit {
+  const replaced = new Set(fields);
+  const fails = onMissing === "fail";
+  return {
+    columns(table) {
+      if (fails) requireColumns(table, fields);
+      return table.columns.map((column, from) =>
+        replaced.has(column.name)
+          ? { from, ...replacement.column(column, table, from) }
+          : { from, column },
+      );
+    },
+    object(object) {
+      let copy = object;
+      for (const name of fields) {
+        const value = fieldAt(copy, name);
+        if (value === undefined && fails) throw missing(name);
+        if (value === undefined || value === null) continue;
+        copy = withField(copy, name, replacement.text(jsonText(value)));
+      }
+      return copy;
+    },
+  };
+}
 
 /** Bytes that a packet is charged beside its text. */
 const charge = (text: string): number => Math.max(1, Buffer.byteLength(text));

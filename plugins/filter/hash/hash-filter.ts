@@ -1,9 +1,8 @@
 import { createHmac } from "node:crypto";
 import { z } from "zod";
 import { type Column, defineFilter, type Packet, secret, type Value } from "#plugin";
-import { createFieldEditor, missing, requireColumns } from "#src/format/field-edit.ts";
-import { fieldAt, withField } from "#src/format/field-path.ts";
-import { columnText, fieldsField, jsonText, onMissingField } from "#src/format/packet-parts.ts";
+import { createFieldEditor, replacing } from "#src/format/field-edit.ts";
+import { columnText, fieldsField, onMissingField } from "#src/format/packet-parts.ts";
 
 /*
  * Puts HMAC-SHA-256 of a value in its place: equal values stay equal, within one key, and nobody
@@ -29,34 +28,12 @@ export const hashFilter = defineFilter<Config, State>({
   configSchema,
   single: () => true,
   open: ({ ident }, { fields, key, encoding, onMissing }) => {
-    const hashed = new Set(fields);
-    const fails = onMissing === "fail";
     const hash = (value: string | Uint8Array) =>
       createHmac("sha256", key).update(value).digest(encoding);
-    return createFieldEditor(
-      {
-        columns(table) {
-          if (fails) requireColumns(table, fields);
-          return table.columns.map((column, from) => {
-            if (!hashed.has(column.name)) return { from, column };
-            const convert = (value: NonNullable<Value>) =>
-              hash(value instanceof Uint8Array ? value : columnText(value));
-            return { from, column: asHash(column), convert };
-          });
-        },
-        object(object) {
-          let copy = object;
-          for (const name of fields) {
-            const value = fieldAt(copy, name);
-            if (value === undefined && fails) throw missing(name);
-            if (value === undefined || value === null) continue;
-            copy = withField(copy, name, hash(jsonText(value)));
-          }
-          return copy;
-        },
-      },
-      ident,
-    );
+    const hashed = (value: NonNullable<Value>) =>
+      hash(value instanceof Uint8Array ? value : columnText(value));
+    const column = (plain: Column) => ({ column: asHash(plain), convert: hashed });
+    return createFieldEditor(replacing(fields, onMissing, { column, text: hash }), ident);
   },
   apply: (edit, packet) => edit(packet),
 });

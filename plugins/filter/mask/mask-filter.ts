@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { type Column, DbusError, defineFilter, type Packet, type Value } from "#plugin";
-import { createFieldEditor, missing, requireColumns, tableName } from "#src/format/field-edit.ts";
-import { fieldAt, withField } from "#src/format/field-path.ts";
-import { columnText, fieldsField, jsonText, onMissingField } from "#src/format/packet-parts.ts";
+import { type Column, DbusError, defineFilter, type Packet, type Table, type Value } from "#plugin";
+import { createFieldEditor, replacing, tableName } from "#src/format/field-edit.ts";
+import { columnText, fieldsField, onMissingField } from "#src/format/packet-parts.ts";
 
 /*
  * Hides values: by a text, by NULL, or by a star for each character but the last ones. What is NULL
@@ -38,33 +37,13 @@ export const maskFilter = defineFilter<Config, State>({
   configSchema,
   single: () => true,
   open: ({ ident }, { fields, onMissing, with: text, keepLast }) => {
-    const hidden = new Set(fields);
-    const fails = onMissing === "fail";
     const mask = (value: string) => (keepLast === undefined ? text : starred(value, keepLast));
-    return createFieldEditor(
-      {
-        columns(table) {
-          if (fails) requireColumns(table, fields);
-          return table.columns.map((column, from) => {
-            if (!hidden.has(column.name)) return { from, column };
-            if (table.primaryKey.includes(from)) throw isKey(tableName(table), column);
-            const convert = (value: NonNullable<Value>) => mask(columnText(value));
-            return { from, column: asText(column), convert };
-          });
-        },
-        object(object) {
-          let copy = object;
-          for (const name of fields) {
-            const value = fieldAt(copy, name);
-            if (value === undefined && fails) throw missing(name);
-            if (value === undefined || value === null) continue;
-            copy = withField(copy, name, mask(jsonText(value)));
-          }
-          return copy;
-        },
-      },
-      ident,
-    );
+    const masked = (value: NonNullable<Value>) => mask(columnText(value));
+    function column(plain: Column, table: Table, at: number) {
+      if (table.primaryKey.includes(at)) throw isKey(tableName(table), plain);
+      return { column: asText(plain), convert: masked };
+    }
+    return createFieldEditor(replacing(fields, onMissing, { column, text: mask }), ident);
   },
   apply: (edit, packet) => edit(packet),
 });
