@@ -59,7 +59,7 @@ type Held = {
 /** When half of the window is in flight, or none can come, held packets go on after so long, in milliseconds. */
 const SOON_MS = 5;
 
-export function createGathering(options: GatheringOptions): Gathering {
+function createGathering(options: GatheringOptions): Gathering {
   const { entry, gather, plugin, outlet, bus, stats, overtaking } = options;
   const lanes = new Map<number, Held>();
   // Half of it: the other half lets the sender go on while this is on its way.

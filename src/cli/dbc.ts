@@ -81,7 +81,7 @@ const commonHelp = `      --admin URL   the daemon, 127.0.0.1:9876 or the variab
 The variable DBUS_TOKEN holds a token, where the daemon wants one.
 `;
 
-export function helpText(): string {
+function helpText(): string {
   const lines = verbs.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
   return `dbc looks at a running dbusd and steers it.
 
@@ -177,7 +177,7 @@ function parsed(verb: Verb, args: string[]): { values: Values; positionals: stri
 }
 
 /** A proxy for the outside must not stand between dbc and this machine. */
-export function withoutProxy(argv: readonly string[], env: Record<string, string | undefined>) {
+function withoutProxy(argv: readonly string[], env: Record<string, string | undefined>) {
   const at = argv.indexOf("--admin");
   const admin = (at >= 0 ? argv[at + 1] : env.DBUS_ADMIN) ?? "127.0.0.1";
   const host = /^(?:https?:\/\/)?(\[[^\]]*\]|[^:/]*)/.exec(admin)?.[1] ?? "";

@@ -11,7 +11,7 @@ usage: bun run new:plugin input|filter|output NAME     NAME in kebab-case, e.g. 
 `;
 
 /** Makes the files below `root`; never writes over one. Throws `USAGE`. */
-export function createPlugin(root: string, plugin: NewPlugin): readonly string[] {
+function createPlugin(root: string, plugin: NewPlugin): readonly string[] {
   const files = filesOf(plugin);
   const there = files.find(({ path }) => existsSync(join(root, path)));
   if (there) {

@@ -163,6 +163,6 @@ async function forgetOldest(session: ZkSession, versions: readonly number[]): Pr
   }
 }
 
-export function digestOf(text: string): string {
+function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

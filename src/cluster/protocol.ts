@@ -7,7 +7,7 @@ import { decode, encode, type ParticipantRecord } from "./records.ts";
 import { createIfMissing } from "./register-resources.ts";
 
 /** Which protocol a cluster speaks; who cannot speak it must not join. */
-export const formatSchema = z.strictObject({
+const formatSchema = z.strictObject({
   /** What all of them speak now: what is written follows it. */
   protoFinal: z.int().min(1),
   /** The oldest with which what has been written can still be read. */

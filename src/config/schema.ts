@@ -15,7 +15,7 @@ const count = (description: string) => z.int().min(1).max(1_000_000_000).describ
 const millis = (description: string) => z.int().min(0).max(86_400_000).describe(description);
 
 /** Names stand in paths of files and of ZooKeeper, in metrics and in URLs (S9). */
-export const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const name = z
   .string()
@@ -51,7 +51,7 @@ const size = (what: string, packets: number, bytes: number) =>
     .prefault({})
     .describe(what);
 
-export const busSchema = z
+const busSchema = z
   .strictObject({
     window: size("What may be in flight for each input partition.", 8192, 32 * mib),
     edge: size("The credit of each edge for each input partition.", 2048, 8 * mib),
@@ -107,7 +107,7 @@ export const busSchema = z
   .prefault({})
   .describe("How the bus itself behaves.");
 
-export const stateSchema = z
+const stateSchema = z
   .strictObject({
     dir: z
       .string()
@@ -135,7 +135,7 @@ const adminToken = z
     message: "write token or tokenFile",
   });
 
-export const adminSchema = z
+const adminSchema = z
   .strictObject({
     enabled: z.boolean().default(true).describe("Whether the admin API listens at all."),
     host: z.string().min(1).default("127.0.0.1").describe("The address it listens on."),
@@ -158,7 +158,7 @@ export const adminSchema = z
   .prefault({})
   .describe("The admin API.");
 
-export const logSchema = z
+const logSchema = z
   .strictObject({
     level: z
       .enum(["debug", "info", "warn", "error"])

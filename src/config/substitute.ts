@@ -32,11 +32,6 @@ export function isBareReference(text: string): boolean {
   return /^\$\{(?:[A-Z][A-Z0-9_]*|file:[^}]+)\}$/.test(text);
 }
 
-/** Whether something would be put into this text. */
-export function hasReference(text: string): boolean {
-  return text.replace(reference, (found) => (found === "$${" ? "" : "\0")).includes("\0");
-}
-
 /** A copy of `value` with every reference replaced; what is missing is listed, not thrown. */
 export function substitute(value: unknown, source: SecretSource): Substituted {
   const paths = new Set<string>();

@@ -16,7 +16,7 @@ export type Template = {
 const plainNames = ["db", "tbl", "op", "ident", "key"] as const;
 type PlainName = (typeof plainNames)[number];
 
-export const templateHelp =
+const templateHelp =
   "${db}, ${tbl}, ${op}, ${ident}, ${key} and ${row.NAME} stand for what the packet has there";
 
 /** Throws `CONFIG_INVALID` for a name that nothing stands for. */

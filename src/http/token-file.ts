@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 
 /** What a token must have at least, so that nobody finds one by trying. */
-export const tokenCharsMin = 16;
+const tokenCharsMin = 16;
 const fileBytesMax = 4096;
 
 /** The token of a file, or what is wrong with it, for a sentence that begins with its path. */

@@ -14,7 +14,7 @@ const failureSchema = z.strictObject({
   reason: z.string().optional().describe("A part of the words of its error."),
 });
 
-export const pipelineTestSchema = z
+const pipelineTestSchema = z
   .strictObject({
     name: z.string().min(1).describe("What is shown, in one line."),
     from: z

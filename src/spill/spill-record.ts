@@ -17,7 +17,7 @@ export const HEAD = 24;
 const MARK = 0x314c5053;
 
 /** No body may be longer: a length beyond it is damage, and nothing is allocated for it. */
-export const BODY_MAX = 512 * 2 ** 20;
+const BODY_MAX = 512 * 2 ** 20;
 
 export function encodeRecord({ count, body }: SpillBody, first: number): Buffer {
   const bytes = Buffer.allocUnsafe(HEAD + body.length);

@@ -14,7 +14,7 @@ const bytesMax = 255;
 const namesMax = 100_000;
 
 /** Small letters, and _ for what no index may have in its name. */
-export function safeIndexName(text: string): string {
+function safeIndexName(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced.
   return text.toLowerCase().replace(/[\\/*?"<>|\s,#:\u0000-\u001f\u007f]/g, "_");
 }

@@ -52,7 +52,7 @@ function pluginOf(name: string): Plugin {
   });
 }
 
-export function fieldsText(plugin: Plugin, schema: JsonSchema): string {
+function fieldsText(plugin: Plugin, schema: JsonSchema): string {
   const rows = fieldsOf(schema).map((field) => [
     field.name,
     field.type,

@@ -55,7 +55,7 @@ function draw(context: VerbContext, stat: Stat, before: Stat | null): void {
 }
 
 /** Rates come from the difference to the status before, or from the whole time when it is first. */
-export function statusText(stat: Stat, before: Stat | null): string {
+function statusText(stat: Stat, before: Stat | null): string {
   const seconds = Math.max(0.001, (stat.uptimeMs - (before?.uptimeMs ?? 0)) / 1000);
   const rate = (now: number, then: number | undefined) => Math.round((now - (then ?? 0)) / seconds);
   const inputs = stat.inputs.map((one) => {

@@ -13,7 +13,7 @@ export const supervisorVerb: Verb = {
   },
 };
 
-export function supervisorText(root: ActorStatus): string {
+function supervisorText(root: ActorStatus): string {
   const rows: (string | number | null)[][] = [];
   function visit(actor: ActorStatus, indent: string): void {
     const name = actor.path.split("/").at(-1) ?? actor.path;

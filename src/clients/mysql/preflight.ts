@@ -69,7 +69,7 @@ function checkSettings(where: string, facts: ServerFacts, options: PreflightOpti
   }
 }
 
-export const fullMetadata = "SET GLOBAL binlog_row_metadata = FULL";
+const fullMetadata = "SET GLOBAL binlog_row_metadata = FULL";
 
 function warningsOf(facts: ServerFacts): string[] {
   const warnings: string[] = [];
@@ -98,7 +98,7 @@ export async function granted<T>(facts: ServerFacts, run: () => Promise<T>): Pro
 }
 
 /** MariaDB 10.5 split REPLICATION CLIENT; the old name still grants the same there. */
-export function grantStatement(facts: ServerFacts): string {
+function grantStatement(facts: ServerFacts): string {
   const monitor = facts.flavor === "mariadb" ? "BINLOG MONITOR" : "REPLICATION CLIENT";
   return `GRANT REPLICATION SLAVE, ${monitor} ON *.* TO ${facts.account}`;
 }

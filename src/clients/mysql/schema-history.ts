@@ -157,7 +157,7 @@ function unsealed(text: string): string | undefined {
 type FilePlace = { readonly file: string; readonly pos: number };
 
 /** File names compare by their number, which grows from six digits to seven. */
-export function isAtOrBefore(a: FilePlace, b: FilePlace): boolean {
+function isAtOrBefore(a: FilePlace, b: FilePlace): boolean {
   if (a.file === b.file) return a.pos <= b.pos;
   const [first, second] = [a.file, b.file].map((name) => /^(.*)\.(\d+)$/.exec(name));
   if (!first || !second || first[1] !== second[1]) return false;

@@ -57,7 +57,7 @@ export function readWelcome(from: JuteReader): Omit<Hello, "lastZxid"> {
   return { timeoutMs, session: from.long(), password: from.bytes() };
 }
 
-export function writeAcl(out: JuteWriter, acl: readonly ZkAcl[]): void {
+function writeAcl(out: JuteWriter, acl: readonly ZkAcl[]): void {
   out.list(acl, ({ permissions, scheme, id }) => {
     let bits = 0;
     for (const letter of permissions) {

@@ -57,7 +57,7 @@ export async function planOf(session: ZkSession, settings: LookSettings): Promis
   };
 }
 
-export function statesOf({ resources, participants, decision }: Census) {
+function statesOf({ resources, participants, decision }: Census) {
   return new Map(resources.map((one) => [one.rid, stateOf(one, participants, decision)]));
 }
 

@@ -108,7 +108,7 @@ async function requireMember(session: ZkSession, pid: string): Promise<number> {
 }
 
 /** By its id, or by its input where that has one resource, or as `input/resource`. */
-export function findResource(text: string, { resources }: Pick<Census, "resources">): string {
+function findResource(text: string, { resources }: Pick<Census, "resources">): string {
   const exact = resources.find(({ rid }) => rid === text);
   if (exact) return exact.rid;
   const named = resources.filter(({ record: { input, resource } }) => {

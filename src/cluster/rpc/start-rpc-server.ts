@@ -30,7 +30,7 @@ export type RpcServer = {
 const connectionsMax = 512;
 const clientConnectionsMax = 64;
 const idleMs = 5_000;
-export const keyCharsMin = 16;
+const keyCharsMin = 16;
 
 /**
  * Listens for other participants. Throws CLUSTER_RPC_UNSAFE when other machines could call and

@@ -1,10 +1,8 @@
 import {
-  containsSet,
   decodeGtidSet,
   encodeGtidSet,
   parseGtidSet,
   printGtidSet,
-  unionOf,
 } from "#src/clients/mysql/binlog/gtid.ts";
 import {
   parseMariadbPosition,
@@ -136,11 +134,10 @@ const checks: Record<Note["text"], (bytes: Buffer) => string> = {
   set(bytes) {
     const set = parseGtidSet(bytes.toString());
     const again = parseGtidSet(printGtidSet(set));
-    claim(containsSet(set, again) && containsSet(again, set), "a printed set is another one");
+    claim(printGtidSet(again) === printGtidSet(set), "a printed set is another one");
     const encoded = Buffer.from(encodeGtidSet(set));
     const decoded = decodeGtidSet({ bytes: encoded, at: 0, end: encoded.length });
     claim(printGtidSet(decoded) === printGtidSet(set), "an encoded set is another one");
-    claim(printGtidSet(unionOf(set, again)) === printGtidSet(set), "a union with itself is more");
     return "taken";
   },
   "encoded set"(bytes) {

@@ -27,7 +27,7 @@ export type ColumnTraits = {
 };
 
 /** Traits that are good enough to walk over values, not to read them. */
-export const skipOnly: ColumnTraits = { unsigned: false, text: undefined, members: [] };
+const skipOnly: ColumnTraits = { unsigned: false, text: undefined, members: [] };
 
 const readYear: FixedReader = (b, p) => (b[p] === 0 ? 0 : 1900 + b[p]!);
 

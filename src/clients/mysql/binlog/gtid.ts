@@ -14,8 +14,6 @@ export type GtidSet = {
   readonly sources: ReadonlyMap<string, readonly Interval[]>;
 };
 
-export const emptyGtidSet: GtidSet = { sources: new Map() };
-
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const tagPattern = /^[a-z_][a-z0-9_]{0,31}$/;
 const intervalPattern = /^(\d+)(?:-(\d+))?$/;
@@ -86,17 +84,6 @@ export function addGtid(set: GtidSet, gtid: MysqlGtid): GtidSet {
   return { sources };
 }
 
-/** Everything that is in `a` or in `b`. */
-export function unionOf(a: GtidSet, b: GtidSet): GtidSet {
-  const sources = new Map(a.sources);
-  for (const [key, intervals] of b.sources) {
-    let merged = sources.get(key) ?? [];
-    for (const interval of intervals) merged = addInterval(merged, interval);
-    sources.set(key, merged);
-  }
-  return { sources };
-}
-
 /** Puts an interval in its place and joins those that touch. The usual one extends the last. */
 function addInterval(intervals: readonly Interval[], added: Interval): readonly Interval[] {
   const tail = intervals.at(-1);
@@ -121,22 +108,6 @@ function addInterval(intervals: readonly Interval[], added: Interval): readonly 
   }
   if (!placed) merged.push([first, last]);
   return merged;
-}
-
-export function containsGtid(set: GtidSet, gtid: MysqlGtid): boolean {
-  const intervals = set.sources.get(keyOf(gtid)) ?? [];
-  return intervals.some(([first, last]) => first <= gtid.gno && gtid.gno <= last);
-}
-
-/** Whether every GTID of `part` is in `whole`. */
-export function containsSet(whole: GtidSet, part: GtidSet): boolean {
-  for (const [key, intervals] of part.sources) {
-    const within = whole.sources.get(key) ?? [];
-    for (const [first, last] of intervals) {
-      if (!within.some((outer) => outer[0] <= first && last <= outer[1])) return false;
-    }
-  }
-  return true;
 }
 
 /**

@@ -129,6 +129,6 @@ function finish(
   return { columns, primaryKey, charset };
 }
 
-export function fold(name: string): string {
+function fold(name: string): string {
   return name.toLowerCase();
 }
