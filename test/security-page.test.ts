@@ -3,15 +3,12 @@ import { missingOf, numberOf, rowsOf, testSources, testsOf } from "./support/sho
 
 const rows = rowsOf("security.md", /S\d+/);
 
-test("every rule has its row: with tests, or with what it waits for", () => {
+test("every rule has its row, with tests", () => {
   const numbers = Array.from({ length: 20 }, (_, at) => `S${at + 1}`);
   expect(rows.map(numberOf)).toEqual(numbers);
   const bare = rows.filter((row) => testsOf(row).length === 0);
-  expect(bare.map(numberOf).filter((number) => !waiting.has(number))).toEqual([]);
+  expect(bare.map(numberOf)).toEqual([]);
 });
-
-/** Rules of the cluster and of outputs that are not built yet. */
-const waiting: ReadonlySet<string> = new Set(["S12", "S16"]);
 
 test("every test that the page names is there", () => {
   expect(missingOf(rows.flatMap(testsOf))).toEqual([]);
