@@ -7,6 +7,7 @@ import type {
   AdminPort,
   CheckpointView,
   ConfigStatus,
+  NodeState,
   ReloadReport,
   Stat,
   StuckHead,
@@ -14,7 +15,7 @@ import type {
 import type { Clock } from "#src/clock.ts";
 import { insecureParts } from "#src/config/insecure.ts";
 import { memoryBound } from "#src/config/memory-bound.ts";
-import { DbusError } from "#src/errors.ts";
+import { DbusError, type ErrorCode, errorTable } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
 import type { Json } from "#src/flow/position.ts";
 import { edgeName, type Stuck, stuckHeads } from "#src/flow/stuck-head.ts";
@@ -128,7 +129,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
   });
   const actor = (path: string) => {
     const found = find(tree, path);
-    return { state: found?.state ?? "stopped", lastError: found?.lastError ?? null };
+    return { state: found ? nodeState(found) : "stopped", lastError: found?.lastError ?? null };
   };
   const inputs = wiring.inputs.map(({ entry, resource, path, stats, partitions }) => {
     const { lastError, state: actorState } = actor(path);
@@ -140,7 +141,7 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
       plugin: entry.plugin.name,
       ...shown,
       ...throttling(stats),
-      state: actorState === "backoff" ? ("backoff" as const) : stats.state,
+      state: actorState === "backoff" || actorState === "blocked" ? actorState : stats.state,
       lagRecords: stats.lagRecords,
       lagSeconds: lagSeconds(stats.lagSeconds, partitions.heldMs),
       inFlight: partitions.inFlight,
@@ -154,12 +155,14 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     return { name: entry.name, plugin: entry.plugin.name, ...counters, ...actor(path) };
   });
   const outputs = wiring.outputs.map(({ entry, path, stats }) => {
-    const { ready: _, throttledUntil: __, ...counters } = stats;
+    const { ready: _, throttledUntil: __, blocked, ...counters } = stats;
     const common = { name: entry.name, plugin: entry.plugin.name, ...counters };
-    return { ...common, ...throttling(stats), ...actor(path) };
+    const { state: own, lastError } = actor(path);
+    const shown = blocked && own === "running" ? ("blocked" as const) : own;
+    return { ...common, ...throttling(stats), state: shown, lastError };
   });
   const open = [...wiring.filters, ...wiring.outputs].every(({ stats }) => stats.ready);
-  const reading = inputs.every((one) => one.state !== "backoff" && one.state !== "starting");
+  const reading = inputs.every(({ state }) => !["backoff", "blocked", "starting"].includes(state));
   return {
     version,
     pid: process.pid,
@@ -179,6 +182,12 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     deadLetters: state.deadLetters.count(),
     gaps: state.gaps.count(),
   };
+}
+
+/** Who failed with what passes by itself is tried again soon; for the rest a person is needed. */
+function nodeState({ state, lastError }: ActorStatus): NodeState {
+  const kind = errorTable[lastError?.code as ErrorCode]?.kind;
+  return state === "backoff" && kind === "fatal" ? "blocked" : state;
 }
 
 function stuckView({ partition, seq, position, heldMs, edges }: Stuck): StuckHead {

@@ -11,7 +11,7 @@ import { createEmitGate } from "#src/flow/emit-gate.ts";
 import type { OutputStats } from "#src/flow/node-stats.ts";
 import { DELIVERED } from "#src/flow/outcome.ts";
 import { retryDelay } from "#src/flow/retry-delay.ts";
-import { sortVerdicts } from "#src/flow/verdicts.ts";
+import { type Sorted, sortVerdicts } from "#src/flow/verdicts.ts";
 import type { Log } from "#src/log.ts";
 import type { OutputContext } from "#src/plugin/context.ts";
 import { closeUnwanted, isTimeout, withDeadline } from "#src/plugin/deadline.ts";
@@ -65,8 +65,7 @@ export const outputActor = defineActor<OutputDeps, State, OutputMessage>({
   name: "output",
   init(deps, self) {
     self.clearData();
-    deps.stats.queued = 0;
-    deps.stats.note = null;
+    Object.assign(deps.stats, { queued: 0, note: null, blocked: false });
     const abort = new AbortController();
     const context = outputContext(deps, abort.signal, () => state.batch);
     self.pipe(
@@ -237,13 +236,13 @@ function conclude(
     return;
   }
   const sorted = sortVerdicts(batch, verdicts, state.entry.onFailed);
-  const { done, lost, failed, again, cause, delayMs } = sorted;
+  const { done, lost, failed, again, cause } = sorted;
   keepFailed(state, failed);
   for (const { delivery, from, to } of lost) settle(delivery, from, to, DELIVERED);
   for (const range of done) delivered(state, range);
   // A sink that takes some of it is not down: its delays begin anew.
   if (again.length < packets.length) recovered(state);
-  if (cause) retry(state, again, { cause, delayMs }, self);
+  if (cause) retry(state, again, { ...sorted, cause }, self);
   else goOn(state, self);
 }
 
@@ -258,7 +257,7 @@ function retryAll(state: State, thrown: unknown, self: Self<OutputMessage>): voi
     crashed(state, thrown, self);
     return;
   }
-  retry(state, state.batch.ranges, { cause, delayMs: 0 }, self);
+  retry(state, state.batch.ranges, { cause, blocked: false, delayMs: 0 }, self);
 }
 
 /** Writes the next batch, now or when it is full or has waited long enough. */
@@ -274,13 +273,14 @@ function goOn(state: State, self: Self<OutputMessage>): void {
 function retry(
   state: State,
   ranges: readonly Range[],
-  { cause, delayMs }: { readonly cause: Error; readonly delayMs: number },
+  { cause, blocked, delayMs }: Pick<Sorted, "blocked" | "delayMs"> & { readonly cause: Error },
   self: Self<OutputMessage>,
 ): void {
   const { stats, log, clock } = state;
   state.batch = batchOf(ranges);
   stats.retried += state.batch.packets.length;
   stats.note = `retrying: ${cause.message}`;
+  stats.blocked = blocked;
   if (state.attempts === 0 && clock.now() - state.warnedAt > WARN_EVERY_MS) {
     state.warnedAt = clock.now();
     log.warn("a write failed; it is tried again", { error: cause });
@@ -293,6 +293,6 @@ function retry(
 
 function recovered(state: State): void {
   if (state.attempts === 0) return;
-  state.stats.note = null;
+  Object.assign(state.stats, { note: null, blocked: false });
   state.attempts = 0;
 }

@@ -27,6 +27,12 @@ export type ActorStatus = {
   readonly children: readonly ActorStatus[];
 };
 
+/**
+ * How a filter or output is. Its actor waits for its next attempt in `backoff` as in `blocked`, which
+ * only a person ends; an output that holds what its sink refused (`onFailed: block`) is blocked too.
+ */
+export type NodeState = ActorStatus["state"] | "blocked";
+
 /** A packet that holds up a checkpoint for longer than `bus.stuckHeadMs`. */
 export type StuckHead = {
   readonly partition: string;
@@ -49,6 +55,8 @@ export type InputStatus = {
     | "running"
     | "paused"
     | "backoff"
+    /** As of filters and outputs. */
+    | "blocked"
     | "finished"
     | "failed"
     | "stopped"
@@ -75,7 +83,7 @@ export type InputStatus = {
 export type FilterStatus = {
   readonly name: string;
   readonly plugin: string;
-  readonly state: ActorStatus["state"];
+  readonly state: NodeState;
   readonly packets: number;
   readonly dropped: number;
   readonly emitted: number;
@@ -92,7 +100,7 @@ export type FilterStatus = {
 export type OutputStatus = {
   readonly name: string;
   readonly plugin: string;
-  readonly state: ActorStatus["state"];
+  readonly state: NodeState;
   readonly note: string | null;
   /** How long the sink has had it wait by a quota, since the start of the process. */
   readonly throttledMs: number;

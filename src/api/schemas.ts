@@ -5,7 +5,11 @@ import type { ActorStatus, CheckpointView, ReloadReport, Stat, Topology } from "
 /** The answers' shapes, told to the OpenAPI document; the types of `port.ts` hold them to it. */
 const text = z.string();
 const number = z.number();
-const actorState = z.enum(["starting", "running", "backoff", "stopping", "stopped", "failed"]);
+const actorStates = ["starting", "running", "backoff", "stopping", "stopped", "failed"] as const;
+const actorState = z.enum(actorStates);
+const nodeState = z
+  .enum([...actorStates, "blocked"])
+  .describe("blocked: it goes on when a person has mended what lastError or note says.");
 const lastError = z
   .object({ code: text, message: text, at: number.describe("Unix milliseconds.") })
   .nullable();
@@ -48,6 +52,7 @@ const inputStatus = z
       "running",
       "paused",
       "backoff",
+      "blocked",
       "finished",
       "failed",
       "stopped",
@@ -78,7 +83,7 @@ const filterStatus = z
   .object({
     name: text,
     plugin: text,
-    state: actorState,
+    state: nodeState,
     packets: number,
     dropped: number,
     emitted: number,
@@ -92,7 +97,7 @@ const outputStatus = z
   .object({
     name: text,
     plugin: text,
-    state: actorState,
+    state: nodeState,
     note: text.nullable(),
     throttledMs: number.describe("How long a quota of the sink has had it wait."),
     packets: number,

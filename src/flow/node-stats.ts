@@ -53,6 +53,8 @@ export type OutputStats = Throttle & {
   /** Whether the plugin is open. */
   ready: boolean;
   note: string | null;
+  /** Whether it holds a packet that its sink refused for good. */
+  blocked: boolean;
   packets: number;
   bytes: number;
   retried: number;
@@ -98,6 +100,7 @@ export const createOutputStats = (): OutputStats => ({
   ...noThrottle(),
   ready: false,
   note: null,
+  blocked: false,
   packets: 0,
   bytes: 0,
   retried: 0,

@@ -13,6 +13,8 @@ export type Sorted = {
   readonly again: readonly Range[];
   /** Why the first of `again` has to; undefined when none has to. */
   readonly cause: Error | undefined;
+  /** Whether one of `again` was refused for good: it goes again only since it may not fail. */
+  readonly blocked: boolean;
   /** The longest pause that was asked for. */
   readonly delayMs: number;
 };
@@ -28,6 +30,7 @@ export function sortVerdicts(
   const failed: { readonly range: Range; readonly error: DbusError }[] = [];
   const again: Range[] = [];
   let cause: Error | undefined;
+  let blocked = false;
   let delayMs = 0;
   eachPacket(batch, (range, i) => {
     const verdict = verdicts[i] as Verdict;
@@ -37,9 +40,10 @@ export function sortVerdicts(
       failed.push({ range, error: toDbusError(verdict.failed, "OUTPUT_REJECTED") });
     } else {
       cause ??= "failed" in verdict ? verdict.failed : verdict.error;
-      if (!("failed" in verdict)) delayMs = Math.max(delayMs, verdict.retryAfterMs);
+      if ("failed" in verdict) blocked = true;
+      else delayMs = Math.max(delayMs, verdict.retryAfterMs);
       again.push(range);
     }
   });
-  return { done, lost, failed, again, cause, delayMs };
+  return { done, lost, failed, again, cause, blocked, delayMs };
 }

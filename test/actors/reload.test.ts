@@ -86,12 +86,12 @@ describe("a reload of settings", () => {
       outputs: [entry({ broken: true })],
     });
     const state = () => bus.admin.stat().outputs[0]?.state;
-    await waitFor(() => state() === "backoff", { what: "an output that waits for a person" });
+    await waitFor(() => state() === "blocked", { what: "an output that waits for a person" });
     await bus.reload({ outputs: [entry({})] });
     await waitFor(() => out.written.length === 500, { what: "all that waited" });
     expect([isCounted(out), state()]).toEqual([true, "running"]);
     await bus.reload({ outputs: [entry({ broken: true })] });
-    await waitFor(() => state() === "backoff", { what: "a backoff of its own" });
+    await waitFor(() => state() === "blocked", { what: "a wait of its own" });
     expect(bus.admin.stat().inputs[0]?.state).toBe("finished");
   });
 

@@ -71,7 +71,7 @@ test("with onFailed: block it stops there and says so, and a mended expression t
   const bus = shopFolder("block");
   bus.write(dividing("onFailed: block,"));
   const { dbusd, through, letters, dbc, stat, stop } = await bus.start({ ready: false });
-  await waitFor(async () => (await stat()).filters[0]?.state === "backoff", { what: "the stop" });
+  await waitFor(async () => (await stat()).filters[0]?.state === "blocked", { what: "the stop" });
   await waitFor(() => bus.lines("all").length === rowsOfShop, { what: "who is not behind it" });
   const failing = withId(bus.lines("all"), 7);
   const before = () => rowKeys(bus.lines("all").filter(({ pos }) => pos < (failing[0]?.pos ?? 0)));
@@ -81,7 +81,7 @@ test("with onFailed: block it stops there and says so, and a mended expression t
     status,
   );
   expectSameRows([{ position: place?.[1] } as Letter], failing.slice(0, 1));
-  expect(status).toMatch(/by-id +backoff/);
+  expect(status).toMatch(/by-id +blocked/);
   expect(await letters()).toEqual([]);
   const { pid } = await stat();
 
@@ -110,7 +110,7 @@ outputs: [{name: some, plugin: StreamOutput, match: by-id}]`;
   bus.write(blocking("1000 / (row.id - 7) < 1000000"));
   for (let starts = 0; starts < 2; starts++) {
     const { stat, dbc, stop } = await bus.start({ ready: false });
-    await waitFor(async () => (await stat()).filters[0]?.state === "backoff", { what: "the stop" });
+    await waitFor(async () => (await stat()).filters[0]?.state === "blocked", { what: "the stop" });
     expect(await dbc("status")).toContain("division by zero");
     await stop();
   }

@@ -61,6 +61,7 @@ export const statusRoutes = [
 
 const worstFirst = [
   "failed",
+  "blocked",
   "backoff",
   "stopped",
   "stopping",

@@ -101,7 +101,7 @@ for (const [onPositionLost, to] of [
       const { resource } = sample.input("in");
       await admin.setCheckpoint({ ...key, resource }, { offset: 1_000 });
       if (to === undefined) {
-        await waitFor(() => sample.input("in").state === "backoff", { what: "it to stop" });
+        await waitFor(() => sample.input("in").state === "blocked", { what: "it to stop" });
         const { lastError } = sample.input("in");
         expect(lastError?.code).toBe("POSITION_LOST");
         expect(lastError?.message).toContain(`offset 1000 of ${topic}/0 is gone: it ends at 20`);
@@ -139,7 +139,7 @@ for (const [onInvalid, count, letters] of [
         const { admin } = sample.daemon;
         await waitFor(() => admin.stat().deadLetters === letters, { what: "the dead letters" });
         if (onInvalid !== "fail") return expect(sample.input("in").state).toBe("running");
-        await waitFor(() => sample.input("in").state === "backoff", { what: "it to stop" });
+        await waitFor(() => sample.input("in").state === "blocked", { what: "it to stop" });
         const { lastError } = sample.input("in");
         expect(lastError?.code).toBe("KAFKA_VALUE_INVALID");
         expect(lastError?.message).toContain(`${topic}/0 at offset 1`);

@@ -54,7 +54,7 @@ for (const [what, change, code] of [
         (lines as { key: string }[]).map(({ key }) => Buffer.from(key, "base64").toString());
 
       const first = await startText(configOf(bootstrap, topic), "test.yaml", {}, dir);
-      await waitFor(() => first.input("in").state === "backoff", { what: "the input to stop" });
+      await waitFor(() => first.input("in").state === "blocked", { what: "the input to stop" });
       const { lastError } = first.input("in");
       expect(lastError?.code).toBe(code);
       expect(lastError?.message).toContain(`${topic}/0 at offset 10`);

@@ -201,7 +201,7 @@ services.test(
     );
     try {
       const refused = () => [sample.input("in"), sample.output("out")];
-      await waitFor(() => refused().every(({ state }) => state === "backoff"), {
+      await waitFor(() => refused().every(({ state }) => state === "blocked"), {
         what: "both to wait",
       });
       for (const { lastError } of refused()) {
