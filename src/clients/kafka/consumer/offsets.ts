@@ -31,15 +31,13 @@ export function createOffsets(
     refused: (error: unknown) => void,
   ): Promise<readonly OffsetAnswer[]> {
     const topics = await cluster.topics([...new Set(partitions.map(({ topic }) => topic))]);
-    const byLeader = new Map<number, Map<string, number[]>>();
-    for (const { topic, partition } of partitions) {
+    const byLeader = new Map<number, TopicPartition[]>();
+    for (const one of partitions) {
       try {
-        const leader = leaderOf({ topic, partition }, topics.get(topic));
-        const ofLeader = byLeader.get(leader) ?? new Map<string, number[]>();
-        byLeader.set(leader, ofLeader);
-        const ofTopic = ofLeader.get(topic);
-        if (ofTopic) ofTopic.push(partition);
-        else ofLeader.set(topic, [partition]);
+        const leader = leaderOf(one, topics.get(one.topic));
+        const ofLeader = byLeader.get(leader);
+        if (ofLeader) ofLeader.push(one);
+        else byLeader.set(leader, [one]);
       } catch (error) {
         refused(error);
       }

@@ -81,23 +81,16 @@ function encode(request: FetchRequest, version: number): Buffer {
   const writer = wireWriter().int32(-1).int32(waitMs).int32(1).int32(bytesMax).int8(isolation);
   // No session: what is asked for changes with the credit, and a whole request is always right.
   if (version >= 7) writer.int32(0).int32(-1);
-  writer.array(runsOf(request.parts), (run) => {
-    writer.string(run[0]?.topic ?? "").array(run, ({ partition, offset }) => {
-      writer.int32(partition);
-      if (version >= 9) writer.int32(-1);
-      writer.int64(offset);
-      if (version >= 5) writer.int64(-1);
-      writer.int32(partitionBytesMax);
-    });
+  writer.byTopic(request.parts, ({ partition, offset }) => {
+    writer.int32(partition);
+    if (version >= 9) writer.int32(-1);
+    writer.int64(offset);
+    if (version >= 5) writer.int64(-1);
+    writer.int32(partitionBytesMax);
   });
   if (version >= 7) writer.int32(0);
   if (version >= 11) writer.string("");
   return writer.done();
-}
-
-/** Parts of one topic behind one another are named under it once. */
-function runsOf(parts: readonly FetchPart[]): readonly (readonly FetchPart[])[] {
-  return [...Map.groupBy(parts, ({ topic }) => topic).values()];
 }
 
 function decode(data: Buffer, version: number, isolation: 0 | 1): Fetched {
@@ -105,22 +98,19 @@ function decode(data: Buffer, version: number, isolation: 0 | 1): Fetched {
   const throttleMs = reader.int32();
   const errorCode = version >= 7 ? reader.int16() : 0;
   if (version >= 7) reader.int32();
-  const parts = reader.array(() => {
-    const topic = reader.string();
-    return reader.array((): FetchAnswer => {
-      const [partition, errorCode] = [reader.int32(), reader.int16()];
-      const [high, stable] = [reader.int64(), reader.int64()];
-      const start = version >= 5 ? reader.int64() : undefined;
-      const aborted = reader.array(() => ({
-        producerId: BigInt(reader.int64()),
-        firstOffset: reader.int64(),
-      }));
-      if (version >= 11) reader.int32();
-      const end = isolation === 1 && stable >= 0 ? stable : high;
-      return { topic, partition, errorCode, end, start, aborted, records: reader.bytes() };
-    });
+  const parts = reader.byTopic((topic): FetchAnswer => {
+    const [partition, errorCode] = [reader.int32(), reader.int16()];
+    const [high, stable] = [reader.int64(), reader.int64()];
+    const start = version >= 5 ? reader.int64() : undefined;
+    const aborted = reader.array(() => ({
+      producerId: BigInt(reader.int64()),
+      firstOffset: reader.int64(),
+    }));
+    if (version >= 11) reader.int32();
+    const end = isolation === 1 && stable >= 0 ? stable : high;
+    return { topic, partition, errorCode, end, start, aborted, records: reader.bytes() };
   });
   // Since version 8 the broker answers first and leaves the waiting to the client (KIP-219).
   const quietMs = version >= 8 ? throttleMs : 0;
-  return { errorCode, throttleMs, quietMs, bytes: data.length, parts: parts.flat() };
+  return { errorCode, throttleMs, quietMs, bytes: data.length, parts };
 }

@@ -23,12 +23,8 @@ export async function commitOffsets(
   offsets: readonly CommitOffset[],
 ): Promise<readonly CommitAnswer[]> {
   const writer = wireWriter().string(group).int32(generation).string(memberId).string(null);
-  writer.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, ofTopic]) => {
-    writer
-      .string(topic)
-      .array(ofTopic, ({ partition, offset, leaderEpoch = -1, metadata = "" }) => {
-        writer.int32(partition).int64(offset).int32(leaderEpoch).string(metadata);
-      });
+  writer.byTopic(offsets, ({ partition, offset, leaderEpoch = -1, metadata = "" }) => {
+    writer.int32(partition).int64(offset).int32(leaderEpoch).string(metadata);
   });
   return connection.send({
     apiKey: keys.commit,
@@ -38,16 +34,9 @@ export async function commitOffsets(
     decode(data) {
       const reader = wireReader(data);
       reader.int32();
-      return reader
-        .array(() => {
-          const topic = reader.string();
-          return reader.array(() => ({
-            topic,
-            partition: reader.int32(),
-            errorCode: reader.int16(),
-          }));
-        })
-        .flat();
+      return reader.byTopic((topic) => {
+        return { topic, partition: reader.int32(), errorCode: reader.int16() };
+      });
     },
   });
 }
@@ -74,16 +63,13 @@ export async function fetchOffsets(
     decode(data) {
       const reader = wireReader(data);
       reader.int32();
-      const offsets = reader.array(() => {
-        const topic = reader.string();
-        return reader.array(() => {
-          const [partition, offset] = [reader.int32(), reader.int64()];
-          const [leaderEpoch, metadata] = [reader.int32(), reader.string()];
-          const errorCode = reader.int16();
-          return { topic, partition, offset, leaderEpoch, metadata, errorCode };
-        });
+      const offsets = reader.byTopic((topic) => {
+        const [partition, offset] = [reader.int32(), reader.int64()];
+        const [leaderEpoch, metadata] = [reader.int32(), reader.string()];
+        const errorCode = reader.int16();
+        return { topic, partition, offset, leaderEpoch, metadata, errorCode };
       });
-      return { errorCode: reader.int16(), offsets: offsets.flat() };
+      return { errorCode: reader.int16(), offsets };
     },
   });
 }

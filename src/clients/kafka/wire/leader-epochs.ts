@@ -32,10 +32,8 @@ export async function epochEnds(
   const apiVersion = connection.version(leaderEpochsKey, 2, 3);
   const writer = wireWriter();
   if (apiVersion >= 3) writer.int32(-1);
-  writer.array([...Map.groupBy(questions, ({ topic }) => topic)], ([topic, ofTopic]) => {
-    writer.string(topic).array(ofTopic, ({ partition, leaderEpoch, epoch }) => {
-      writer.int32(partition).int32(leaderEpoch).int32(epoch);
-    });
+  writer.byTopic(questions, ({ partition, leaderEpoch, epoch }) => {
+    writer.int32(partition).int32(leaderEpoch).int32(epoch);
   });
   return connection.send({
     apiKey: leaderEpochsKey,
@@ -45,15 +43,11 @@ export async function epochEnds(
     decode(data) {
       const reader = wireReader(data);
       reader.int32();
-      const topics = reader.array(() => {
-        const topic = reader.string();
-        return reader.array((): EpochAnswer => {
-          const [errorCode, partition] = [reader.int16(), reader.int32()];
-          reader.int32();
-          return { topic, partition, errorCode, end: reader.int64() };
-        });
+      return reader.byTopic((topic) => {
+        const [errorCode, partition] = [reader.int16(), reader.int32()];
+        reader.int32();
+        return { topic, partition, errorCode, end: reader.int64() };
       });
-      return topics.flat();
     },
   });
 }

@@ -1,4 +1,5 @@
 import type { BrokerConnection } from "../broker-connection.ts";
+import type { TopicPartition } from "../port.ts";
 import { wireReader } from "./wire-reader.ts";
 import { wireWriter } from "./wire-writer.ts";
 
@@ -16,9 +17,7 @@ const listOffsetsKey = 2;
 export const earliestTime = -2;
 export const latestTime = -1;
 
-export type OffsetAnswer = {
-  readonly topic: string;
-  readonly partition: number;
+export type OffsetAnswer = TopicPartition & {
   readonly errorCode: number;
   /** -1 where nothing is that new. */
   readonly offset: number;
@@ -26,16 +25,12 @@ export type OffsetAnswer = {
 
 export async function listOffsets(
   connection: BrokerConnection,
-  asked: ReadonlyMap<string, readonly number[]>,
+  asked: readonly TopicPartition[],
   timestamp: number,
   isolation: 0 | 1,
 ): Promise<readonly OffsetAnswer[]> {
   const writer = wireWriter().int32(-1).int8(isolation);
-  writer.array([...asked], ([topic, partitions]) => {
-    writer.string(topic).array(partitions, (partition) => {
-      writer.int32(partition).int64(timestamp);
-    });
-  });
+  writer.byTopic(asked, ({ partition }) => writer.int32(partition).int64(timestamp));
   return connection.send({
     apiKey: listOffsetsKey,
     apiVersion: connection.version(listOffsetsKey, 2, 3),
@@ -44,16 +39,11 @@ export async function listOffsets(
     decode(data) {
       const reader = wireReader(data);
       reader.int32();
-      return reader
-        .array(() => {
-          const topic = reader.string();
-          return reader.array(() => {
-            const [partition, errorCode] = [reader.int32(), reader.int16()];
-            reader.int64();
-            return { topic, partition, errorCode, offset: reader.int64() };
-          });
-        })
-        .flat();
+      return reader.byTopic((topic) => {
+        const [partition, errorCode] = [reader.int32(), reader.int16()];
+        reader.int64();
+        return { topic, partition, errorCode, offset: reader.int64() };
+      });
     },
   });
 }

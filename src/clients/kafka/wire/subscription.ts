@@ -17,10 +17,7 @@ export type Subscription = {
 export function encodeSubscription({ topics, owned }: Subscription): Buffer {
   const writer = wireWriter().int16(1);
   writer.array(topics, (topic) => writer.string(topic)).bytes(null);
-  writer.array([...Map.groupBy(owned, ({ topic }) => topic)], ([topic, ofTopic]) => {
-    writer.string(topic).array(ofTopic, ({ partition }) => writer.int32(partition));
-  });
-  return writer.done();
+  return writer.byTopic(owned, ({ partition }) => writer.int32(partition)).done();
 }
 
 export function decodeSubscription(data: Buffer): Subscription {
@@ -33,10 +30,10 @@ export function decodeSubscription(data: Buffer): Subscription {
 
 export function encodeAssignment(assigned: readonly TopicPartition[]): Buffer {
   const writer = wireWriter().int16(1);
-  writer.array([...Map.groupBy(assigned, ({ topic }) => topic)], ([topic, ofTopic]) => {
-    writer.string(topic).array(ofTopic, ({ partition }) => writer.int32(partition));
-  });
-  return writer.bytes(null).done();
+  return writer
+    .byTopic(assigned, ({ partition }) => writer.int32(partition))
+    .bytes(null)
+    .done();
 }
 
 /** An empty one says that there is nothing for this member. */
@@ -48,10 +45,5 @@ export function decodeAssignment(data: Buffer): readonly TopicPartition[] {
 }
 
 function partitions(reader: WireReader): TopicPartition[] {
-  return reader
-    .array(() => {
-      const topic = reader.string();
-      return reader.array(() => ({ topic, partition: reader.int32() }));
-    })
-    .flat();
+  return reader.byTopic((topic) => ({ topic, partition: reader.int32() }));
 }

@@ -29,9 +29,7 @@ export async function addPartitions(
   partitions: readonly TopicPartition[],
 ): Promise<readonly PartitionCode[]> {
   const writer = writerOf(who);
-  writer.array([...Map.groupBy(partitions, ({ topic }) => topic)], ([topic, ofTopic]) => {
-    writer.string(topic).array(ofTopic, ({ partition }) => writer.int32(partition));
-  });
+  writer.byTopic(partitions, ({ partition }) => writer.int32(partition));
   return connection.send({
     apiKey: keys.addPartitions,
     apiVersion: connection.version(keys.addPartitions, 0, 2),
@@ -40,14 +38,9 @@ export async function addPartitions(
     decode(data) {
       const reader = wireReader(data);
       reader.int32();
-      return reader
-        .array(() => {
-          const topic = reader.string();
-          return reader.array(() => {
-            return { topic, partition: reader.int32(), errorCode: reader.int16() };
-          });
-        })
-        .flat();
+      return reader.byTopic((topic) => {
+        return { topic, partition: reader.int32(), errorCode: reader.int16() };
+      });
     },
   });
 }

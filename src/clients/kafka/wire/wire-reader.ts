@@ -16,6 +16,8 @@ export type WireReader = {
   /** INT32 length; null for -1. */
   bytes(): Buffer | null;
   array<T>(read: () => T): T[];
+  /** An array of topics, each with its name and an array of what is told of its partitions. */
+  byTopic<T>(read: (topic: string) => T): T[];
   skip(bytes: number): void;
   /** Of flexible versions: unsigned varint of the length plus one. */
   compactString(): string;
@@ -62,7 +64,7 @@ export function wireReader(buffer: Buffer, start = 0): WireReader {
     throw new DbusError("KAFKA_REQUEST_FAILED", "an answer holds a varint without an end");
   }
 
-  return {
+  const reader: WireReader = {
     int8: () => buffer.readInt8(take(1)),
     int16: () => buffer.readInt16BE(take(2)),
     int32: () => buffer.readInt32BE(take(4)),
@@ -76,6 +78,13 @@ export function wireReader(buffer: Buffer, start = 0): WireReader {
       return buffer.subarray(from, from + length);
     },
     array: (read) => array(buffer.readInt32BE(take(4)), read),
+    byTopic(read) {
+      const topics = reader.array(() => {
+        const topic = reader.string();
+        return reader.array(() => read(topic));
+      });
+      return topics.flat();
+    },
     skip: (bytes) => void take(bytes),
     compactString: () => text(uvarint() - 1),
     compactArray: (read) => array(uvarint() - 1, read),
@@ -90,6 +99,7 @@ export function wireReader(buffer: Buffer, start = 0): WireReader {
       }
     },
   };
+  return reader;
 }
 
 export function int64At(buffer: Buffer, at: number): number {

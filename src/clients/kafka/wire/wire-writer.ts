@@ -1,4 +1,5 @@
 import { type ByteSink, createByteSink, putBytes, reserve } from "../../../byte-sink.ts";
+import type { TopicPartition } from "../port.ts";
 
 /** Writes the fields of a request in their order. */
 export type WireWriter = {
@@ -11,6 +12,8 @@ export type WireWriter = {
   /** INT32 length; null is -1. */
   bytes(value: Uint8Array | null): WireWriter;
   array<T>(values: readonly T[], write: (value: T, index: number) => void): WireWriter;
+  /** An array of topics, each with its name and an array of its partitions, in their order. */
+  byTopic<T extends TopicPartition>(values: readonly T[], write: (value: T) => void): WireWriter;
   /** Of flexible versions: unsigned varint of the length plus one; null is 0. */
   compactArray<T>(values: readonly T[] | null, write: (value: T) => void): WireWriter;
   compactString(value: string): WireWriter;
@@ -57,6 +60,11 @@ export function wireWriter(): WireWriter {
       writer.int32(values.length);
       for (const [index, value] of values.entries()) write(value, index);
       return writer;
+    },
+    byTopic(values, write) {
+      return writer.array([...Map.groupBy(values, ({ topic }) => topic)], ([topic, ofTopic]) => {
+        writer.string(topic).array(ofTopic, write);
+      });
     },
     compactArray(values, write) {
       putUvarint(sink, values === null ? 0 : values.length + 1);
