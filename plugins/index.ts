@@ -1,57 +1,37 @@
-import type { Plugin } from "#plugin";
-import { countFilter } from "./filter/count/count-filter.ts";
-import { dedupeFilter } from "./filter/dedupe/dedupe-filter.ts";
-import { dropFilter } from "./filter/drop/drop-filter.ts";
-import { hashFilter } from "./filter/hash/hash-filter.ts";
-import { maskFilter } from "./filter/mask/mask-filter.ts";
-import { mockFilter } from "./filter/mock/mock-filter.ts";
-import { mysqlbinlogFilter } from "./filter/mysqlbinlog/mysqlbinlog-filter.ts";
-import { pickFilter } from "./filter/pick/pick-filter.ts";
-import { regexFilter } from "./filter/regex/regex-filter.ts";
-import { renameFilter } from "./filter/rename/rename-filter.ts";
-import { routeFilter } from "./filter/route/route-filter.ts";
-import { sampleFilter } from "./filter/sample/sample-filter.ts";
-import { scriptFilter } from "./filter/script/script-filter.ts";
-import { splitFilter } from "./filter/split/split-filter.ts";
-import { throttleFilter } from "./filter/throttle/throttle-filter.ts";
-import { whereFilter } from "./filter/where/where-filter.ts";
-import { binlogFileInput } from "./input/binlog-file/binlog-file-input.ts";
-import { httpInput } from "./input/http/http-input.ts";
-import { kafkaInput } from "./input/kafka/kafka-input.ts";
-import { mockInput } from "./input/mock/mock-input.ts";
-import { mysqlbinlogInput } from "./input/mysqlbinlog/mysqlbinlog-input.ts";
-import { streamInput } from "./input/stream/stream-input.ts";
-import { esOutput } from "./output/es/es-output.ts";
-import { kafkaOutput } from "./output/kafka/kafka-output.ts";
-import { mockOutput } from "./output/mock/mock-output.ts";
-import { streamOutput } from "./output/stream/stream-output.ts";
+import type { Builtin } from "#src/plugin/builtin.ts";
+
+type Load = Builtin["load"];
+
+const input = (name: string, load: Load): Builtin => ({ kind: "input", name, load });
+const filter = (name: string, load: Load): Builtin => ({ kind: "filter", name, load });
+const output = (name: string, load: Load): Builtin => ({ kind: "output", name, load });
 
 /** The plugins that dbus brings along: one line each, nothing is found by itself. */
-export const builtins: readonly Plugin[] = [
-  binlogFileInput,
-  httpInput,
-  kafkaInput,
-  mockInput,
-  mysqlbinlogInput,
-  streamInput,
-  countFilter,
-  dedupeFilter,
-  dropFilter,
-  hashFilter,
-  maskFilter,
-  mockFilter,
-  mysqlbinlogFilter,
-  pickFilter,
-  regexFilter,
-  renameFilter,
-  routeFilter,
-  sampleFilter,
-  scriptFilter,
-  splitFilter,
-  throttleFilter,
-  whereFilter,
-  esOutput,
-  kafkaOutput,
-  mockOutput,
-  streamOutput,
+export const builtins: readonly Builtin[] = [
+  input("BinlogFileInput", () => import("./input/binlog-file/binlog-file-input.ts")),
+  input("HttpInput", () => import("./input/http/http-input.ts")),
+  input("KafkaInput", () => import("./input/kafka/kafka-input.ts")),
+  input("MockInput", () => import("./input/mock/mock-input.ts")),
+  input("MysqlbinlogInput", () => import("./input/mysqlbinlog/mysqlbinlog-input.ts")),
+  input("StreamInput", () => import("./input/stream/stream-input.ts")),
+  filter("CountFilter", () => import("./filter/count/count-filter.ts")),
+  filter("DedupeFilter", () => import("./filter/dedupe/dedupe-filter.ts")),
+  filter("DropFilter", () => import("./filter/drop/drop-filter.ts")),
+  filter("HashFilter", () => import("./filter/hash/hash-filter.ts")),
+  filter("MaskFilter", () => import("./filter/mask/mask-filter.ts")),
+  filter("MockFilter", () => import("./filter/mock/mock-filter.ts")),
+  filter("MysqlbinlogFilter", () => import("./filter/mysqlbinlog/mysqlbinlog-filter.ts")),
+  filter("PickFilter", () => import("./filter/pick/pick-filter.ts")),
+  filter("RegexFilter", () => import("./filter/regex/regex-filter.ts")),
+  filter("RenameFilter", () => import("./filter/rename/rename-filter.ts")),
+  filter("RouteFilter", () => import("./filter/route/route-filter.ts")),
+  filter("SampleFilter", () => import("./filter/sample/sample-filter.ts")),
+  filter("ScriptFilter", () => import("./filter/script/script-filter.ts")),
+  filter("SplitFilter", () => import("./filter/split/split-filter.ts")),
+  filter("ThrottleFilter", () => import("./filter/throttle/throttle-filter.ts")),
+  filter("WhereFilter", () => import("./filter/where/where-filter.ts")),
+  output("EsOutput", () => import("./output/es/es-output.ts")),
+  output("KafkaOutput", () => import("./output/kafka/kafka-output.ts")),
+  output("MockOutput", () => import("./output/mock/mock-output.ts")),
+  output("StreamOutput", () => import("./output/stream/stream-output.ts")),
 ];

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { builtins } from "#plugins/index.ts";
+import { createRegistry } from "../plugin/registry.ts";
 import { type Page, pagesOf, type Sample } from "./pages.ts";
 
 const root = join(import.meta.dir, "..", "..");
@@ -16,13 +17,13 @@ export function samples(): readonly Sample[] {
     }));
 }
 
-export function currentPages(): readonly Page[] {
-  return pagesOf(builtins, samples());
+export async function currentPages(): Promise<readonly Page[]> {
+  return pagesOf(await createRegistry(builtins).builtins(), samples());
 }
 
 /** `bun run docs`: writes the pages that are made from the sources, and removes those of no plugin. */
-function writePages(): void {
-  const pages = currentPages();
+async function writePages(): Promise<void> {
+  const pages = await currentPages();
   const folder = join(root, "docs/plugins");
   mkdirSync(folder, { recursive: true });
   const kept = new Set(pages.map(({ path }) => path));
@@ -36,4 +37,4 @@ function writePages(): void {
   process.stdout.write(`${pages.length} pages written\n`);
 }
 
-if (import.meta.main) writePages();
+if (import.meta.main) await writePages();

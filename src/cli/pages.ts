@@ -4,7 +4,6 @@ import { type EntryKind, entrySchemas } from "../config/schema.ts";
 import { wholeJsonSchema } from "../config/whole-schema.ts";
 import { errorTable } from "../errors.ts";
 import type { Plugin } from "../plugin/define.ts";
-import { createRegistry } from "../plugin/registry.ts";
 import { exitCodesText } from "./exit-code.ts";
 import { type Field, fieldsOf } from "./plugin-fields.ts";
 
@@ -17,7 +16,7 @@ const made = "<!-- Made by `bun run docs`; a test says when it is out of date. -
 
 /** One page a plugin, one that lists them, the errors, and the schema that the samples name. */
 export function pagesOf(plugins: readonly Plugin[], samples: readonly Sample[]): readonly Page[] {
-  const schema = wholeJsonSchema(createRegistry(plugins));
+  const schema = wholeJsonSchema(plugins);
   return [
     ...plugins.map((plugin) => pluginPage(plugin, samples)),
     listPage(plugins),

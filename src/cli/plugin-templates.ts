@@ -36,26 +36,15 @@ export function filesOf({ kind, name }: NewPlugin): readonly File[] {
 
 /** The list of builtins with one more. Throws `USAGE` when it looks other than it should. */
 export function withBuiltin(index: string, { kind, name }: NewPlugin): string {
-  const value = camel(name) + pascal(kind);
-  const imports = [...index.matchAll(/^import \{ \w+ \} from "(\.\/.*)";\n/gm)];
-  const list = /(export const builtins: readonly Plugin\[\] = \[)([^\]]*?),?\s*\];/;
-  if (imports.length === 0 || !list.test(index)) {
+  const list = /^export const builtins: readonly Builtin\[\] = \[\n(?: {2}.*\n)*/m;
+  if (!list.test(index)) {
     throw new DbusError("USAGE", "plugins/index.ts is not as it was", {
-      remedy: "add the import and the line by hand",
+      remedy: "add the line by hand",
     });
   }
   const path = `./${kind}/${name}/${name}-${kind}.ts`;
-  const next = imports.find(([, other = ""]) => other > path);
-  const last = imports.at(-1);
-  const at = next?.index ?? (last?.index ?? 0) + (last?.[0].length ?? 0);
-  const line = `import { ${value} } from "${path}";\n`;
-  return (index.slice(0, at) + line + index.slice(at)).replace(
-    list,
-    (_, start: string, names: string) => {
-      const all = [...names.split(",").map((one) => one.trim()), value].filter((one) => one !== "");
-      return `${start}\n${all.map((one) => `  ${one},\n`).join("")}];`;
-    },
-  );
+  const line = `  ${kind}("${pascal(name)}${pascal(kind)}", () => import("${path}")),\n`;
+  return index.replace(list, (lines) => lines + line);
 }
 
 const sources = {

@@ -59,7 +59,7 @@ async function act(options: Options, io: DbusdIo): Promise<number> {
       io.out(`dbusd ${packageJson.version}\n`);
       return exitCodes.clean;
     case "schema":
-      io.out(`${JSON.stringify(wholeJsonSchema(registry), null, 2)}\n`);
+      io.out(`${JSON.stringify(wholeJsonSchema(await registry.builtins()), null, 2)}\n`);
       return exitCodes.clean;
     case "test":
       return runTests(options, io);

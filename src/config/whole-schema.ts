@@ -1,4 +1,4 @@
-import type { Registry } from "../plugin/registry.ts";
+import type { Plugin } from "../plugin/define.ts";
 import { entryJsonSchema } from "./entries.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
 import { type Group, groups, sections } from "./schema.ts";
@@ -8,7 +8,7 @@ import { type Group, groups, sections } from "./schema.ts";
  * and check with it. A reference such as `${PORT}` may stand for any scalar, and an entry whose
  * plugin is a file may have any fields.
  */
-export function wholeJsonSchema(registry: Registry): JsonSchema {
+export function wholeJsonSchema(builtins: readonly Plugin[]): JsonSchema {
   const properties: Record<string, JsonSchema> = {};
   for (const [name, schema] of Object.entries(sections)) {
     properties[name] = withReferences(jsonSchemaOf(schema));
@@ -17,7 +17,7 @@ export function wholeJsonSchema(registry: Registry): JsonSchema {
     properties[group] = {
       type: "array",
       description: `The ${group} of the bus.`,
-      items: entrySchema(group, registry),
+      items: entrySchema(group, builtins),
       ...(group === "filters" ? {} : { minItems: 1 }),
     };
   }
@@ -32,9 +32,9 @@ export function wholeJsonSchema(registry: Registry): JsonSchema {
 }
 
 /** By plugin name, so that an editor shows the fields of that plugin and no other's. */
-function entrySchema(group: Group, registry: Registry): JsonSchema {
+function entrySchema(group: Group, builtins: readonly Plugin[]): JsonSchema {
   const kind = groups[group];
-  const plugins = registry.builtins.filter((plugin) => plugin.kind === kind);
+  const plugins = builtins.filter((plugin) => plugin.kind === kind);
   const common = entryJsonSchema(kind, null);
   const names = plugins.map((plugin) => plugin.name);
   const allOf = plugins.map((plugin) => ({

@@ -2,6 +2,7 @@ import { readFileSync, realpathSync } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import * as zod from "zod";
 import { DbusError } from "../errors.ts";
+import { type Builtin, loadBuiltin, loadOf, onlyPlugin, type PluginModule } from "./builtin.ts";
 import type { Plugin } from "./define.ts";
 import * as sdk from "./index.ts";
 
@@ -9,7 +10,8 @@ export type PluginKind = Plugin["kind"];
 
 /** What configs may name: the builtins, and TypeScript files beside the config. */
 export type Registry = {
-  readonly builtins: readonly Plugin[];
+  /** All that dbus brings along, loaded for the pages that show them. Throws `PLUGIN_LOAD`. */
+  builtins(): Promise<readonly Plugin[]>;
   names(kind: PluginKind): readonly string[];
   /**
    * The plugin of that name or path. Throws `PLUGIN_UNKNOWN` for a name that is not there or is of
@@ -18,21 +20,21 @@ export type Registry = {
   find(kind: PluginKind, written: string, configFile: string): Promise<Plugin>;
 };
 
-export function createRegistry(builtins: readonly Plugin[]): Registry {
-  const byName = new Map<string, Plugin>();
-  for (const plugin of builtins) {
-    if (byName.has(plugin.name)) {
-      throw new DbusError("PLUGIN_LOAD", `two builtin plugins are called ${plugin.name}`);
-    }
-    byName.set(plugin.name, plugin);
+export function createRegistry(builtins: readonly Builtin[]): Registry {
+  const byName = new Map(builtins.map((one) => [one.name, one]));
+  if (byName.size < builtins.length) {
+    throw new DbusError("PLUGIN_LOAD", "two builtin plugins have one name");
   }
+  const builtin = (name: string) => {
+    const one = byName.get(name);
+    return one && loadBuiltin(one);
+  };
   return {
-    builtins,
-    names: (kind) => builtins.filter((plugin) => plugin.kind === kind).map((one) => one.name),
+    builtins: () => Promise.all(builtins.map(loadBuiltin)),
+    names: (kind) => builtins.filter((one) => one.kind === kind).map((one) => one.name),
     async find(kind, written, configFile) {
-      const plugin = /^\.{1,2}\//.test(written)
-        ? await loadFile(written, configFile)
-        : byName.get(written);
+      const file = /^\.{1,2}\//.test(written);
+      const plugin = await (file ? loadFile(written, configFile) : builtin(written));
       if (plugin === undefined) {
         throw new DbusError("PLUGIN_UNKNOWN", `there is no plugin ${written}`);
       }
@@ -52,14 +54,7 @@ export function createRegistry(builtins: readonly Plugin[]): Registry {
  */
 async function loadFile(written: string, configFile: string): Promise<Plugin> {
   const module = await loadModule(written, configFile);
-  const plugins = [...new Set(Object.values(module))].filter(isPlugin);
-  if (plugins.length !== 1) {
-    throw new DbusError(
-      "PLUGIN_LOAD",
-      `${written} exports ${plugins.length} plugins instead of one`,
-    );
-  }
-  const plugin = plugins[0]!;
+  const plugin = onlyPlugin(module, written);
   files.set(plugin, allowedPath(written, configFile));
   return plugin;
 }
@@ -75,17 +70,12 @@ export async function loadModule(
   written: string,
   configFile: string,
   content?: string,
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<PluginModule> {
   const path = allowedPath(written, configFile);
   provideSdk();
   const first = firstContents.get(path) ?? content;
   if (first !== undefined) firstContents.set(path, first);
-  try {
-    return await import(content === first ? path : `${path}?content=${content}`);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new DbusError("PLUGIN_LOAD", `${written} cannot be loaded: ${why}`, { cause: error });
-  }
+  return loadOf(written, () => import(content === first ? path : `${path}?content=${content}`));
 }
 
 /**
@@ -148,15 +138,4 @@ function provideSdk(): void {
       build.module("zod", () => ({ exports: { ...zod }, loader: "object" }));
     },
   });
-}
-
-function isPlugin(value: unknown): value is Plugin {
-  if (value === null || typeof value !== "object") return false;
-  const { kind, name, configSchema, open } = value as Partial<Plugin>;
-  return (
-    (kind === "input" || kind === "filter" || kind === "output") &&
-    typeof name === "string" &&
-    typeof configSchema?.safeParse === "function" &&
-    typeof open === "function"
-  );
 }

@@ -14,19 +14,20 @@ import { fakeInput } from "../config/fake-plugins.ts";
 
 const root = join(import.meta.dir, "..", "..");
 
-test("the pages that are made from the sources are those that lie there: else run bun run docs", () => {
-  const stale = currentPages().filter(({ path, text }) => {
+test("the pages that are made from the sources are those that lie there: else run bun run docs", async () => {
+  const pages = await currentPages();
+  const stale = pages.filter(({ path, text }) => {
     const file = join(root, path);
     return !existsSync(file) || readFileSync(file, "utf8") !== text;
   });
   expect(stale.map(({ path }) => path)).toEqual([]);
-  const kept = new Set(currentPages().map(({ path }) => path));
+  const kept = new Set(pages.map(({ path }) => path));
   const lying = readdirSync(join(root, "docs/plugins")).map((name) => `docs/plugins/${name}`);
   expect(lying.filter((path) => !kept.has(path))).toEqual([]);
 });
 
-test("every plugin has a page, a line in the list, and every error its row", () => {
-  const pages = new Map(currentPages().map(({ path, text }) => [path, text]));
+test("every plugin has a page, a line in the list, and every error its row", async () => {
+  const pages = new Map((await currentPages()).map(({ path, text }) => [path, text]));
   for (const { name } of builtins) {
     expect(pages.get(`docs/plugins/${name}.md`)).toContain(`# ${name}\n`);
     expect(pages.get("docs/plugins/README.md")).toContain(`- [${name}](${name}.md): `);

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { defineFilter, defineInput, defineOutput, secret } from "#plugin";
+import type { Builtin } from "#src/plugin/builtin.ts";
+import type { Plugin } from "#src/plugin/define.ts";
 import { createRegistry } from "#src/plugin/registry.ts";
 
 /** Plugins that do nothing, with one field of each kind that a config can get wrong. */
@@ -50,4 +52,9 @@ export const fakeOutput = defineOutput({
   write: () => undefined,
 });
 
-export const fakeRegistry = createRegistry([fakeInput, fakeFilter, fakeOutput]);
+export function asBuiltin(plugin: Plugin): Builtin {
+  return { kind: plugin.kind, name: plugin.name, load: async () => ({ plugin }) };
+}
+
+export const fakePlugins = [fakeInput, fakeFilter, fakeOutput];
+export const fakeRegistry = createRegistry(fakePlugins.map(asBuiltin));

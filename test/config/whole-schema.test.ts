@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { type JsonSchema, schemasAt } from "#src/config/json-schema.ts";
 import { wholeJsonSchema } from "#src/config/whole-schema.ts";
-import { fakeRegistry } from "./fake-plugins.ts";
+import { fakePlugins } from "./fake-plugins.ts";
 
-const whole = wholeJsonSchema(fakeRegistry);
+const whole = wholeJsonSchema(fakePlugins);
 
 /** The `then` of the entry schema that applies to a plugin. */
 function thenOf(group: string, plugin: string): JsonSchema {

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtins } from "#plugins/index.ts";
+import type { Builtin } from "#src/plugin/builtin.ts";
 import { createRegistry } from "#src/plugin/registry.ts";
-import { fakeFilter, fakeInput } from "../config/fake-plugins.ts";
+import { asBuiltin, fakeFilter, fakeInput } from "../config/fake-plugins.ts";
 
-const registry = createRegistry([fakeInput, fakeFilter]);
+const registry = createRegistry([asBuiltin(fakeInput), asBuiltin(fakeFilter)]);
 let folder = "";
 let config = "";
 
@@ -82,5 +84,42 @@ test("S15: an absolute path or a package name is only a name that is not there",
 });
 
 test("two builtins of one name are refused at once", () => {
-  expect(() => createRegistry([fakeInput, fakeInput])).toThrow("two builtin plugins");
+  const one = asBuiltin(fakeInput);
+  expect(() => createRegistry([one, one])).toThrow("two builtin plugins");
+});
+
+test("every builtin is in its file what the list says that it is", async () => {
+  const plugins = await createRegistry(builtins).builtins();
+  const named = ({ kind, name }: { readonly kind: string; readonly name: string }) => [kind, name];
+  expect(plugins.map(named)).toEqual(builtins.map(named));
+});
+
+test.each<[what: string, why: string, broken: Partial<Builtin>]>([
+  ["cannot be loaded", "no luck", { load: () => Promise.reject(new Error("no luck")) }],
+  ["exports no plugin", "exports 0 plugins", { load: async () => ({ configSchema: {} }) }],
+  ["has another name", "in its file", { name: "Other" }],
+  ["is of another kind", "in its file", { kind: "output" }],
+])("a builtin whose file %s is refused with a code", async (_what, why, broken) => {
+  const builtin = { ...asBuiltin(fakeInput), ...broken };
+  const { kind, name } = builtin;
+  const found = createRegistry([builtin]).find(kind, name, config);
+  await expect(found).rejects.toMatchObject({
+    code: "PLUGIN_LOAD",
+    message: expect.stringContaining(why),
+  });
+});
+
+test("a builtin is loaded only when it is named", async () => {
+  let loads = 0;
+  const counted = (plugin: typeof fakeInput | typeof fakeFilter): Builtin => ({
+    ...asBuiltin(plugin),
+    load: async () => {
+      loads++;
+      return { plugin };
+    },
+  });
+  const two = createRegistry([counted(fakeInput), counted(fakeFilter)]);
+  expect([two.names("input"), loads]).toEqual([["FakeInput"], 0]);
+  await two.find("filter", "FakeFilter", config);
+  expect(loads).toBe(1);
 });

@@ -3,7 +3,9 @@ import { entryJsonSchema } from "../../config/entries.ts";
 import type { JsonSchema } from "../../config/json-schema.ts";
 import { meant } from "../../config/nearest.ts";
 import { DbusError } from "../../errors.ts";
+import { loadBuiltin } from "../../plugin/builtin.ts";
 import type { Plugin } from "../../plugin/define.ts";
+import { createRegistry } from "../../plugin/registry.ts";
 import { fieldsOf } from "../plugin-fields.ts";
 import { tableText } from "../text.ts";
 import { show, usageError, type Verb } from "../verb.ts";
@@ -18,7 +20,7 @@ export const pluginsVerb: Verb = {
     const [name, ...rest] = context.args;
     if (rest.length > 0) throw usageError("it wants one name at most", "plugins [NAME]");
     if (name !== undefined) {
-      const plugin = pluginOf(name);
+      const plugin = await pluginOf(name);
       const schema = entryJsonSchema(plugin.kind, plugin);
       show(context, { name, kind: plugin.kind, schema }, () => fieldsText(plugin, schema));
       return 0;
@@ -27,7 +29,8 @@ export const pluginsVerb: Verb = {
     const running = await context.client
       .get<readonly Running[]>("/api/v1/plugins")
       .catch((): readonly Running[] => []);
-    const rows = builtins.map((plugin) => ({
+    const all = await createRegistry(builtins).builtins();
+    const rows = all.map((plugin) => ({
       name: plugin.name,
       kind: plugin.kind,
       summary: plugin.summary,
@@ -43,9 +46,9 @@ export const pluginsVerb: Verb = {
   },
 };
 
-function pluginOf(name: string): Plugin {
+async function pluginOf(name: string): Promise<Plugin> {
   const plugin = builtins.find((one) => one.name === name);
-  if (plugin) return plugin;
+  if (plugin) return loadBuiltin(plugin);
   const names = builtins.map((one) => one.name);
   throw new DbusError("PLUGIN_UNKNOWN", `there is no plugin ${name}`, {
     remedy: meant(name, names, "plugins"),

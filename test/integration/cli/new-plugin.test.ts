@@ -85,16 +85,13 @@ test.each([
   expect(() => runNewPlugin(argv, copy)).toThrow("it wants a kind and a name in kebab-case");
 });
 
-test("the list keeps what it holds, on one line or on many", () => {
-  const head = 'import { a } from "./output/a/a-output.ts";\n';
+test("the list keeps what it holds, and is refused when it is none", () => {
   const plugin = { kind: "output", name: "b-c" } as const;
-  for (const list of ["[a]", "[\n  a,\n]"]) {
-    expect(
-      withBuiltin(`${head}\nexport const builtins: readonly Plugin[] = ${list};\n`, plugin),
-    ).toBe(
-      `${head}import { bCOutput } from "./output/b-c/b-c-output.ts";\n
-export const builtins: readonly Plugin[] = [\n  a,\n  bCOutput,\n];\n`,
-    );
-  }
+  const head = "export const builtins: readonly Builtin[] = [\n";
+  const line = (name: string, file: string) => `  output("${name}", () => import("${file}")),\n`;
+  const former = line("AOutput", "./output/a/a-output.ts");
+  expect(withBuiltin(`${head}${former}];\n`, plugin)).toBe(
+    `${head}${former}${line("BCOutput", "./output/b-c/b-c-output.ts")}];\n`,
+  );
   expect(() => withBuiltin("export const x = 1;", plugin)).toThrow("not as it was");
 });
