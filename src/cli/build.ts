@@ -29,6 +29,8 @@ async function build(folder: string): Promise<void> {
     entrypoints: [program, ...threads].map((path) => join(root, path)),
     compile: { outfile: binary },
     plugins: [wasmInside],
+    // What a plugin needs is a piece of its own, which is read when a configuration names it.
+    splitting: true,
     minify: { whitespace: true, syntax: true },
     sourcemap: "inline",
   });
