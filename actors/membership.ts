@@ -6,7 +6,6 @@ import {
 import type { CheckpointOwner, CheckpointStore } from "#src/checkpoint/store.ts";
 import type { Clock } from "#src/clock.ts";
 import { joinAlone } from "#src/cluster/join-alone.ts";
-import { joinCluster } from "#src/cluster/join-cluster.ts";
 import type { LocalLog } from "#src/cluster/local-log.ts";
 import type { ClusterNode } from "#src/cluster/node-port.ts";
 import { createClusterPort } from "#src/cluster/operate/cluster-port.ts";
@@ -38,7 +37,7 @@ export type BusMembership = {
   readonly handle: ClusterHandle;
   /** Where checkpoints are kept. */
   readonly checkpoints: CheckpointStore;
-  join(): Promise<ClusterNode> | ClusterNode;
+  join(): Promise<ClusterNode>;
   /** The graph is another: other resources may be wanted, and other nodes read those that are ours. */
   rewired(): void;
   /** What the admin API shows of it, and what operators may order. */
@@ -64,8 +63,10 @@ export function createMembership(options: MembershipOptions): BusMembership {
   return {
     handle,
     checkpoints: shared ?? options.checkpoints,
-    join() {
+    async join() {
       if (!cluster) return joinAlone({ ...given(), drainMs: bus.stopDeadlineMs });
+      // What talks to ZooKeeper and to the others is loaded by who has others.
+      const { joinCluster } = await import("#src/cluster/join-cluster.ts");
       const { localLog } = options;
       const build = packageJson.version;
       return joinCluster({ ...given(), localLog, cluster, stateDir: state.dir, build });

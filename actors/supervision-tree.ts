@@ -38,7 +38,7 @@ export type TreeDeps = {
   readonly admin: AdminPort;
   /** The cluster of this process, and how it is joined: alone, or with others. */
   readonly cluster: ClusterHandle;
-  readonly join: () => Promise<ClusterNode> | ClusterNode;
+  readonly join: () => Promise<ClusterNode>;
   /** Ends the backoff of an actor. */
   readonly wake: (path: string) => boolean;
   /** Reads the configuration again and does what it asks for. */

@@ -11,11 +11,11 @@ import { wholeJsonSchema } from "../config/whole-schema.ts";
 import { DbusError, toDbusError } from "../errors.ts";
 import { createLog } from "../log-writer.ts";
 import { startDaemon } from "../main.ts";
-import { type FileResult, resultsText, runTestFile } from "../pipeline-test/run-tests.ts";
+import type { FileResult } from "../pipeline-test/run-tests.ts";
 import { createRegistry } from "../plugin/registry.ts";
 import { bannerText, whereToLook } from "./banner.ts";
 import { checkConfig } from "./check-config.ts";
-import { type ClusterSource, clusterSource } from "./cluster-source.ts";
+import type { ClusterSource } from "./cluster-source.ts";
 import { dbusdHelp, type Options, parseOptions } from "./dbusd-options.ts";
 import { exitCodeOf, exitCodeOfProblems, exitCodes } from "./exit-code.ts";
 import { configOf } from "./from-to.ts";
@@ -71,6 +71,7 @@ async function act(options: Options, io: DbusdIo): Promise<number> {
 /** Every file is run, also behind one that cannot be used. */
 async function runTests({ tests, json }: Options, io: DbusdIo): Promise<number> {
   const files = tests.length > 0 ? tests : testFilesOf(".");
+  const { resultsText, runTestFile } = await import("../pipeline-test/run-tests.ts");
   const results: FileResult[] = [];
   const unusable: { readonly file: string; readonly error: DbusError }[] = [];
   for (const file of files) {
@@ -120,6 +121,7 @@ async function sourceOf(options: Options, io: DbusdIo): Promise<Source> {
     const load = { registry, overrides, env: io.env };
     const wait = action === "run";
     const at = { connect: overrides.cluster, env: io.env, load, wait, say: io.err };
+    const { clusterSource } = await import("./cluster-source.ts");
     const shared = await clusterSource(at);
     return { file: shared.file, load: shared.options, shared };
   }
