@@ -264,9 +264,8 @@ function checkpoint({ wiring, state, config, log, onUncommitted }: TreeDeps): Wo
   return worker("checkpoint", behaviour(checkpointActor, own));
 }
 
-function cluster({ cluster: handle, join, config }: TreeDeps): WorkerSpec {
-  // Alone there is nobody to give anything to, and the inputs have waited for their packets already.
-  const leaveMs = config.cluster ? config.bus.stopDeadlineMs : 0;
+function cluster({ cluster: handle, join, config: { bus } }: TreeDeps): WorkerSpec {
+  const leaveMs = bus.stopDeadlineMs;
   return worker("cluster", behaviour(clusterActor, { handle, join, leaveMs }), leaveMs + 2_000);
 }
 
