@@ -584,6 +584,12 @@ const table = {
     summary: "the broker lost track of this producer's sequence numbers",
     remedy: "nothing: the unacknowledged records are sent again under a new epoch",
   },
+  KAFKA_LOOP: {
+    kind: "fatal",
+    summary:
+      "records would be written to the topic that they are read from, and read again for ever",
+    remedy: "name the other cluster in brokers, or another topic",
+  },
   KAFKA_FENCED: {
     kind: "fence",
     summary: "another process writes under the transactional id of this one",

@@ -5,16 +5,19 @@ import { checkOutput } from "./check.ts";
 import { dryProducer } from "./dry-producer.ts";
 import { exactlyOnceOf, type KafkaOutputConfig, kafkaOutputSchema } from "./kafka-config.ts";
 import { createOnce, type Once } from "./once.ts";
+import { ownSource } from "./own-source.ts";
 import { createPacketEncoder } from "./packet-encoder.ts";
 import { producerOptions } from "./producer-options.ts";
 import { createTopicNames } from "./topic-names.ts";
 import { createTopics } from "./topics.ts";
-import { type FenceAt, type Writer, writePackets } from "./write.ts";
+import { type FenceAt, patienceOf, type Writer, writePackets } from "./write.ts";
 import { writeOnce } from "./write-once.ts";
 
 type State = {
   readonly config: KafkaOutputConfig;
   readonly producer: KafkaProducer;
+  /** The id of the cluster that is written to. */
+  readonly cluster: string;
   readonly writer: Writer;
   /** Set where batches are transactions. */
   readonly once: Once | undefined;
@@ -103,10 +106,10 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
   async open(context, config) {
     warn(config, context);
     const producer = producerOf(config, context);
-    let cluster: string | undefined;
+    let cluster: string;
     try {
       await producer.connect();
-      if (config.provenance) cluster = await producer.clusterId();
+      cluster = await producer.clusterId();
     } catch (error) {
       await producer.close();
       throw error;
@@ -115,17 +118,20 @@ export const kafkaOutput = defineOutput<KafkaOutputConfig, State>({
     const writer: Writer = {
       names: createTopicNames(config.topic),
       topics: createTopics(producer, config, context),
-      encoder: createPacketEncoder(config, context.clock, cluster),
-      ...(cluster === undefined ? {} : { leftOut }),
+      encoder: createPacketEncoder(config, context.clock, config.provenance ? cluster : undefined),
+      ...(config.provenance ? { leftOut } : {}),
       producer,
       kept: new Map(),
     };
     const settings = exactlyOnceOf(config);
     const once = settings && createOnce({ config, settings, context, producer, writer });
-    return { config, producer, writer, once };
+    return { config, producer, cluster, writer, once };
   },
   async write(state, packets, { fenceAt, sources }) {
-    const { once } = state;
+    const { once, cluster } = state;
+    const { names } = state.writer;
+    const loop = ownSource(packets, sources(), { names, cluster });
+    if (loop) return packets.map(() => ({ retryAfterMs: patienceOf(loop), error: loop }));
     if (once) return writeOnce(once, packets, sources(), fenceAt);
     await state.writer.topics.check();
     if (isLarge(packets)) await new Promise((resolve) => setImmediate(resolve));

@@ -54,6 +54,7 @@ const patienceMs: Partial<Record<ErrorCode, number>> = {
   KAFKA_UNSUPPORTED: 30_000,
   KAFKA_TRANSACTION_REFUSED: 30_000,
   KAFKA_FENCED: 1_000,
+  KAFKA_LOOP: 30_000,
 };
 
 export const isRefusal = ({ code }: DbusError): boolean => refusals.has(code);

@@ -61,6 +61,27 @@ services.test("a dead broker in both lists holds up nobody", async ({ kafka }) =
 });
 
 services.test(
+  "a mirror of a cluster onto itself is told and writes nothing, by whichever address it goes there",
+  async ({ kafka }) => {
+    const topic = await topicOf(kafka.bootstrap, 2, 50);
+    const brokers = [kafka.bootstrap.replace("127.0.0.1", "localhost")];
+    const output = { brokers, topic: "${ident}", partition: "source", headers: false };
+    const input = { brokers: [kafka.bootstrap], topics: [topic] };
+    await using(start(input, output), async (sample) => {
+      const note = `retrying: in reads topic ${topic} of the same cluster`;
+      await waitFor(() => sample.output("out").note === note, { what: "a note" });
+      expect(sample.output("out")).toMatchObject({ packets: 0, failed: 0 });
+      expect(sample.input("in").packets).toBe(50);
+    });
+    expect(await readTopic(kafka.bootstrap, topic)).toHaveLength(50);
+    // Another topic of it is what many want.
+    await using(start(input, { ...output, topic: `${topic}.copy` }), (sample) =>
+      written(sample, 50).then(() => {}),
+    );
+  },
+);
+
+services.test(
   "a pattern that matches nothing is waited for, and read once there is a topic",
   async ({ kafka }) => {
     const topic = newTopicName("later");
