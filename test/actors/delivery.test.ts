@@ -89,7 +89,7 @@ describe("delivery", () => {
       outputs: [outputEntry("out", out.plugin, ["in"])],
     });
     const status = () => bus.admin.stat().inputs[0];
-    await waitFor(() => status()?.state === "backoff", { what: "the failure" });
+    await waitFor(() => status()?.state === "blocked", { what: "the failure" });
     expect(status()).toMatchObject({ lagSeconds: null, lagBytes: null });
   });
 
