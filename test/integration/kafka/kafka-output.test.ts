@@ -42,6 +42,35 @@ services.test(
 );
 
 services.test(
+  "rows of a key stay in their partition while their topic grows, and only a restart moves keys (fault 32)",
+  async ({ kafka }) => {
+    const table = noteTable(newDb(), "t");
+    const topic = `cdc.${table.db}.t`;
+    const config = { brokers: kafka.bootstrap.split(","), createTopics: { partitions: 2 } };
+    const rows = (from: number) =>
+      Array.from({ length: 60 }, (_, i) => {
+        return notePacket(table, "I", { after: [i % 20, `${from + i}`] }, from + i);
+      });
+    const peer = await kafkaPeer(kafka.bootstrap);
+    const output = await driveOutput(kafkaOutput, config);
+    await output.deliver(rows(0));
+    await peer.growTopic(topic, 7);
+    await output.deliver(rows(60));
+    await output.close();
+    await peer.close();
+    const next = await driveOutput(kafkaOutput, config);
+    await next.deliver(rows(120));
+    await next.close();
+    const records = await readTopic(kafka.bootstrap, topic);
+    expect(records).toHaveLength(180);
+    for (const { key, value, partition } of records) {
+      const written = Number(JSON.parse(`${value}`).rows[0][1]);
+      expect([written, partition]).toEqual([written, partitionOf(`${key}`, written < 120 ? 2 : 7)]);
+    }
+  },
+);
+
+services.test(
   "roundRobin spreads records evenly whatever their key, and goes on in the next batch",
   async ({ kafka }) => {
     const table = noteTable(newDb(), "t");
