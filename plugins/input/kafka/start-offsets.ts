@@ -157,7 +157,9 @@ async function within(
   const recreated =
     at.topicId !== undefined && candidate.topicId !== "" && at.topicId !== candidate.topicId;
   const { offset, leaderEpoch = -1 } = at;
-  if (isIn(offset, range) && !recreated) return { offset, leaderEpoch };
+  // Of an end that was lost the leader tells from where on, when it is asked by the epoch.
+  const lostEnd = offset > range.written && leaderEpoch >= 0;
+  if ((isIn(offset, range) || lostEnd) && !recreated) return { offset, leaderEpoch };
   const why = recreated ? "the topic was made anew" : whyGone(at.offset, range);
   const from = { ...candidate, at: offset, atTopicId: at.topicId ?? "" };
   return { offset: await goOn(from, range, why, deps), leaderEpoch: -1 };

@@ -226,17 +226,22 @@ services.test(
     const consumer = createKafkaConsumer("kafkajs", own);
     consumer.read([{ ...place, offset: 0 }]);
     expect(await take(consumer, 15)).toHaveLength(15);
-    const state = memoryState();
     const input = {
       ...{ brokers: kafka.bootstrap.split(","), topics: [topic], connectTimeoutMs: 1_000 },
       ...{ onPositionLost: "earliest", fetchWaitMs: 100 },
     };
-    const before = await startKafkaInput({ config: input, state });
-    await waitFor(() => before.sink.packets.length === 15, { what: "all by the input" });
-    await before.stop();
+    const states = [memoryState(), memoryState()] as const;
+    for (const state of states) {
+      const before = await startKafkaInput({ config: input, state });
+      await waitFor(() => before.sink.packets.length === 15, { what: "all by the input" });
+      await before.stop();
+    }
     first.kill("SIGKILL");
     await second.restart();
     await waitFor(() => inSync(second.id), { what: "the other alone", timeoutMs: 60_000 });
+    // One input comes back before anything else is written there, the other after that.
+    const early = await startKafkaInput({ config: input, state: states[0] });
+    await waitFor(() => states[0].gaps.list().length === 1, { what: "a gap of the first" });
     await write(20, 100);
     const polled = await waitFor(
       async () => (await consumer.poll(1_000, new AbortController().signal)) ?? false,
@@ -249,14 +254,17 @@ services.test(
     const values = (await take(consumer, 20)).map(({ value }) => `${value}`);
     expect(values).toEqual(Array.from({ length: 20 }, (_, i) => `${100 + i}`));
     await consumer.close();
-    const after = await startKafkaInput({ config: input, state });
-    await waitFor(() => after.sink.packets.length >= 20, { what: "what stands there now" });
-    await after.stop();
-    expect(after.sink.packets.map(textOf)).toEqual(values);
-    const gaps = state.gaps
-      .list()
-      .map(({ from, to }) => [from, to].map((at) => JSON.parse(`${at}`)));
-    expect(gaps).toMatchObject([[{ offset: 15 }, { offset: 10 }]]);
+    const late = await startKafkaInput({ config: input, state: states[1] });
+    for (const bus of [early, late]) {
+      await waitFor(() => bus.sink.packets.length >= 20, { what: "what stands there now" });
+      await bus.stop();
+      expect(bus.sink.packets.map(textOf)).toEqual(values);
+    }
+    for (const state of states) {
+      const [gap, ...others] = state.gaps.list();
+      expect([gap?.from, gap?.to].map((at) => JSON.parse(`${at}`).offset)).toEqual([15, 10]);
+      expect(others).toEqual([]);
+    }
     await producer.close();
     await admin.disconnect();
     await first.restart();

@@ -32,6 +32,11 @@ test("a checkpoint and what the group has are both believed of one topic: the fu
   expect(await begin(null, { offset: 9 })).toEqual([9, -1]);
 });
 
+test("an end that was lost is a gap at once where no epoch is known, else its leader is asked first", async () => {
+  expect(await begin({ offset: 2_000 })).toEqual([0, -1, { offset: 2_000 }]);
+  expect(await begin({ offset: 2_000, leaderEpoch: 3 })).toEqual([2_000, 3]);
+});
+
 test("once one is of another topic of the name, only what is surely of this one counts", async () => {
   const old = { offset: 100, topicId: "old", leaderEpoch: 7 };
   const own = { offset: 5, topicId: "new", leaderEpoch: 1 };
