@@ -7,7 +7,7 @@ import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError } from "#src/errors.ts";
 import { type Delivery, discard, seqOf, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
-import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
+import { DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Log } from "#src/log.ts";
@@ -16,7 +16,7 @@ import { closeInTime, closeUnwanted, isTimeout, openInTime } from "#src/plugin/d
 import type { Applied } from "#src/plugin/define.ts";
 import { applyCarefully, nextCarefully, suspectedBy } from "./careful-filter.ts";
 import { refusalOf } from "./filter-array.ts";
-import { refuse } from "./filter-refusal.ts";
+import { keepRefused, type Refused, refuse } from "./filter-refusal.ts";
 import { type Gathering, gatheringOf, gatherOf } from "./gathering.ts";
 import { awaitAnswer, type LateAnswer } from "./late-answer.ts";
 import type { FilterMessage } from "./protocol.ts";
@@ -178,25 +178,29 @@ function work(state: State, delivery: Delivery, self: Self<FilterMessage>): bool
     state.jobs.set(partition.lane, job);
   }
   let begin = delivery.taken;
+  let blocked: DbusError | undefined;
+  const refused: Refused[] = [];
+  const conclude = () => {
+    state.outlet.flush();
+    keepRefused(state, delivery, refused.splice(0), (index) => {
+      passed(state, delivery, begin, index);
+      begin = index + 1;
+    });
+    passed(state, delivery, begin, delivery.taken);
+    begin = delivery.taken;
+  };
   while (delivery.taken < packets.length) {
     const outcome = applyNext(state, job, self);
     if (outcome === undefined) break;
-    if (outcome instanceof DbusError) {
-      // What stands before it has found its way: it is not sent again when the filter goes on.
-      state.outlet.flush();
-      passed(state, delivery, begin, delivery.taken);
-      self.fail(outcome);
-      return false;
-    }
-    if (outcome === DEADLETTERED) {
-      state.outlet.flush();
-      passed(state, delivery, begin, delivery.taken - 1);
-      settle(delivery, delivery.taken - 1, delivery.taken, DEADLETTERED);
-      begin = delivery.taken;
-    }
+    blocked = outcome instanceof DbusError ? outcome : undefined;
+    if (blocked) break;
+    if (typeof outcome === "object") refused.push(outcome as Refused);
+    // While it is being found out which packet is the cause of crashes each is done with by itself.
+    if (state.suspects.size > 0) conclude();
   }
-  state.outlet.flush();
-  passed(state, delivery, begin, delivery.taken);
+  // Also of one that blocks: what stands before it has found its way, and is not sent again.
+  conclude();
+  if (blocked) self.fail(blocked);
   const done = delivery.taken === packets.length;
   if (done) state.jobs.delete(partition.lane);
   return done;

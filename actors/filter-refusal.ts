@@ -4,9 +4,9 @@ import { deadLetter } from "#src/deadletter/letter.ts";
 import type { Overtaking } from "#src/deadletter/overtaking.ts";
 import type { DeadLetterStore } from "#src/deadletter/store.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
-import type { Delivery } from "#src/flow/delivery.ts";
+import { type Delivery, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
-import { DEADLETTERED, type Outcome } from "#src/flow/outcome.ts";
+import { DEADLETTERED } from "#src/flow/outcome.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Log } from "#src/log.ts";
 
@@ -19,32 +19,60 @@ export type Refusing = {
   readonly log: Log;
 };
 
+/** A packet that the filter cannot deal with: `delivery.packets[index]`. */
+export type Refused = { readonly index: number; readonly error: DbusError };
+
 /**
- * A packet that the filter cannot deal with: kept in the dead letters, then let go. With `onFailed:
- * block` the answer is what the filter fails with instead.
+ * Passes over the packet at hand: it is for the dead letters. With `onFailed: block` the answer is
+ * what the filter fails with instead.
  */
-export function refuse(state: Refusing, delivery: Delivery, thrown: unknown): Outcome | DbusError {
+export function refuse(state: Refusing, delivery: Delivery, thrown: unknown): Refused | DbusError {
   const error = toDbusError(thrown, "FILTER_FAILED");
-  const packet = delivery.packets[delivery.taken] as Packet;
-  if (state.entry.onFailed === "block") return blocked(error, packet);
-  const { suspects, stats } = state;
-  const crash = suspects.of(delivery, delivery.taken);
-  const { name } = state.entry;
-  const letter = deadLetter(name, delivery.partition, packet, error, crash);
-  const [id = 0] = state.deadLetters.put([letter]);
-  state.overtaking.watch(id, name, delivery, delivery.taken);
-  if (error.code === "PACKET_POISON") {
+  const index = delivery.taken;
+  if (state.entry.onFailed === "block") return blocked(error, delivery.packets[index] as Packet);
+  delivery.taken++;
+  state.stats.packets++;
+  return { index, error };
+}
+
+/**
+ * Puts what was refused of a delivery into the dead letters, all of it with one durable write, and
+ * settles it after that. `before` is called with the index of each, and is to settle what stands
+ * between it and the one before. Throws, with nothing settled but that, when they cannot be kept.
+ */
+export function keepRefused(
+  state: Refusing,
+  delivery: Delivery,
+  refused: readonly Refused[],
+  before: (index: number) => void = () => {},
+): void {
+  const [first] = refused;
+  if (!first) return;
+  const { suspects, stats, entry, overtaking, log } = state;
+  const { name } = entry;
+  before(first.index);
+  const letters = refused.map(({ index, error }) => {
+    const packet = delivery.packets[index] as Packet;
+    return deadLetter(name, delivery.partition, packet, error, suspects.of(delivery, index));
+  });
+  const ids = state.deadLetters.put(letters);
+  refused.forEach(({ index, error }, i) => {
+    before(index);
+    overtaking.watch(ids[i] ?? 0, name, delivery, index);
+    settle(delivery, index, index + 1, DEADLETTERED);
+    if (error.code !== "PACKET_POISON") return;
     suspects.found();
     stats.poisoned++;
     stats.suspects = 0;
-  }
-  const { input, position } = letter;
-  const place = { input, position, deadLetter: id };
-  state.log.warn("a filter failed on a packet; it is in the dead letters", { ...place, error });
-  delivery.taken++;
-  state.stats.packets++;
-  state.stats.failed++;
-  return DEADLETTERED;
+  });
+  stats.failed += refused.length;
+  log.warn("a filter failed on packets; they are in the dead letters", {
+    count: letters.length,
+    input: letters[0]?.input,
+    position: letters[0]?.position,
+    deadLetter: ids[0],
+    error: first.error,
+  });
 }
 
 /** Why the filter goes no further than this packet: it fails with a cause that a person mends. */

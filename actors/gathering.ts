@@ -5,12 +5,12 @@ import type { Suspects } from "#src/crash/suspects.ts";
 import { DbusError } from "#src/errors.ts";
 import { type Delivery, seqOf, settle } from "#src/flow/delivery.ts";
 import type { FilterStats } from "#src/flow/node-stats.ts";
-import { DEADLETTERED, DELIVERED } from "#src/flow/outcome.ts";
+import { DELIVERED } from "#src/flow/outcome.ts";
 import type { Outlet } from "#src/flow/outlet.ts";
 import type { Packet } from "#src/flow/packet.ts";
 import type { Partition } from "#src/flow/partition.ts";
 import type { Gather } from "#src/plugin/define.ts";
-import { type Refusing, refuse } from "./filter-refusal.ts";
+import { keepRefused, type Refusing, refuse } from "./filter-refusal.ts";
 import type { FilterMessage } from "./protocol.ts";
 
 /**
@@ -100,8 +100,8 @@ function createGathering(options: GatheringOptions): Gathering {
     } catch (thrown) {
       if (held.packets === 0) drop(held);
       const outcome = refuse(options, delivery, thrown);
-      if (outcome !== DEADLETTERED) return outcome as DbusError;
-      settle(delivery, index, index + 1, DEADLETTERED);
+      if (outcome instanceof DbusError) return outcome;
+      keepRefused(options, delivery, [outcome]);
       return undefined;
     }
     const last = held.ranges.at(-1);
