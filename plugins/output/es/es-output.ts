@@ -1,4 +1,4 @@
-import { DbusError, defineOutput, type OutputContext } from "#plugin";
+import { DbusError, defineOutput, type Log, type OutputContext } from "#plugin";
 import { createBulkBody } from "#src/clients/elasticsearch/bulk-body.ts";
 import { createEsClient } from "#src/clients/elasticsearch/client.ts";
 import {
@@ -10,8 +10,9 @@ import { createBulkSender } from "./bulk-sender.ts";
 import { checkOutput } from "./check.ts";
 import { type EsOutputConfig, esOutputSchema } from "./es-config.ts";
 import { createIndices } from "./indices.ts";
-import { createLineages } from "./lineages.ts";
+import { createLineages, type OnNumbered } from "./lineages.ts";
 import { createOperations } from "./operations.ts";
+import { lineagesMax } from "./versions.ts";
 import { type Writer, writePackets } from "./write.ts";
 
 type State = {
@@ -35,12 +36,23 @@ function writerOf(
   return {
     operations: createOperations(config, clock),
     indices: createIndices(client, config, { clock, log }),
-    lineages: createLineages(client, lineageIndex, (index, lineage, number) =>
-      log.info("an index has rows of a new lineage", { index, lineage, number }),
-    ),
+    lineages: createLineages(client, lineageIndex, tellOf(log)),
     sender: createBulkSender(client, { bulkBytesMax, ...around }),
     body: createBulkBody(),
     contentBytesMax,
+  };
+}
+
+/** Two sources with the same ids in one index would use up the numbers that it has. */
+function tellOf(log: Log): OnNumbered {
+  return (index, lineage, number, isBack) => {
+    const what = { index, lineage, number };
+    if (!isBack) return log.info("an index has rows of a new lineage", what);
+    log.warn("a source writes what another one wrote after it: one more number of its index", {
+      ...{ ...what, of: lineagesMax },
+      remedy:
+        "a server that is back needs one; topics with the same ids go to an index each (index: ${ident}), or have ${ident} in the id",
+    });
   };
 }
 

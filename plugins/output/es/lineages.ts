@@ -38,10 +38,13 @@ const layout = {
   mappings: { dynamic: false },
 };
 
+/** A lineage has a new number in an index, its first one there unless it is back behind another one. */
+export type OnNumbered = (index: string, lineage: string, number: number, isBack: boolean) => void;
+
 export function createLineages(
   client: Pick<EsClient, "document" | "replace" | "createIndex">,
   lineageIndex: string,
-  onNew: (index: string, lineage: string, number: number) => void,
+  onNumbered: OnNumbered,
 ): Lineages {
   const known = new Map<string, ReadonlyMap<string, number>>();
   let created = false;
@@ -74,7 +77,7 @@ export function createLineages(
       const next = [...lineages, ...gap, { lineage, since }];
       if (!(await client.replace(lineageIndex, id, { index, lineages: next }, was))) continue;
       keep(index, next);
-      onNew(index, lineage, number);
+      onNumbered(index, lineage, number, has > 0);
       return true;
     }
   }

@@ -34,7 +34,7 @@ test("each new lineage of an index has a higher number, also after a restart", a
   const second = book(kept);
   await second.learn("orders", "u1/b", 300);
   expect([second.number("orders", "u1/b"), second.number("orders", "u2/b")]).toEqual([1, 2]);
-  expect(news).toContain("orders u2/b 2");
+  expect(news).toContain("orders u2/b 2 false");
 });
 
 test("two processes that meet new servers at once give them different numbers", async () => {
@@ -55,6 +55,7 @@ test("a server that is back gets a number above the one that stood in for it", a
   await one.learn("orders", "u2/b", 200);
   expect(await one.surpass("orders", "u1/b", 2, 300)).toBe(true);
   expect(one.number("orders", "u1/b")).toBe(3);
+  expect(news).toContain("orders u1/b 3 true");
   // Who has raised it already need not again.
   expect(await one.surpass("orders", "u1/b", 2, 300)).toBe(true);
   expect(one.number("orders", "u1/b")).toBe(3);

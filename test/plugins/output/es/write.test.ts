@@ -115,6 +115,35 @@ function dice(chances: readonly number[]) {
   return (below: number) => (chances[at++ % chances.length] as number) < below;
 }
 
+/** A row of the table as a server has logged it, each at another second. */
+function loggedAt(server: Server, at: number, op: RowChange["op"], after: Note): Packet {
+  const packet = notePacket(table, op, op === "U" ? { before: after, after } : { after });
+  const start = { ...server, pos: at, before: undefined, gtid: undefined };
+  const payload = { ...(packet.payload as RowChange), ts: at };
+  return { ...packet, payload, position: new RowPosition(start, 1, at + 100) };
+}
+
+test("a redriven row stays old, but not once its server is back after another one", async () => {
+  const [own, other] = servers as [Server, Server];
+  const refusals = [unfit];
+  const node = createNodeModel({ item: () => refusals.shift() });
+  const write = writerOn(node, {});
+  const refused = loggedAt(own, 1_000, "I", [1, "refused"]);
+  expect(await write([refused])).toEqual([{ failed: expect.any(Error) }]);
+  const standIn = [
+    loggedAt(other, 2_000, "U", [1, "stand-in"]),
+    loggedAt(other, 2_100, "U", [2, "stand-in"]),
+  ];
+  expect(await write(standIn)).toEqual(["done", "done"]);
+  const first = () => JSON.parse(node.documents().get("shop.t/1") ?? "").note;
+  expect([await write([refused]), first()]).toEqual([["done"], "stand-in"]);
+  // Its first row on what the other has written raises the number of its lineage, for all its rows.
+  const back = [loggedAt(own, 3_000, "U", [2, "back"])];
+  expect(await write(back)).toEqual([{ retryAfterMs: 0, error: expect.any(Error) }]);
+  expect(await write(back)).toEqual(["done"]);
+  expect([await write([refused]), first()]).toEqual([["done"], "refused"]);
+});
+
 test("the index is the table in the end, whatever is refused, lost, or read again", async () => {
   const chances = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 50 });
   await fc.assert(
