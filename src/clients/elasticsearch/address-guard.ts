@@ -1,5 +1,5 @@
-import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { type LookupOptions, lookup } from "node:dns";
+import { BlockList, isIP, isIPv6, type LookupFunction } from "node:net";
 
 /**
  * Where no Elasticsearch is but the metadata of a cloud's machine, with its credentials: link-local
@@ -25,7 +25,7 @@ function dotted(high = "0", low = "0"): string {
   return parts.flatMap((part) => [part >> 8, part & 255]).join(".");
 }
 
-type Found = (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
+type Found = Parameters<LookupFunction>[2];
 
 /** What the forbidden address of a name is refused with; `errors.ts` looks for it. */
 export const refusal = "resolves to a link-local address";
@@ -36,9 +36,9 @@ export const refusal = "resolves to a link-local address";
  */
 export function guardedLookup(hostname: string, options: LookupOptions, found: Found): void {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return found(error);
+    if (error) return found(error, []);
     if (addresses.some(({ address }) => isForbidden(address))) {
-      return found(new Error(`${hostname} ${refusal}`));
+      return found(new Error(`${hostname} ${refusal}`), []);
     }
     const [first] = addresses;
     if (options.all === true || first === undefined) return found(null, addresses);

@@ -1,6 +1,7 @@
 import type { Client, ClientOptions, estypes } from "@elastic/elasticsearch";
 import { DbusError } from "../../errors.ts";
-import { guardedLookup, isForbidden } from "./address-guard.ts";
+import { isForbidden } from "./address-guard.ts";
+import { createAgent } from "./agent.ts";
 import { parseBulk } from "./bulk-answer.ts";
 import { answerError, esError, isForAnother, lateNode, notElasticsearch } from "./errors.ts";
 import type { EsClient, EsConnectionOptions, EsDocument, EsTarget } from "./port.ts";
@@ -20,8 +21,6 @@ type Answer = { readonly status: number; readonly text: string; readonly isElast
 
 /** A node takes it or it does not: the output tries again, item by item. */
 const maxRetries = 0;
-/** One bulk at a time, and beside it what is asked of indices. */
-const maxSockets = 8;
 
 /**
  * The client of Elastic, with its connection of node:http: its default one does not run on Bun. It
@@ -198,9 +197,7 @@ async function elasticClient(options: EsConnectionOptions): Promise<Client> {
     compression,
     sniffOnStart: false,
     enableMetaHeader: false,
-    // What the types leave out goes to the agent of node:http all the same.
-    agent: { lookup: guardedLookup, keepAlive: true, maxSockets } as ClientOptions["agent"] &
-      object,
+    agent: createAgent,
     tls: { ...credentials, rejectUnauthorized: verify, minVersion: "TLSv1.2" },
     ...(auth === undefined ? {} : { auth: loginOf(auth) }),
   });
