@@ -1,7 +1,11 @@
 import { describe, expect } from "bun:test";
 import { connect, createServer, type Socket } from "node:net";
-import { type MysqlService, startMysql, useStarted } from "../services/index.ts";
+import { join } from "node:path";
+import { type MysqlService, sharedKafka, startMysql, useStarted } from "../services/index.ts";
+import { runDir } from "../services/run-dir.ts";
+import { type DaemonProcess, startDaemonProcess } from "../support/daemon-process.ts";
 import { waitFor } from "../support/index.ts";
+import { readTopic } from "../support/kafka-read.ts";
 import { clientAt, tableOn } from "../support/mysql-client.ts";
 import { runInput } from "../support/mysql-input.ts";
 
@@ -34,9 +38,9 @@ async function pairOf(flavor: "mysql" | "mariadb"): Promise<Pair> {
 }
 
 /** A source and its replica, of each kind, for this file only: the source is killed. */
-const own = await useStarted("two of mysql and of mariadb", async () => {
+const own = await useStarted("two of mysql and of mariadb, and kafka", async () => {
   const [mysql, mariadb] = await Promise.all([pairOf("mysql"), pairOf("mariadb")]);
-  return { mysql, mariadb };
+  return { mysql, mariadb, kafka: await sharedKafka() };
 });
 
 /** An address that stands for whichever server is the primary. */
@@ -72,13 +76,55 @@ async function switchBoard(first: number) {
   };
 }
 
-async function failsOver({ source, replica }: Pair): Promise<void> {
+/** A dbusd that writes the table `a` of this database to Kafka, once each row; it keeps no checkpoint. */
+async function onceInto(bootstrap: string, port: number, db: string) {
+  const dir = await runDir("failover");
+  const config = {
+    bus: { checkpointIntervalMs: 60_000 },
+    state: { dir: join(dir, "state") },
+    inputs: [
+      {
+        ...{ name: "in", plugin: "MysqlbinlogInput", databases: [db], start: "earliest" },
+        ...{ host: "127.0.0.1", port, user: "root", password: "" },
+      },
+    ],
+    outputs: [
+      {
+        ...{ name: "to", plugin: "KafkaOutput", match: "*", brokers: bootstrap.split(",") },
+        ...{ topic: db, createTopics: { partitions: 1 } },
+        ...{ exactlyOnce: { transactionalIdPrefix: db }, batch: { lingerMs: 20 } },
+      },
+    ],
+  };
+  let daemon: DaemonProcess | undefined;
+  const ids = async () =>
+    (await readTopic(bootstrap, db)).map(({ key }) => JSON.parse(`${key}`).id as number);
+  return {
+    async start() {
+      daemon = await startDaemonProcess({ dir, config });
+    },
+    async kill() {
+      daemon?.kill("SIGKILL");
+      await daemon?.exited;
+    },
+    stop: async () => daemon?.stop(),
+    ids,
+    async reach(count: number) {
+      const there = async () => (await ids()).length >= count;
+      await waitFor(there, { what: `${count} rows in Kafka`, timeoutMs: 30_000 });
+    },
+  };
+}
+
+async function failsOver({ source, replica }: Pair, bootstrap: string): Promise<void> {
   const { client, db } = await tableOn(source);
   const onReplica = await clientAt(replica);
   const board = await switchBoard(source.port);
   const at = { host: "127.0.0.1", port: board.port };
   const input = await runInput(at, { databases: [db], onPositionLost: "latest" });
   await input.streaming();
+  const once = await onceInto(bootstrap, board.port, db);
+  await once.start();
   for (let n = 0; n < 5; n++) await client.query(`INSERT INTO ${db}.a VALUES (${n})`);
   await input.rowsReach(5);
   const arrived = async (count: number) => {
@@ -86,6 +132,8 @@ async function failsOver({ source, replica }: Pair): Promise<void> {
     return Number(row?.n) === count;
   };
   await waitFor(() => arrived(5), { what: "the replica to have it all" });
+  await once.reach(5);
+  await once.kill();
   // Numbers of files and offsets differ: only the GTIDs say where to go on.
   await onReplica.query("FLUSH BINARY LOGS");
   source.kill("SIGKILL");
@@ -96,12 +144,16 @@ async function failsOver({ source, replica }: Pair): Promise<void> {
   expect(rows.map((row) => row.after?.[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   expect(input.gaps).toEqual([]);
   await input.stop();
+  await once.start();
+  await once.reach(8);
+  expect(await once.stop()).toBe(0);
+  expect(await once.ids()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   onReplica.close();
   client.close();
   board.close();
 }
 
-describe("failover to a replica goes on by GTID, without gap or repetition", () => {
-  own.test("mysql", ({ mysql }) => failsOver(mysql));
-  own.test("mariadb", ({ mariadb }) => failsOver(mariadb));
+describe("failover to a replica goes on by GTID, without gap or repetition, and with exactlyOnce also for a dbusd that was killed before", () => {
+  own.test("mysql", ({ mysql, kafka }) => failsOver(mysql, kafka.bootstrap));
+  own.test("mariadb", ({ mariadb, kafka }) => failsOver(mariadb, kafka.bootstrap));
 });

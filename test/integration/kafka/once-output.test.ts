@@ -149,9 +149,12 @@ services.test(
     }),
 );
 
-type Bus = { readonly topic: string; start(name: string): Promise<DaemonProcess> };
+type Bus = {
+  readonly topic: string;
+  start(name: string, own?: Readonly<Record<string, unknown>>): Promise<DaemonProcess>;
+};
 
-/** dbusd processes of one configuration, each with a state of its own. */
+/** dbusd processes of one configuration, each name with a state of its own. */
 async function withDaemons(
   bootstrap: string,
   input: Readonly<Record<string, unknown>>,
@@ -159,6 +162,7 @@ async function withDaemons(
 ): Promise<void> {
   const topic = newTopicName("once");
   const daemons: DaemonProcess[] = [];
+  const dirs = new Map<string, Promise<string>>();
   const peer = await kafkaPeer(bootstrap);
   await peer.createTopic(topic, 1).catch(() => {});
   await peer.close();
@@ -167,15 +171,19 @@ async function withDaemons(
   try {
     await use({
       topic,
-      async start(name) {
-        const dir = await runDir(`once-${name}`);
+      async start(name, { stopDeadlineMs = 1_000, ...own } = {}) {
+        const known = dirs.get(name) ?? runDir(`once-${name}`);
+        dirs.set(name, known);
+        const dir = await known;
         const output = { name: "to", plugin: "KafkaOutput", match: "*", brokers: [bootstrap] };
         const exactlyOnce = { transactionalIdPrefix: topic };
         const config = {
-          bus: { stopDeadlineMs: 1_000 },
+          bus: { stopDeadlineMs },
           state: { dir: join(dir, "state") },
           inputs: [{ name: "mock", plugin: "MockInput", size: 10, ...input }],
-          outputs: [{ ...output, topic, exactlyOnce, batch: { countMax: 50, lingerMs: 20 } }],
+          outputs: [
+            { ...output, topic, exactlyOnce, batch: { countMax: 50, lingerMs: 20 }, ...own },
+          ],
         };
         const daemon = await startDaemonProcess({ dir, config });
         daemons.push(daemon);
@@ -236,4 +244,31 @@ services.test(
       await readEnded(bootstrap, topic);
       expect(await positionsIn(bootstrap, topic)).toEqual([...numbers(1, 301), ...numbers(1, 301)]);
     }),
+);
+
+services.test(
+  "switched on after a stop it repeats nothing of what was written without it, killed or not",
+  ({ bootstrap }) =>
+    withDaemons(bootstrap, { rate: 500 }, async ({ topic, start }) => {
+      const count = async () => (await positionsIn(bootstrap, topic)).length;
+      const goesOn = async () => {
+        const enough = (await count()) + 200;
+        const what = "more to be written";
+        await waitFor(async () => (await count()) >= enough, { what, timeoutMs: 30_000 });
+      };
+      const without = await start("switched", { exactlyOnce: false, stopDeadlineMs: 15_000 });
+      await goesOn();
+      expect(await without.stop()).toBe(0);
+      const killed = await start("switched");
+      await goesOn();
+      killed.kill("SIGKILL");
+      await killed.exited;
+      const last = await start("switched");
+      await goesOn();
+      expect(await last.stop()).toBe(0);
+      await readEnded(bootstrap, topic);
+      const found = await positionsIn(bootstrap, topic);
+      expect(found).toEqual(numbers(1, found.length + 1));
+    }),
+  90_000,
 );

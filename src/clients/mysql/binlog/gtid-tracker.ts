@@ -1,6 +1,6 @@
 import type { Flavor } from "../flavor.ts";
 import type { BinlogEvent, MariadbGtid, MysqlGtid } from "./event.ts";
-import { addGtid, type GtidSet, parseGtidSet, printGtidSet } from "./gtid.ts";
+import { addGtid, containsSet, type GtidSet, parseGtidSet, printGtidSet } from "./gtid.ts";
 import {
   advance,
   type MariadbGtidPosition,
@@ -67,6 +67,35 @@ function mariadbTracker(start: string | null): GtidTracker {
       position = advance(position, gtid);
       shown = undefined;
     },
+  };
+}
+
+/**
+ * Whether a transaction is among those before a place, by its GTID. Of MariaDB a lower number says so
+ * only where the last one is of the same server: another may have counted on from fewer. Throws
+ * GTID_INVALID.
+ */
+export function isAmong(gtid: string, before: GtidsBefore | null): boolean {
+  const text = before?.toString() ?? "";
+  // MySQL's alone have a colon.
+  if (gtid.includes(":") !== text.includes(":")) return false;
+  if (lastAsked.text !== text) lastAsked = { text, has: membersOf(text) };
+  return lastAsked.has(gtid);
+}
+
+/** What is read once more is asked about the same place, packet by packet. */
+let lastAsked = { text: "", has: (_: string) => false };
+
+function membersOf(text: string): (gtid: string) => boolean {
+  if (text.includes(":")) {
+    const set = parseGtidSet(text);
+    return (gtid) => containsSet(set, parseGtidSet(gtid));
+  }
+  const position = parseMariadbPosition(text);
+  return (gtid) => {
+    const [own] = parseMariadbPosition(gtid).values();
+    const last = own && position.get(own.domain);
+    return last !== undefined && last.server === own?.server && own.seq <= last.seq;
   };
 }
 

@@ -110,6 +110,17 @@ function addInterval(intervals: readonly Interval[], added: Interval): readonly 
   return merged;
 }
 
+/** Whether every GTID of `part` is in `whole`. */
+export function containsSet(whole: GtidSet, part: GtidSet): boolean {
+  for (const [key, intervals] of part.sources) {
+    const within = whole.sources.get(key) ?? [];
+    for (const [first, last] of intervals) {
+      if (!within.some((outer) => outer[0] <= first && last <= outer[1])) return false;
+    }
+  }
+  return true;
+}
+
 /**
  * The set as COM_BINLOG_DUMP_GTID and Previous_gtids carry it (`Gtid_set::encode` of the server):
  *

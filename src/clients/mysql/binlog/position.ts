@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Position } from "../../../flow/position.ts";
-import type { GtidsBefore } from "./gtid-tracker.ts";
+import { type GtidsBefore, isAmong } from "./gtid-tracker.ts";
 
 /**
  * Where a MySQL or MariaDB stream goes on. Always the start of a transaction, since only there the
@@ -94,23 +94,38 @@ function withoutReset(lineage: string): string {
 }
 
 /**
- * By file, transaction and row, within one lineage: the files of another server, or of one that has
- * begun them anew, do not compare.
+ * By file, transaction and row where the binlogs are the same ones, by GTIDs where they are another
+ * server's. The files of a server that has begun them anew do not compare, as it may give GTIDs twice.
  */
 export function compareMysqlPositions(a: Position, b: Position): number | undefined {
   const [one, other] = [placeOf(a), placeOf(b)];
-  if (one.lineage === "" || one.lineage !== other.lineage) return undefined;
+  if (one.lineage !== other.lineage) return compareByGtid(one, other);
+  if (one.lineage === "") return undefined;
   const [file, otherFile] = [fileParts(one.file), fileParts(other.file)];
   if (!file || !otherFile || file.base !== otherFile.base) return undefined;
   return file.number - otherFile.number || one.pos - other.pos || one.rows - other.rows;
 }
 
-type Place = Pick<MysqlPosition, "lineage" | "file" | "pos" | "rows">;
+/** A replica logs the transactions of its source under the same GTIDs, with the same rows. */
+function compareByGtid(one: Place, other: Place): number | undefined {
+  if (sameServer(one.lineage, other.lineage) || !one.txn || !other.txn) return undefined;
+  if (one.txn === other.txn) return one.rows - other.rows;
+  if (isAmong(one.txn, other.before)) return -1;
+  return isAmong(other.txn, one.before) ? 1 : undefined;
+}
+
+type Place = Pick<MysqlPosition, "lineage" | "file" | "pos" | "rows" | "txn"> & {
+  /** As in `gtid`, spelled out when somebody asks. */
+  readonly before: GtidsBefore | null;
+};
 
 function placeOf(position: Position): Place {
-  if (!(position instanceof RowPosition)) return position as MysqlPosition;
-  const { lineage, file, pos } = position.start;
-  return { lineage, file, pos, rows: position.rows };
+  if (position instanceof RowPosition) {
+    const { lineage, file, pos, gtid = null, before } = position.start;
+    return { lineage, file, pos, rows: position.rows, txn: gtid, before };
+  }
+  const stored = position as MysqlPosition;
+  return { ...stored, before: stored.gtid };
 }
 
 /** `binlog.000012`: all files of a server have one base name, and are counted. */
