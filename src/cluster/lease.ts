@@ -2,9 +2,9 @@ import type { Heard, ZkSession } from "#src/clients/zookeeper/port.ts";
 import type { Clock } from "#src/clock.ts";
 
 /**
- * Until when this process may believe that its session lives. The server counts from when it got
- * our last request, which was after we sent it; two thirds of the timeout leave room for clocks
- * that run unequally. The larger of both clocks counts, for one of them stands still while a
+ * Until when this process may believe that its session lives. The leader of the servers counts from
+ * when it heard of our last request, which was after we sent it; two thirds of the timeout leave room
+ * for clocks that run unequally, and for servers that tell it of us each half of a tick. The larger of both clocks counts, for one of them stands still while a
  * machine sleeps.
  */
 export type Lease = {

@@ -10,8 +10,9 @@ export type ZkSession = {
   /** What the server agreed to, in ms; what was asked for before that. */
   readonly timeoutMs: number;
   /**
-   * When the newest request that was answered had been sent: the server counts the session's
-   * timeout from later than that. Null before the first answer.
+   * When the newest request that the leader answered had been sent: it counts the session's timeout
+   * from later than that. What a server answers by itself, such as a read or a ping, says nothing:
+   * one that is cut off goes on doing so. Null before the first answer.
    */
   readonly heard: Heard | null;
   /** Calls `listener` at each change of state, in order; the answer ends it. */

@@ -11,7 +11,6 @@ export const opcode = {
   getData: 4,
   setData: 5,
   sync: 9,
-  ping: 11,
   getChildren2: 12,
   check: 13,
   multi: 14,
@@ -23,7 +22,7 @@ export const opcode = {
 } as const;
 
 /** Ids of what is no reply to a request of ours. */
-export const xid = { notification: -1, ping: -2, auth: -4, setWatches: -8 } as const;
+export const xid = { notification: -1, auth: -4, setWatches: -8 } as const;
 
 const createFlags: Readonly<Record<CreateMode, number>> = {
   persistent: 0,

@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.ts";
 import { DbusError, toDbusError } from "../../errors.ts";
 import { createJuteWriter, type JuteReader, type JuteWriter } from "./jute.ts";
 import type { Heard, ZkWatcher } from "./port.ts";
+import { opcode } from "./records.ts";
 import type { WatchKind } from "./watches.ts";
 import { serverError, ZkError } from "./zk-error.ts";
 
@@ -38,10 +39,10 @@ export type RequestQueue = {
   /** Sends what waits for a connection. */
   sendAll(send: (frame: Uint8Array) => void): void;
   /**
-   * Takes the answer to the oldest that was sent; says when that was. Throws ZOOKEEPER_PROTOCOL
-   * when another one is answered.
+   * Takes the answer to the oldest that was sent; says when that was if the leader has answered it,
+   * and null if any server may have. Throws ZOOKEEPER_PROTOCOL when another one is answered.
    */
-  answered(id: number, errno: number, from: JuteReader): Heard;
+  answered(id: number, errno: number, from: JuteReader): Heard | null;
   /** The connection is gone: nobody will answer what was sent. */
   lost(why: string): void;
   /** Gives up what has waited for a connection for so long. */
@@ -105,7 +106,8 @@ export function createRequestQueue(clock: Clock): RequestQueue {
       }
       sent.shift();
       conclude(next, errno, from);
-      return next.at;
+      const { writes, opcode: asked } = next.request;
+      return writes || asked === opcode.sync ? next.at : null;
     },
     lost(why) {
       rejectAll(sent, ({ request: { what, writes } }) => {

@@ -39,9 +39,19 @@ export type ZkChannel = {
 export const finalStates: readonly ZkState[] = ["expired", "denied", "closed"];
 
 /**
- * Opens a session and keeps it. An idle connection is pinged every sixth of the session's timeout,
- * and left when no byte has come for a third of it, so that two thirds remain for other servers: a
- * server that is stopped or cut off is noticed long before the session can expire.
+ * What keeps a session, in place of a ping: that a server answers by itself, also one that is cut
+ * off from its leader, who ends sessions. The leader has to answer this one.
+ */
+const keepalive: ZkRequest<void> = {
+  ...{ what: "sync /", opcode: opcode.sync, writes: false },
+  write: (out) => void out.text("/"),
+  read() {},
+};
+
+/**
+ * Opens a session and keeps it. The leader is asked every sixth of the session's timeout, and a
+ * connection left when no byte has come for a third of it, so that two thirds remain for other
+ * servers: a server that is stopped or cut off is noticed long before the session can expire.
  */
 export function openChannel(options: ZkSessionOptions): ZkChannel {
   const { address, clock, random } = options;
@@ -56,7 +66,7 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
   let lastZxid = 0n;
   let heard: Heard | null = null;
   let lastByteAt = clock.now();
-  let pingSentAt: Heard | null = null;
+  let keeping = false;
   let tick: Timer | undefined;
   let attempts = 0;
   let hosts = shuffled(address.hosts, random);
@@ -106,11 +116,22 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
     attempts = 0;
     hosts = shuffled(address.hosts, random);
     lastByteAt = clock.now();
-    pingSentAt = null;
     if (options.digest !== undefined) sendAuth(options.digest);
     sendWatches();
     become("connected");
     schedule();
+    keep();
+  }
+
+  /** Asks the leader, unless it is being asked, and sends what else there is. */
+  function keep(): void {
+    if (!keeping) {
+      keeping = true;
+      const answered = () => {
+        keeping = false;
+      };
+      requests.add(keepalive).then(answered, answered);
+    }
     flush();
   }
 
@@ -135,7 +156,7 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
     retryLater(error);
   }
 
-  /** Looks again when the next ping is due, or the silence too long. */
+  /** Looks again when the leader is to be asked, or the silence is too long. */
   function schedule(): void {
     tick?.cancel();
     tick = clock.after(Math.max(10, Math.floor(timeoutMs / 6)), () => {
@@ -146,10 +167,7 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
         disconnected(new DbusError("ZOOKEEPER_UNREACHABLE", text));
         return;
       }
-      if (pingSentAt === null) {
-        pingSentAt = { now: clock.now(), wall: clock.wall() };
-        connection.send(createJuteWriter().int(xid.ping).int(opcode.ping).frame());
-      }
+      keep();
       schedule();
     });
   }
@@ -182,19 +200,14 @@ export function openChannel(options: ZkSessionOptions): ZkChannel {
     const errno = from.int();
     if (zxid > 0n) lastZxid = zxid;
     if (id === xid.notification) notified(from);
-    else if (id === xid.ping) {
-      if (pingSentAt) hear(pingSentAt);
-      pingSentAt = null;
-    } else if (id === xid.auth) {
+    else if (id === xid.auth) {
       if (errno !== 0) become("denied");
     } else if (id !== xid.setWatches) {
-      hear(requests.answered(id, errno, from));
+      const sentAt = requests.answered(id, errno, from);
+      if (sentAt === null) return;
+      heard = sentAt;
+      options.onHeard?.(sentAt);
     }
-  }
-
-  function hear(at: Heard): void {
-    heard = at;
-    options.onHeard?.(at);
   }
 
   function notified(from: JuteReader): void {

@@ -83,7 +83,7 @@ both("a slow way costs neither connection nor session", (all) =>
 both("what was heard of the server tells how long the session surely lives", (all) =>
   held(all, async (zk, proxy) => {
     const before = zk.heard?.now ?? 0;
-    await waitFor(() => (zk.heard?.now ?? 0) > before, { what: "a ping to be answered" });
+    await waitFor(() => (zk.heard?.now ?? 0) > before, { what: "the leader to answer" });
     await proxy.setEnabled(false);
     await zk.becomes("suspended");
     const { now = 0 } = zk.heard ?? {};

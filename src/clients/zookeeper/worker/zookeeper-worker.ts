@@ -18,7 +18,7 @@ import {
 declare const self: Worker;
 
 /*
- * The thread of a session: it has the connection, the pings and the timeouts, and knows nothing of
+ * The thread of a session: it has the connection, keeps it, and has the timeouts, and knows nothing of
  * what is asked but its bytes. It tells what comes in the order in which it came, each within the
  * turn in which it is known, so that an event never overtakes the answer that it follows.
  */
