@@ -17,6 +17,7 @@ import { insecureParts } from "#src/config/insecure.ts";
 import { memoryBound } from "#src/config/memory-bound.ts";
 import { DbusError, type ErrorCode, errorTable } from "#src/errors.ts";
 import type { Edge } from "#src/flow/edge.ts";
+import type { BufferStats } from "#src/flow/node-stats.ts";
 import type { Json } from "#src/flow/position.ts";
 import { edgeName, type Stuck, stuckHeads } from "#src/flow/stuck-head.ts";
 import { type Throttle, throttledMs, throttleNote } from "#src/flow/throttle.ts";
@@ -155,8 +156,9 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     return { name: entry.name, plugin: entry.plugin.name, ...counters, ...actor(path) };
   });
   const outputs = wiring.outputs.map(({ entry, path, stats }) => {
-    const { ready: _, throttledUntil: __, blocked, ...counters } = stats;
-    const common = { name: entry.name, plugin: entry.plugin.name, ...counters };
+    const { ready: _, throttledUntil: __, blocked, buffer: kept, ...counters } = stats;
+    const buffer = kept && bufferView(kept, deps.clock.wall());
+    const common = { name: entry.name, plugin: entry.plugin.name, ...counters, buffer };
     const { state: own, lastError } = actor(path);
     const shown = blocked && own === "running" ? ("blocked" as const) : own;
     return { ...common, ...throttling(stats), state: shown, lastError };
@@ -182,6 +184,11 @@ function statOf(deps: AdminDeps, tree: ActorStatus, startedAt: number, uptimeMs:
     deadLetters: state.deadLetters.count(),
     gaps: state.gaps.count(),
   };
+}
+
+function bufferView({ oldestAt, ...own }: BufferStats, now: number) {
+  const waited = oldestAt === null ? null : Math.max(0, now - oldestAt) / 1000;
+  return { ...own, oldestAgeSeconds: own.packets === 0 ? 0 : waited };
 }
 
 /** Who failed with what passes by itself is tried again soon; for the rest a person is needed. */

@@ -59,7 +59,7 @@ export const bufferActor = defineActor<BufferDeps, State, BufferMessage>({
       case "deliver":
         if (message.incarnation !== self.incarnation) return undefined;
         if (message.partition.right.fenced) discard(message);
-        else disk?.queue.add(message);
+        else disk?.queue.add(message, self.clock.wall());
         break;
       case "settled":
         edge.settled(message);
@@ -151,7 +151,7 @@ function goOn(state: State): void {
   queue.pump(timer !== undefined);
   const note = error?.message ?? (queue.full ? "full: its inputs wait" : null);
   const { packets, bytes } = log;
-  stats.buffer = { packets, bytes, note };
+  stats.buffer = { packets, bytes, note, oldestAt: queue.oldestAt };
   if (was && !queue.spilling) state.onEmpty();
 }
 

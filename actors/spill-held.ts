@@ -9,6 +9,8 @@ export type Held = {
   readonly delivery: Delivery;
   readonly from: number;
   readonly packets: readonly Packet[];
+  /** When they came, in Unix milliseconds. */
+  readonly at: number;
   /** Their first number in the ledger of the way to the output; -1 before they are on it. */
   seq: number;
   /** How many are not settled, and which are; made when a part of them is. */
@@ -17,17 +19,18 @@ export type Held = {
 };
 
 /** What a delivery brings. From now on none of it is to be dealt with again. */
-export function hold(delivery: Delivery): Held {
+export function hold(delivery: Delivery, at: number): Held {
   const from = delivery.taken;
   const packets = from === 0 ? delivery.packets : delivery.packets.slice(from);
   delivery.taken = delivery.packets.length;
-  return { delivery, from, packets, seq: -1, open: packets.length, done: undefined };
+  return { delivery, from, packets, at, seq: -1, open: packets.length, done: undefined };
 }
 
 /** A part of what is held, of which nothing is settled. */
-export function part({ delivery, from, packets }: Held, begin: number, end: number): Held {
+export function part({ delivery, from, packets, at }: Held, begin: number, end: number): Held {
   const own = packets.slice(begin, end);
-  return { delivery, from: from + begin, packets: own, seq: -1, open: own.length, done: undefined };
+  const rest = { seq: -1, open: own.length, done: undefined };
+  return { delivery, from: from + begin, packets: own, at, ...rest };
 }
 
 /** The output has settled so many packets from that number on; those count that are held. */
@@ -70,7 +73,7 @@ const RECORD_PACKETS = 128;
 const RECORD_BYTES = 256 * 1024;
 
 /** As records of the log. */
-export function* recordsOf({ delivery, packets }: Held): Generator<SpillBody> {
+export function* recordsOf({ delivery, packets, at }: Held): Generator<SpillBody> {
   const { input, resource, name } = delivery.partition;
   let from = 0;
   while (from < packets.length) {
@@ -82,7 +85,7 @@ export function* recordsOf({ delivery, packets }: Held): Generator<SpillBody> {
       to++;
     }
     const origin = { input, resource, name };
-    yield { count: to - from, body: encodeBatch({ origin, packets: packets.slice(from, to) }) };
+    yield { count: to - from, body: encodeBatch({ origin, packets: packets.slice(from, to), at }) };
     from = to;
   }
 }

@@ -25,7 +25,10 @@ export type SpillQueue = {
   readonly spilling: boolean;
   /** The log is as large as it may be: what comes is held, and whoever sends it waits. */
   readonly full: boolean;
-  add(delivery: Delivery): void;
+  /** When the oldest packet in the log came, in Unix milliseconds; null while it is not known. */
+  readonly oldestAt: number | null;
+  /** `at` is Unix milliseconds. */
+  add(delivery: Delivery, at: number): void;
   /** The output has settled what it was sent. Call it after the edge was told. */
   settled(message: Settled): void;
   /** What was being written is durable, or nothing of it is. */
@@ -74,6 +77,7 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
     readonly seq: number;
     readonly count: number;
     readonly first: number;
+    readonly at: number | null;
   }>();
   let current: Reading | undefined;
   /** The newest number in the log when it was asked for a record; 0 when it is not being asked. */
@@ -154,9 +158,9 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
   /** Sends what was read, and reads what is not on its way yet. */
   function feed(): void {
     if (current) {
-      const { first, sent } = current;
+      const { first, sent, at } = current;
       const { room, seq } = send(current, sent);
-      if (room > 0) runs.push({ seq, count: room, first: first + sent });
+      if (room > 0) runs.push({ seq, count: room, first: first + sent, at });
       current.sent += room;
       sentTo = Math.max(sentTo, first + current.sent - 1);
       if (current.sent === current.packets.length) current = undefined;
@@ -195,8 +199,12 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
     get full() {
       return full;
     },
-    add(delivery) {
-      held.push(hold(delivery));
+    get oldestAt() {
+      const run = runs.peek();
+      return run ? run.at : (current?.at ?? null);
+    },
+    add(delivery, at) {
+      held.push(hold(delivery, at));
     },
     settled({ delivery, from, to, outcome }) {
       if (!lanes.has(delivery.partition.lane)) return;
@@ -217,7 +225,7 @@ export function createSpillQueue(options: SpillQueueOptions): SpillQueue {
       for (const one of durable) {
         settleOpen(one, DELIVERED);
         if (one.seq >= 0) {
-          runs.push({ seq: one.seq, count: one.packets.length, first });
+          runs.push({ seq: one.seq, count: one.packets.length, first, at: one.at });
           sentTo = first + one.packets.length - 1;
           seen = Math.max(seen, sentTo);
         }

@@ -208,14 +208,13 @@ function addStages({ filters, outputs }: Stat, add: Add): void {
     "Waiting to be written.",
     output((o) => o.queued),
   );
-  const buffered = outputs.filter(({ buffer }) => buffer !== null);
   const inBuffer = (
-    pick: (buffer: NonNullable<Stat["outputs"][number]["buffer"]>) => number,
+    pick: (buffer: NonNullable<Stat["outputs"][number]["buffer"]>) => number | null,
   ): Sample[] =>
-    buffered.map(({ name, buffer }) => ({
-      labels: { output: name },
-      value: buffer ? pick(buffer) : 0,
-    }));
+    outputs.flatMap(({ name, buffer }) => {
+      const value = buffer && pick(buffer);
+      return value === null ? [] : [{ labels: { output: name }, value }];
+    });
   add(
     "gauge",
     "output_buffer_packets",
@@ -227,6 +226,12 @@ function addStages({ filters, outputs }: Stat, add: Add): void {
     "output_buffer_bytes",
     "What the buffer takes on disk.",
     inBuffer((b) => b.bytes),
+  );
+  add(
+    "gauge",
+    "output_buffer_oldest_age_seconds",
+    "How long the oldest packet has waited in the buffer on disk.",
+    inBuffer((b) => b.oldestAgeSeconds),
   );
 }
 

@@ -115,6 +115,8 @@ export type OutputStatus = {
   readonly buffer: {
     readonly packets: number;
     readonly bytes: number;
+    /** How long its oldest packet has waited; 0 when it is empty, null when that is not known. */
+    readonly oldestAgeSeconds: number | null;
     readonly note: string | null;
   } | null;
   readonly timeouts: number;

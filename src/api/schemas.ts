@@ -107,7 +107,14 @@ const outputStatus = z
     failed: number,
     queued: number,
     buffer: z
-      .object({ packets: number, bytes: number, note: text.nullable() })
+      .object({
+        packets: number,
+        bytes: number,
+        oldestAgeSeconds: number
+          .nullable()
+          .describe("How long its oldest packet has waited; null when that is not known."),
+        note: text.nullable(),
+      })
       .nullable()
       .describe("What waits in its buffer on disk; null without one."),
     ...crashCounters,

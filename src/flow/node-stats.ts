@@ -63,11 +63,19 @@ export type OutputStats = Throttle & {
   failed: number;
   queued: number;
   /** What waits in its buffer on disk; null for an output without one. */
-  buffer: { packets: number; bytes: number; note: string | null } | null;
+  buffer: BufferStats | null;
   /** As of a filter. */
   timeouts: number;
   poisoned: number;
   suspects: number;
+};
+
+export type BufferStats = {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly note: string | null;
+  /** When its oldest packet came, in Unix milliseconds; null while that is not known. */
+  readonly oldestAt: number | null;
 };
 
 /** Packets that nothing matched, and the first idents of them. */

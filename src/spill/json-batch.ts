@@ -17,7 +17,8 @@ export function readJsonBatch(body: Uint8Array, tableOf: TableOf): SpillBatch {
   const transactions = (x as unknown[]).map((one) => untaggedValue(one) as Transaction);
   const [input, resource, name] = o as string[];
   const packets = (p as unknown[]).map((one) => packetOf(one, tables, transactions));
-  return { origin: { input: `${input}`, resource: `${resource}`, name: `${name}` }, packets };
+  const origin = { input: `${input}`, resource: `${resource}`, name: `${name}` };
+  return { origin, packets, at: null };
 }
 
 function packetOf(

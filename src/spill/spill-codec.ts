@@ -10,7 +10,9 @@ import type { SpillBatch } from "./spill-batch.ts";
 /*
  * Packets of one partition as the body of a record:
  *
- *   version  u8  2; a body that begins with `{` is of the version before, `json-batch.ts`
+ *   version  u8  3; 2 has no `at`, and a body that begins with `{` is of the version before,
+ *            `json-batch.ts`
+ *   at       when they came to the buffer, in Unix milliseconds, or null: a value
  *   input, resource, partition   texts: a length and UTF-8
  *   count    how many packets, each
  *     ident     a name
@@ -22,17 +24,20 @@ import type { SpillBatch } from "./spill-batch.ts";
  * Counts are LEB128. What stands in many packets is a name, table or transaction: the number of it in
  * this body, and what it is where it comes for the first time.
  */
-const VERSION = 2;
+const VERSION = 3;
+const VERSION_WITHOUT_AT = 2;
 const JSON_VERSION = 0x7b;
+const versions: readonly number[] = [VERSION, VERSION_WITHOUT_AT, JSON_VERSION];
 
 const PLAIN = 0;
 const FRONT_CODED = 1;
 
 const writer = createByteWriter();
 
-export function encodeBatch({ origin, packets }: SpillBatch): Uint8Array {
+export function encodeBatch({ origin, packets, at }: SpillBatch): Uint8Array {
   writer.begin();
   writer.byte(VERSION);
+  writer.value(at);
   for (const text of [origin.input, origin.resource, origin.name]) writer.value(text);
   writer.count(packets.length);
   const names = createNames();
@@ -93,11 +98,11 @@ export function createBatchDecoder(): (body: Uint8Array) => SpillBatch {
 
   return (body) => {
     const [version] = body;
-    if (version !== VERSION && version !== JSON_VERSION) throw unknownVersion(version);
+    if (!versions.includes(version ?? -1)) throw unknownVersion(version);
     try {
-      return version === VERSION
-        ? readBatch(body, createNames(tableOf))
-        : readJsonBatch(body, tableOf);
+      return version === JSON_VERSION
+        ? readJsonBatch(body, tableOf)
+        : readBatch(body, createNames(tableOf));
     } catch (error) {
       throw new DbusError("SPILL_DAMAGED", "a record of a buffer cannot be read", { cause: error });
     }
@@ -111,7 +116,8 @@ function unknownVersion(version: number | undefined): DbusError {
 
 function readBatch(body: Uint8Array, names: Names): SpillBatch {
   const reader = createByteReader(body);
-  reader.byte();
+  const said = reader.byte() === VERSION ? reader.value() : null;
+  const at = typeof said === "number" ? said : null;
   const [input, resource, name] = [reader.value(), reader.value(), reader.value()];
   const origin = { input: `${input}`, resource: `${resource}`, name: `${name}` };
   const packets: Packet[] = [];
@@ -129,5 +135,5 @@ function readBatch(body: Uint8Array, names: Names): SpillBatch {
     packets.push({ ident, payload: readPayload(reader, names), position, bytes });
   }
   if (!reader.done) throw new DbusError("SPILL_DAMAGED", "a record goes on behind its last packet");
-  return { origin, packets };
+  return { origin, packets, at };
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { Stat } from "#src/api/port.ts";
+import { systemClock } from "#src/clock.ts";
 import type { BufferConfig } from "#src/config/config.ts";
 import { DbusError } from "#src/errors.ts";
+import { metricsText } from "#src/metrics.ts";
 import type { MemorySpillStore } from "#src/spill/memory-log.ts";
 import { memoryState } from "#src/state/memory-state.ts";
 import { holdsFor } from "../support/holds-for.ts";
@@ -169,6 +171,35 @@ describe("a buffer on disk", () => {
     await waitFor(() => second.slow.written.length === count, { what: "all of it" });
     expect(second.slow.written).toEqual(numbers(count));
     await waitFor(() => outputOf(next, "slow").buffer?.packets === 0, { what: "the buffer" });
+  });
+
+  test("tells how long its oldest packet has waited, through a restart too", async () => {
+    let now = 1_700_000_000_000;
+    const clock = { ...systemClock, wall: () => now };
+    const state = memoryState();
+    const first = entries(onDisk);
+    first.slow.close();
+    const bus = await start({ ...first.given, state, clock });
+    await finished(bus);
+    const age = (of: TestBus) => outputOf(of, "slow").buffer?.oldestAgeSeconds;
+    await waitFor(() => outputOf(bus, "slow").buffer?.packets === count, { what: "all of it" });
+    now += 90_000;
+    expect(age(bus)).toBe(90);
+    const metrics = await metricsText(bus.admin.stat(), bus.admin.supervisor());
+    expect(metrics).toContain('dbus_output_buffer_oldest_age_seconds{output="slow"} 90\n');
+    await bus.stop();
+    now += 10_000;
+    const second = entries(onDisk);
+    second.slow.close();
+    const next = await start({ ...second.given, state, clock });
+    await waitFor(() => age(next) === 100, { what: "its age" });
+    // A clock that was set back makes nothing younger than now.
+    now -= 3_600_000;
+    expect(age(next)).toBe(0);
+    second.slow.open();
+    await waitFor(() => outputOf(next, "slow").buffer?.packets === 0, { what: "the end" });
+    now += 7_200_000;
+    expect(age(next)).toBe(0);
   });
 
   test("what its output refuses is a dead letter of the input that it came from", async () => {

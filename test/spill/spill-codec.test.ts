@@ -9,13 +9,15 @@ import { seededRandom, testSeed } from "../support/index.ts";
 import { samplePackets, sampleRow, sampleTable } from "../support/sample-packets.ts";
 
 const origin = { input: "in", resource: "r", name: "0" };
-const back = (packets: readonly Packet[]) => createBatchDecoder()(encodeBatch({ origin, packets }));
+const at = 1_700_000_000_123;
+const encoded = (packets: readonly Packet[]) => encodeBatch({ origin, packets, at });
+const back = (packets: readonly Packet[]) => createBatchDecoder()(encoded(packets));
 
 test("every kind of packet is on the disk as it was, and rows of a table share it", () => {
   const decode = createBatchDecoder();
-  const one = decode(encodeBatch({ origin, packets: samplePackets }));
-  expect(one).toEqual({ origin, packets: [...samplePackets] });
-  const [first] = decode(encodeBatch({ origin, packets: samplePackets })).packets;
+  const one = decode(encoded(samplePackets));
+  expect(one).toEqual({ origin, packets: [...samplePackets], at });
+  const [first] = decode(encoded(samplePackets)).packets;
   const [again] = one.packets;
   if (first?.payload.kind !== "row" || again?.payload.kind !== "row") throw new Error("rows");
   expect(first.payload.table).toBe(again.payload.table);
@@ -102,7 +104,7 @@ describe("whatever is in a packet", () => {
   test("it is read as it was written", () => {
     const seed = testSeed("spill codec");
     const holds = fc.property(fc.array(packet, { maxLength: 12 }), (packets) => {
-      expect(back(packets)).toEqual({ origin, packets });
+      expect(back(packets)).toEqual({ origin, packets, at });
     });
     fc.assert(holds, { seed, numRuns: Number(process.env.DBUS_CODEC_RUNS ?? 400) });
   });
@@ -123,21 +125,25 @@ test("positions that spell themselves out are kept as they do", () => {
   expect(back(packets).packets[0]?.position).toEqual({ gtids: "a:1-5" });
 });
 
-test("a buffer that the version before has written is read", () => {
+test("a buffer that a version before has written is read: none says when its packets came", () => {
   const file = join(import.meta.dir, "../fixtures/spill/version-1.json");
   const body = new Uint8Array(readFileSync(file));
-  expect(createBatchDecoder()(body)).toEqual({ origin, packets: [...samplePackets] });
+  const same = { origin, packets: [...samplePackets], at: null };
+  expect(createBatchDecoder()(body)).toEqual(same);
+  // The second version is the third without the time, of which none is one byte.
+  const third = encodeBatch(same);
+  expect(createBatchDecoder()(Uint8Array.from([2, ...third.subarray(2)]))).toEqual(same);
 });
 
 test("one of a newer version is refused by name, and not taken for damage", () => {
-  const body = encodeBatch({ origin, packets: samplePackets });
-  body[0] = 3;
+  const body = encoded(samplePackets);
+  body[0] = 4;
   expect(codeOfCall(() => createBatchDecoder()(body))).toBe("SPILL_VERSION");
 });
 
 test("a body that is cut or changed anywhere is read or refused, and nothing else", () => {
   const random = seededRandom(testSeed("spill damage"));
-  const whole = encodeBatch({ origin, packets: samplePackets });
+  const whole = encoded(samplePackets);
   const decode = createBatchDecoder();
   const outcome = (body: Uint8Array) => {
     try {

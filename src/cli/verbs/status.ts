@@ -143,7 +143,9 @@ function notesText(stat: Stat): string {
   }
   for (const { name, buffer } of stat.outputs) {
     if (!buffer || (buffer.packets === 0 && buffer.note === null)) continue;
-    const size = `${counted(buffer.packets, "packet")} on disk, ${bytesText(buffer.bytes)}`;
+    const { packets, bytes, oldestAgeSeconds: age } = buffer;
+    const waits = packets > 0 && age !== null ? `, the oldest for ${durationText(age * 1000)}` : "";
+    const size = `${counted(packets, "packet")} on disk, ${bytesText(bytes)}${waits},`;
     lines.push(`${name}: ${size} in its buffer${buffer.note ? ` (${buffer.note})` : ""}`);
   }
   for (const one of [...stat.inputs, ...stat.filters, ...stat.outputs]) {
