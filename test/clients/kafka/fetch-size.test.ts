@@ -7,7 +7,8 @@ const lost = new DbusError("KAFKA_REQUEST_FAILED", "broker b: no answer");
 
 function sizeOf(fetchBytesMax: number) {
   const { log, entries } = recordedLog();
-  const size = createFetchSize(1, { fetchBytesMax, requestTimeoutMs: 30_000, log });
+  const fetchWaitMs = 60_000;
+  const size = createFetchSize(1, { fetchBytesMax, fetchWaitMs, requestTimeoutMs: 30_000, log });
   return { size, entries };
 }
 
@@ -17,13 +18,13 @@ test("less and less is asked for after answers that do not come, down to one bat
   expect([size.bytes, size.answerMs]).toEqual([64 << 10, 10_000]);
   const asked: number[] = [];
   for (let i = 0; i < 4; i++) {
-    expect(size.failed(lost, size.answerMs + 1)).toBe(lost);
+    expect(size.failed(lost, 60_000 + size.answerMs)).toBe(lost);
     asked.push(size.bytes);
     if (size.bytes === 1024) break;
   }
   expect(asked).toEqual([16 << 10, 4 << 10, 1 << 10]);
   expect(size.answerMs).toBe(30_000);
-  const told = size.failed(lost, 30_001);
+  const told = size.failed(lost, 90_000);
   expect([told.code, told.message]).toEqual([
     "KAFKA_REQUEST_FAILED",
     "broker b: no answer; no more than one batch was asked for: raise requestTimeoutMs",
@@ -34,7 +35,7 @@ test("less and less is asked for after answers that do not come, down to one bat
 
 test("more is asked for again once full answers come fast, and neither small nor slow ones count", () => {
   const { size, entries } = sizeOf(64 << 10);
-  size.failed(lost, 10_001);
+  size.failed(lost, 70_000);
   size.answered(1_000, 5);
   size.answered(size.bytes, 8_000);
   expect(size.bytes).toBe(16 << 10);
@@ -49,6 +50,8 @@ test("more is asked for again once full answers come fast, and neither small nor
 test("a connection that ends, and a broker that refuses, say nothing of the size", () => {
   const { size } = sizeOf(64 << 10);
   size.failed(lost, 500);
+  // The broker was still waiting for records.
+  size.failed(lost, 59_000);
   size.failed(new DbusError("KAFKA_UNREACHABLE", "broker b: not there"), 20_000);
   expect(size.bytes).toBe(64 << 10);
 });

@@ -21,7 +21,13 @@ const bytesMin = 1024;
 const lessBy = 4;
 const moreBy = 2;
 
-type Options = Pick<KafkaConsumerOptions, "fetchBytesMax" | "requestTimeoutMs" | "log">;
+/** A timer may be as much too early. */
+const slackMs = 20;
+
+type Options = Pick<
+  KafkaConsumerOptions,
+  "fetchBytesMax" | "fetchWaitMs" | "requestTimeoutMs" | "log"
+>;
 
 /**
  * On a slow link an answer of full size may take longer than it may, and would as often as it is
@@ -29,7 +35,7 @@ type Options = Pick<KafkaConsumerOptions, "fetchBytesMax" | "requestTimeoutMs" |
  * answers come in a fraction of their time.
  */
 export function createFetchSize(broker: number, options: Options): FetchSize {
-  const { fetchBytesMax, requestTimeoutMs, log } = options;
+  const { fetchBytesMax, fetchWaitMs, requestTimeoutMs, log } = options;
   const floor = Math.min(bytesMin, fetchBytesMax);
   let bytes = fetchBytesMax;
 
@@ -51,7 +57,8 @@ export function createFetchSize(broker: number, options: Options): FetchSize {
       if (bytes === fetchBytesMax) log.info("fetches are of full size again", { broker });
     },
     failed(error, tookMs) {
-      if (error.code !== "KAFKA_REQUEST_FAILED" || tookMs < answerMs()) return error;
+      const timedOut = tookMs + slackMs >= fetchWaitMs + answerMs();
+      if (error.code !== "KAFKA_REQUEST_FAILED" || !timedOut) return error;
       if (bytes === floor) {
         const text = `${error.message}; no more than one batch was asked for: raise requestTimeoutMs`;
         return new DbusError(error.code, text, { cause: error });
