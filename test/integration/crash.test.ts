@@ -9,9 +9,9 @@ import {
   repeatsByRun,
   repeatsMax,
 } from "../support/crash-rounds.ts";
-import { type DaemonProcess, startDaemonProcess } from "../support/daemon-process.ts";
+import { daemonsOf } from "../support/daemon-process.ts";
 import { seededRandom, testSeed, waitFor } from "../support/index.ts";
-import { type KafkaWitness, kafkaWitness } from "../support/kafka-topic.ts";
+import { type KafkaWitness, kafkaWitness, makeTopics } from "../support/kafka-topic.ts";
 import { checkLedger, reportText } from "../support/ledger-checker.ts";
 import { type Sighting, sightingsOf } from "../support/ledger-records.ts";
 import { committedChanges, createLedger, startLedgerWriter } from "../support/ledger-writer.ts";
@@ -76,14 +76,10 @@ services.test(
     const dir = await runDir("crash");
     const witness = await kafkaWitness(kafka.bootstrap);
     const config = configOf(mysql.port, kafka.bootstrap, dir);
-    const daemons: DaemonProcess[] = [];
-    const start = async () => {
-      const daemon = await startDaemonProcess({ dir, config });
-      daemons.push(daemon);
-      return daemon;
-    };
+    const daemons = daemonsOf({ dir, config });
+    const { start } = daemons;
     try {
-      for (const topic of topics) await witness.createTopic(topic, 3);
+      await makeTopics(witness, topics, 3);
       await createLedger(mysql);
       const keys = { keys: 400, changesMax: 200, pauseMsMax: 20 };
       const writers = await Promise.all(
@@ -128,7 +124,7 @@ services.test(
       expect(report.committed).toBeGreaterThan(1_000);
       expect(repeats.map((count, run) => count <= (most[run] ?? 0))).not.toContain(false);
     } finally {
-      for (const daemon of daemons) if (daemon.running) daemon.kill("SIGKILL");
+      daemons.kill();
       await witness.close();
       await Promise.all([mysql.stop(), kafka.stop()]);
     }

@@ -37,6 +37,32 @@ export type DaemonProcessOptions = {
   readonly args?: readonly string[];
 };
 
+/** One dbusd after the other, with one configuration and folder. */
+export type Daemons = {
+  start(): Promise<DaemonProcess>;
+  /** The one that was started last. */
+  readonly last: DaemonProcess;
+  /** Ends those that still run, by SIGKILL. */
+  kill(): void;
+};
+
+export function daemonsOf(options: DaemonProcessOptions): Daemons {
+  const started: DaemonProcess[] = [];
+  return {
+    async start() {
+      const daemon = await startDaemonProcess(options);
+      started.push(daemon);
+      return daemon;
+    },
+    get last() {
+      return started.at(-1) as DaemonProcess;
+    },
+    kill() {
+      for (const daemon of started) if (daemon.running) daemon.kill("SIGKILL");
+    },
+  };
+}
+
 const repo = join(import.meta.dir, "../..");
 
 export async function startDaemonProcess(options: DaemonProcessOptions): Promise<DaemonProcess> {

@@ -1,4 +1,5 @@
 import { CompressionCodecs, CompressionTypes, Kafka, type KafkaMessage, logLevel } from "kafkajs";
+import { waitFor } from "./wait-for.ts";
 
 // kafkajs leaves zstd to whoever wants it.
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
@@ -70,6 +71,19 @@ export async function kafkaWitness(
     follow: (topic, each) => follow(kafka, topic, each),
     close: () => admin.disconnect(),
   };
+}
+
+/** A broker that has just started makes a topic, and takes a moment to say who leads it. */
+export async function makeTopics(
+  witness: KafkaWitness,
+  topics: readonly string[],
+  partitions: number,
+): Promise<void> {
+  for (const topic of topics) {
+    await witness.createTopic(topic, partitions).catch(() => {});
+    const there = async () => (await witness.highs(topic)).size === partitions;
+    await waitFor(there, { what: `topic ${topic}` });
+  }
 }
 
 type High = { readonly partition: number; readonly high: string };

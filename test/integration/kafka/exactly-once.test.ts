@@ -5,15 +5,15 @@ import { allEnded } from "../../contract/kafka-transactor.ts";
 import { startKafka, startMysql, useStarted } from "../../services/index.ts";
 import { runDir } from "../../services/run-dir.ts";
 import { crashRounds } from "../../support/crash-rounds.ts";
-import { type DaemonProcess, startDaemonProcess } from "../../support/daemon-process.ts";
+import { daemonsOf } from "../../support/daemon-process.ts";
 import { faultProxy } from "../../support/fault-proxy.ts";
 import { type Random, seededRandom, testSeed, waitFor } from "../../support/index.ts";
-import { type KafkaWitness, kafkaWitness } from "../../support/kafka-topic.ts";
+import { type KafkaWitness, kafkaWitness, makeTopics } from "../../support/kafka-topic.ts";
 import { numberOf, startKafkaWriter } from "../../support/kafka-writer.ts";
 import { checkLedger, reportText } from "../../support/ledger-checker.ts";
 import { type Sighting, sightingsOf } from "../../support/ledger-records.ts";
 import { committedChanges, createLedger, startLedgerWriter } from "../../support/ledger-writer.ts";
-import { transactionFaults } from "../../support/mirror-faults.ts";
+import { throughFaults, transactionFaults } from "../../support/mirror-faults.ts";
 
 /*
  * The proof of `effectively once` for KafkaInput and MysqlbinlogInput with a KafkaOutput that is
@@ -54,15 +54,6 @@ const outputOf = (bootstrap: string, own: Readonly<Record<string, unknown>>) => 
   ...own,
 });
 
-/** A broker that has just started makes a topic, and takes a moment to say who leads it. */
-async function makeTopics(witness: KafkaWitness, topics: readonly string[]): Promise<void> {
-  for (const topic of topics) {
-    await witness.createTopic(topic, partitions).catch(() => {});
-    const there = async () => (await witness.highs(topic)).size === partitions;
-    await waitFor(there, { what: `topic ${topic}` });
-  }
-}
-
 /** Until no transaction is open on these. */
 async function ended(bootstrap: string, topics: readonly string[]): Promise<void> {
   for (const topic of topics) {
@@ -101,12 +92,8 @@ function mirrorOf(dir: string, from: string, to = from) {
 /** Kills dbusd so often, then lets it come to its end, and once more with nothing left to do. */
 async function killLoop(loop: Loop, whole: () => Promise<boolean>): Promise<void> {
   const { witness, bootstrap, random, config, dir, topics } = loop;
-  const daemons: DaemonProcess[] = [];
-  const start = async () => {
-    const daemon = await startDaemonProcess({ dir, config });
-    daemons.push(daemon);
-    return daemon;
-  };
+  const daemons = daemonsOf({ dir, config });
+  const { start } = daemons;
   try {
     const crash = crashRounds({ witness, topics, random, start, checkpointMs: 1_000 });
     for (let round = 1; round <= kills; round++) await crash.killOnce();
@@ -122,7 +109,7 @@ async function killLoop(loop: Loop, whole: () => Promise<boolean>): Promise<void
     expect(await again.stop()).toBe(0);
     await ended(bootstrap, topics);
   } finally {
-    for (const daemon of daemons) if (daemon.running) daemon.kill("SIGKILL");
+    daemons.kill();
   }
 }
 
@@ -135,7 +122,7 @@ services.test(
     const { topic, copy, config } = mirror;
     const read = () => mirror.read(witness);
     try {
-      await makeTopics(witness, [topic, copy]);
+      await makeTopics(witness, [topic, copy], partitions);
       const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 50 });
       let written: readonly number[] | undefined;
       const loop = { witness, ...kafka, random, config, dir, topics: [copy] };
@@ -162,43 +149,28 @@ services.test(
     const [dir, witness] = [await runDir("once-faults"), await kafkaWitness(kafka.bootstrap)];
     const mirror = mirrorOf(dir, kafka.bootstrap, `127.0.0.1:${proxy.port}`);
     const { topic, copy, config } = mirror;
-    await makeTopics(witness, [topic, copy]);
-    let daemon = await startDaemonProcess({ dir, config });
-    const again = async () => {
-      daemon = await startDaemonProcess({ dir, config });
-    };
-    const told: string[] = [];
+    await makeTopics(witness, [topic, copy], partitions);
+    const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 4 });
+    const daemons = daemonsOf({ dir, config });
+    const kinds = transactionFaults;
+    const around = { kinds, count: faults, daemons, proxy, random, copy, witness };
     try {
-      const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 4 });
-      for (let n = 0; n < faults; n++) {
-        const before = await waitFor(() => witness.readable(copy).then((count) => count + 1), {
-          what: "the copy to be looked at",
-        });
-        const moving = async () => (await witness.readable(copy)) >= before;
-        await waitFor(moving, { what: `records to move after ${told}`, timeoutMs: 60_000 });
-        const name = random.pick(Object.keys(transactionFaults));
-        told.push(name);
-        await transactionFaults[name]?.({ daemon: () => daemon, again, proxy, random });
-        proxy.heal();
-      }
-      const written = await writer.stop();
-      const expected = written.map((count) => Array.from({ length: count }, (_, n) => n));
-      const whole = async () => {
-        if (!daemon.running) throw new Error(`dbusd ended by itself:\n${await daemon.log()}`);
-        const found = await mirror.read(witness);
-        return found.every((ofOne, i) => new Set(ofOne).size >= (written[i] ?? 0));
-      };
-      await waitFor(whole, { what: `all to be there after ${told}`, ...patience });
-      expect(await daemon.stop()).toBe(0);
-      await ended(kafka.bootstrap, [copy]);
-      process.stderr.write(`[once] ${told.join(", ")}: ${written} records\n`);
-      expect(await mirror.read(witness)).toEqual(expected);
-    } catch (error) {
-      process.stderr.write(`[once] after ${told.join(", ")}:\n${await daemon.log()}\n`);
-      throw error;
+      await throughFaults(around, async (told) => {
+        const written = await writer.stop();
+        const expected = written.map((count) => Array.from({ length: count }, (_, n) => n));
+        const whole = async () => {
+          const { last } = daemons;
+          if (!last.running) throw new Error(`dbusd ended by itself:\n${await last.log()}`);
+          const found = await mirror.read(witness);
+          return found.every((ofOne, i) => new Set(ofOne).size >= (written[i] ?? 0));
+        };
+        await waitFor(whole, { what: `all to be there after ${told}`, ...patience });
+        expect(await daemons.last.stop()).toBe(0);
+        await ended(kafka.bootstrap, [copy]);
+        process.stderr.write(`[once] ${told.join(", ")}: ${written} records\n`);
+        expect(await mirror.read(witness)).toEqual(expected);
+      });
     } finally {
-      proxy.heal();
-      if (daemon.running) daemon.kill("SIGKILL");
       await witness.close();
     }
   },
@@ -230,7 +202,7 @@ services.test(
       return all;
     };
     try {
-      await makeTopics(witness, topics);
+      await makeTopics(witness, topics, partitions);
       await createLedger(mysql);
       const keys = { keys: 400, changesMax: 200, pauseMsMax: 20 };
       const own = seededRandom(random.int(0, 2 ** 31));

@@ -10,12 +10,17 @@ import {
   repeatsByRun,
   repeatsMax,
 } from "../../support/crash-rounds.ts";
-import { type DaemonProcess, startDaemonProcess } from "../../support/daemon-process.ts";
+import { type DaemonProcess, daemonsOf } from "../../support/daemon-process.ts";
 import { faultProxy } from "../../support/fault-proxy.ts";
 import { seededRandom, testSeed, waitFor } from "../../support/index.ts";
-import { type KafkaWitness, kafkaWitness, type TopicRecord } from "../../support/kafka-topic.ts";
+import {
+  type KafkaWitness,
+  kafkaWitness,
+  makeTopics,
+  type TopicRecord,
+} from "../../support/kafka-topic.ts";
 import { numberOf, startKafkaWriter } from "../../support/kafka-writer.ts";
-import { mirrorFaults } from "../../support/mirror-faults.ts";
+import { mirrorFaults, throughFaults } from "../../support/mirror-faults.ts";
 
 const partitions = 3;
 const windowPackets = 2_048;
@@ -66,15 +71,6 @@ function mirrorOf(dir: string, broker: string, groupId: string | undefined): Mir
   return { topic, copy: `copy.${topic}`, config };
 }
 
-/** A broker that has just started makes a topic, and takes a moment to say who leads it. */
-async function makeTopics(witness: KafkaWitness, { topic, copy }: Mirror): Promise<void> {
-  for (const name of [topic, copy]) {
-    await witness.createTopic(name, partitions).catch(() => {});
-    const there = async () => (await witness.highs(name)).size === partitions;
-    await waitFor(there, { what: `topic ${name}` });
-  }
-}
-
 type Copied = { readonly name: string; readonly at: string; readonly offset: bigint };
 
 /** All that was copied, each record as it must be, each partition in the order of its source. */
@@ -118,14 +114,10 @@ services.test(
     const witness = await kafkaWitness(kafka.bootstrap);
     const mirror = mirrorOf(dir, kafka.bootstrap, undefined);
     const { topic, copy, config } = mirror;
-    const daemons: DaemonProcess[] = [];
-    const start = async () => {
-      const daemon = await startDaemonProcess({ dir, config });
-      daemons.push(daemon);
-      return daemon;
-    };
+    const daemons = daemonsOf({ dir, config });
+    const { start } = daemons;
     try {
-      await makeTopics(witness, mirror);
+      await makeTopics(witness, [topic, copy], partitions);
       const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 50 });
       const checkpointMs = checkpointIntervalMs + commitMsMax;
       const crash = crashRounds({ witness, topics: [copy], random, start, checkpointMs });
@@ -147,7 +139,7 @@ services.test(
       process.stderr.write(`[mirror] ${total} records, repeats ${repeats}, at most ${most}\n`);
       expect(repeats.map((count, run) => count <= (most[run] ?? 0))).not.toContain(false);
     } finally {
-      for (const daemon of daemons) if (daemon.running) daemon.kill("SIGKILL");
+      daemons.kill();
       await witness.close();
     }
   },
@@ -164,39 +156,22 @@ for (const grouped of [false, true]) {
       const groupId = grouped ? newTopicName("group") : undefined;
       const mirror = mirrorOf(dir, `127.0.0.1:${proxy.port}`, groupId);
       const { topic, copy, config } = mirror;
-      await makeTopics(witness, mirror);
-      let daemon = await startDaemonProcess({ dir, config });
-      const again = async () => {
-        daemon = await startDaemonProcess({ dir, config });
-      };
-      const told: string[] = [];
+      await makeTopics(witness, [topic, copy], partitions);
+      const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 20 });
+      const daemons = daemonsOf({ dir, config });
+      const kinds = mirrorFaults;
+      const around = { kinds, count: faults, daemons, proxy, random, copy, witness };
       try {
-        const writer = await startKafkaWriter({ ...kafka, topic, partitions, batch: 20 });
-        for (let n = 0; n < faults; n++) {
-          const moved = await waitFor(() => witness.readable(copy).then((n) => n + 1), {
-            what: "the copy to be looked at",
-          });
-          const moving = async () => (await witness.readable(copy)) >= moved;
-          // Each strikes while records move; that they do again is the proof of the one before.
-          await waitFor(moving, { what: `records to move after ${told}`, timeoutMs: 30_000 });
-          const name = random.pick(Object.keys(mirrorFaults));
-          told.push(name);
-          await mirrorFaults[name]?.({ daemon: () => daemon, again, proxy, random });
-          proxy.heal();
-        }
-        const written = await writer.stop();
-        const total = written.reduce((sum, count) => sum + count, 0);
-        const all = await whole(witness, mirror, total, daemon);
-        process.stderr.write(
-          `[mirror] ${told.join(", ")}: ${total} records, ${all.length} copied\n`,
-        );
-        expect(await daemon.stop()).toBe(0);
-      } catch (error) {
-        process.stderr.write(`[mirror] after ${told.join(", ")}:\n${await daemon.log()}\n`);
-        throw error;
+        await throughFaults(around, async (told) => {
+          const written = await writer.stop();
+          const total = written.reduce((sum, count) => sum + count, 0);
+          const all = await whole(witness, mirror, total, daemons.last);
+          process.stderr.write(
+            `[mirror] ${told.join(", ")}: ${total} records, ${all.length} copied\n`,
+          );
+          expect(await daemons.last.stop()).toBe(0);
+        });
       } finally {
-        proxy.heal();
-        if (daemon.running) daemon.kill("SIGKILL");
         await witness.close();
       }
     },
