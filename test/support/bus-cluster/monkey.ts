@@ -7,6 +7,8 @@ import { shortTime } from "./what-happened.ts";
 export type Monkey = {
   /** So many processes of dbus died without a word. */
   readonly deaths: number;
+  /** So many times one stood still, and went on. */
+  readonly stops: number;
   /** Each with its time. */
   readonly deeds: readonly string[];
   /** Does one thing, and waits a while. */
@@ -30,6 +32,7 @@ export function createMonkey(options: MonkeyOptions): Monkey {
   const stopped = new Set<string>();
   const deeds: string[] = [];
   let deaths = 0;
+  let stops = 0;
   /** Servers of ZooKeeper that are down. */
   const down = new Set<number>();
 
@@ -69,6 +72,7 @@ export function createMonkey(options: MonkeyOptions): Monkey {
       if (live().length <= 2) return;
       const pid = random.pick(live());
       did(`SIGSTOP ${pid}`);
+      stops++;
       cluster.daemons.get(pid)?.kill("SIGSTOP");
       stopped.add(pid);
     },
@@ -96,6 +100,9 @@ export function createMonkey(options: MonkeyOptions): Monkey {
     deeds,
     get deaths() {
       return deaths;
+    },
+    get stops() {
+      return stops;
     },
     async act() {
       await acts[random.pick(Object.keys(acts))]?.();
