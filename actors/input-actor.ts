@@ -192,13 +192,16 @@ function ended(
   state.onFinished();
 }
 
+/** For a plugin that drains until the deadline: it leaves a group then, or ends a session. */
+const farewellMs = 1_000;
+
 /**
  * Tells the plugin to come to an end and waits for it; what it had not handed over is dropped. One
  * that does not hear is left behind: nothing of what it still emits gets in.
  */
 async function endRun(state: State): Promise<void> {
   const { run, clock, log, entry } = state;
-  const ms = Math.max(1, state.stopDeadlineMs);
+  const ms = state.stopDeadlineMs + farewellMs;
   state.admission.cancel();
   run?.abort.abort();
   if (!run) return;

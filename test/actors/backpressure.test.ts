@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
+import { sleep } from "#src/clock.ts";
 import { defineOutput, type OutputPlugin } from "#src/plugin/define.ts";
 import { createManualClock } from "../support/manual-clock.ts";
-import { textOf } from "../support/packets.ts";
+import { packetOf, textOf } from "../support/packets.ts";
 import { counterInput, inputOf, probeOutput } from "../support/probe-plugins.ts";
 import { inputEntry, outputEntry } from "../support/test-bus.ts";
 import { testBuses } from "../support/test-buses.ts";
@@ -13,6 +14,18 @@ const start = testBuses({ stopDeadlineMs: 20 });
 /** Lets everything run that can, by turns of the event loop. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 50; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** An output that has the packets after that one tried again for ever. */
+function takesUpTo(last: number): OutputPlugin {
+  return defineOutput<unknown, null>({
+    ...{ name: "ProbeOutput", summary: "takes some", configSchema: z.unknown() },
+    open: () => null,
+    write: (_, packets) =>
+      packets.map((packet) =>
+        Number(textOf(packet)) <= last ? "done" : { retryAfterMs: 1, error: new Error("full") },
+      ),
+  });
 }
 
 describe("back-pressure", () => {
@@ -137,19 +150,11 @@ describe("back-pressure", () => {
   });
 
   test("it waits for its deadline once, and then commits what has arrived", async () => {
-    const takesFive = defineOutput<unknown, null>({
-      ...{ name: "ProbeOutput", summary: "takes five", configSchema: z.unknown() },
-      open: () => null,
-      write: (_, packets) =>
-        packets.map((packet) =>
-          Number(textOf(packet)) <= 5 ? "done" : { retryAfterMs: 1, error: new Error("full") },
-        ),
-    });
     const clock = createManualClock();
     const bus = await start({
       clock,
       inputs: [inputEntry("in", counterInput({ count: 40 }))],
-      outputs: [outputEntry("out", takesFive, ["in"])],
+      outputs: [outputEntry("out", takesUpTo(5), ["in"])],
       bus: { stopDeadlineMs: 60_000, checkpointIntervalMs: 600_000 },
     });
     const { partitions } = bus.wiring.inputs[0]!;
@@ -164,6 +169,35 @@ describe("back-pressure", () => {
     await stopped;
     expect(clock.now() - asked).toBeWithin(60_000, 70_000);
     expect((await bus.state.checkpoints.list())[0]?.position).toBe("5");
+  });
+
+  test("an input that has drained until the deadline still takes leave of its source", async () => {
+    const clock = createManualClock();
+    const stopDeadlineMs = 60_000;
+    let left = false;
+    const draining = inputOf(async (context) => {
+      await context.emit(packetOf("in", 1));
+      await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+      await sleep(clock, stopDeadlineMs);
+      await sleep(clock, 800);
+      left = true;
+    });
+    const bus = await start({
+      clock,
+      inputs: [inputEntry("in", draining)],
+      outputs: [outputEntry("out", takesUpTo(0), ["in"])],
+      bus: { stopDeadlineMs },
+    });
+    await waitFor(() => bus.wiring.inputs[0]?.partitions.inFlight === 1, { what: "in flight" });
+    const deadline = clock.now() + stopDeadlineMs;
+    let isOver = false;
+    const stopped = bus.stop().then(() => {
+      isOver = true;
+    });
+    const goOn = () => isOver || clock.advance(clock.now() < deadline ? 500 : 10);
+    await waitFor(goOn, { what: "the end", intervalMs: 1, timeoutMs: 20_000 });
+    await stopped;
+    expect(left).toBe(true);
   });
 
   test("a plugin that ignores the abort does not hang the stop", async () => {
