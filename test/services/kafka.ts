@@ -44,9 +44,9 @@ export type KafkaOptions = {
   readonly elsewhere?: Elsewhere;
 };
 
-const version = "4.1.0";
+const version = process.env.DBUS_KAFKA_VERSION || "4.1.0";
 
-/** Starts Kafka 4.1 in KRaft mode: every process is a broker and a controller. */
+/** Starts Kafka in KRaft mode: every process is a broker and a controller. */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaService> {
   const java = await systemTool("java");
   const libs = await kafkaLibs();
