@@ -238,7 +238,7 @@ disks.test(
   async ({ dir: disk }) => {
     const dir = await runDir("stop-full");
     // So many that commits go on until SQLite has used up the room that its log has already.
-    const total = 40_000;
+    const total = 80_000;
     const config = (rate: number) => ({
       ...configOf(dir, { input: { count: total, rate } }),
       state: { dir: join(disk, "state") },
@@ -260,7 +260,7 @@ disks.test(
       fill();
       return dbusd.err().includes("checkpoints cannot be committed");
     };
-    await waitFor(refused, { what: "checkpoints cannot be committed", timeoutMs: 20_000 });
+    await waitFor(refused, { what: "checkpoints cannot be committed", timeoutMs: 40_000 });
     expect(await stop(dbusd)).toBe(3);
     expect(dbusd.err()).toContain("the last checkpoint could not be committed");
     rmSync(ballast);
@@ -272,5 +272,5 @@ disks.test(
     expect(new Set(all).size).toBe(total);
     expect(all.slice(0, rows.length)).toEqual(rows);
   },
-  60_000,
+  90_000,
 );
