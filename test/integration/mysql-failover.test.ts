@@ -77,14 +77,14 @@ async function switchBoard(first: number) {
 }
 
 /** A dbusd that writes the table `a` of this database to Kafka, once each row; it keeps no checkpoint. */
-async function onceInto(bootstrap: string, port: number, db: string) {
+async function onceInto(bootstrap: string, port: number, db: string, gtid: string) {
   const dir = await runDir("failover");
   const config = {
     bus: { checkpointIntervalMs: 60_000 },
     state: { dir: join(dir, "state") },
     inputs: [
       {
-        ...{ name: "in", plugin: "MysqlbinlogInput", databases: [db], start: "earliest" },
+        ...{ name: "in", plugin: "MysqlbinlogInput", databases: [db], start: { gtid } },
         ...{ host: "127.0.0.1", port, user: "root", password: "" },
       },
     ],
@@ -123,7 +123,9 @@ async function failsOver({ source, replica }: Pair, bootstrap: string): Promise<
   const at = { host: "127.0.0.1", port: board.port };
   const input = await runInput(at, { databases: [db], onPositionLost: "latest" });
   await input.streaming();
-  const once = await onceInto(bootstrap, board.port, db);
+  const variable = source.flavor === "mysql" ? "gtid_executed" : "gtid_current_pos";
+  const [done] = await client.query(`SELECT @@GLOBAL.${variable} AS gtid`);
+  const once = await onceInto(bootstrap, board.port, db, String(done?.gtid));
   await once.start();
   for (let n = 0; n < 5; n++) await client.query(`INSERT INTO ${db}.a VALUES (${n})`);
   await input.rowsReach(5);
