@@ -60,16 +60,31 @@ export async function connectMysql(
   // Loaded by the first that connects: a bus without MySQL is 10 MB smaller.
   const { createConnection } = await import("mysql2");
   const driver = createConnection(options);
-  // The driver reports on the connection what no command waits for, and that must not be uncaught:
-  // whoever reads the socket learns of its end there.
-  driver.on("error", () => {});
+  guardPackets(driver);
+  // Before anything comes: the driver reports on the connection what no command waits for, and that
+  // must not be uncaught. Whoever reads the socket learns of its end there.
+  const connection = mysqlConnection(driver, where, target.queryTimeoutMs, clock);
   try {
     await connected(driver, where, signal);
   } catch (thrown) {
     driver.destroy();
     throw mysqlError(thrown, where);
   }
-  return mysqlConnection(driver, where, target.queryTimeoutMs, clock);
+  return connection;
+}
+
+/** An error that nobody asked for is read without regard to its end: what that throws would be uncaught. */
+function guardPackets(driver: Connection): void {
+  const inner = driver as unknown as { handlePacket(packet: unknown): void };
+  const handle = inner.handlePacket.bind(driver);
+  inner.handlePacket = (packet) => {
+    try {
+      handle(packet);
+    } catch (error) {
+      driver.emit("error", Object.assign(error as Error, { code: "PROTOCOL_ERROR" }));
+      driver.destroy();
+    }
+  };
 }
 
 async function driverOptions(target: MysqlTarget, where: string): Promise<ConnectionOptions> {

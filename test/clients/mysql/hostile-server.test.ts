@@ -127,6 +127,20 @@ describe("a hostile or broken server", () => {
     server.close();
   });
 
+  test("that sends a cut error which nobody asked for is left, and nothing is uncaught", async () => {
+    const server = await serve((socket) => {
+      socket.write(greeting);
+      socket.once("data", () => socket.write(Buffer.concat([ok(2), packet(0, [0xff])])));
+    });
+    const client = await connectMysql(
+      targetAt({ host: "127.0.0.1", port: server.port }),
+      systemClock,
+    );
+    await waitFor(() => !client.open, { what: "the connection to be left" });
+    expect(await codeOf(client.query("SELECT 1"))).toBe("MYSQL_UNREACHABLE");
+    server.close();
+  });
+
   test("that offers no TLS hears no password from who wants it", async () => {
     const server = await serve((socket) => socket.write(greeting));
     const target = targetAt({ host: "127.0.0.1", port: server.port }, { tls: "require" });
