@@ -99,8 +99,10 @@ function take(load: Load, unit: Unit): void {
 
 /** Where it is wished to be, if it may go there now. */
 function wishOf(unit: Unit, loads: readonly Load[]): Load | undefined {
-  const wish = unit.members.find((member) => member.wish !== undefined)?.wish;
-  const load = loads.find(({ candidate }) => candidate.id === wish);
+  // A wish for somebody who is gone must not hide that of another member.
+  const [load] = unit.members.flatMap(({ wish }) =>
+    loads.filter(({ candidate }) => candidate.id === wish),
+  );
   if (!load || refusal(unit, load.candidate) !== undefined) return undefined;
   const stays = load.candidate.id === unit.owner;
   return stays || unit.members.some((member) => mayGoNow(member, load)) ? load : undefined;

@@ -63,6 +63,25 @@ function loads(
 }
 
 describe("table", () => {
+  test("a group comes to rest though one of it is wished to be with somebody who is gone", () => {
+    const members = [
+      resource("r1", { group: "g", wish: "gone", failedOn: ["p2"], waits: true }),
+      resource("r2", { group: "g" }),
+      resource("r3", { group: "g" }),
+    ];
+    const given = problem({
+      participants: [someone("p1"), someone("p2")],
+      resources: [...members, resource("r4")],
+      owners: new Map([
+        ["r3", "p2"],
+        ["r4", "p2"],
+      ]),
+      policy: { movesMax: 1, gainMin: 0.05, stickiness: 0.1, balance: true },
+    });
+    const { owners } = settled(given);
+    expect(new Set(members.map(({ id }) => owners.get(id)))).toEqual(new Set(["p1"]));
+  });
+
   test("nobody there: every resource waits, and nothing is divided by nothing", () => {
     const answer = assignResources(problem({ resources: [resource("r1"), resource("r2")] }));
     expect([...answer.orphans]).toEqual([
