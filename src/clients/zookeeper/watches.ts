@@ -7,6 +7,8 @@ export type WatchKind = "data" | "exist" | "child";
 /** The watches that the server holds for this session, so that another server can be told them. */
 export type Watches = {
   add(kind: WatchKind, path: string, watcher: ZkWatcher): void;
+  /** Whether the event is for one of them. */
+  awaits(event: ZkEvent): boolean;
   /** Calls and forgets those that the event is for. */
   fire(event: ZkEvent): void;
   /** Calls all of them with `lost`: the session has ended. */
@@ -47,6 +49,7 @@ export function createWatches(): Watches {
       watchers.add(watcher);
       byKind[kind].set(path, watchers);
     },
+    awaits: ({ kind, path }) => firedBy[kind].some((one) => byKind[one].has(path)),
     fire,
     loseAll() {
       const paths = new Set(Object.values(byKind).flatMap((watched) => [...watched.keys()]));

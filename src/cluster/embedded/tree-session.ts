@@ -50,7 +50,9 @@ export function createTreeServer(): TreeServer {
   >();
   let last = 0n;
   const tree = createZnodeTree((event) => {
-    for (const { deliver } of [...sessions.values()]) deliver(event);
+    // An event that nobody waits for now must not meet, on its way, a watch that is set later.
+    const told = [...sessions.values()].filter(({ watches }) => watches.awaits(event));
+    for (const { deliver } of told) deliver(event);
   });
 
   function sessionOf(id: bigint) {
