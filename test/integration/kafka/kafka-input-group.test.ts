@@ -5,6 +5,7 @@ import { consumerOptions } from "../../contract/kafka-consumer.ts";
 import { newTopicName, patient, producerOptions, recordOf } from "../../contract/kafka-producer.ts";
 import { useServices } from "../../services/index.ts";
 import { faultProxy } from "../../support/fault-proxy.ts";
+import { hastyInput } from "../../support/hasty-input.ts";
 import { holdsFor, waitFor } from "../../support/index.ts";
 import { type KafkaBus, startKafkaInput } from "../../support/kafka-input.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
@@ -13,12 +14,7 @@ import { kafkaPeer } from "../../support/kafka-peer.ts";
 const services = await useServices("kafka");
 
 const base = (bootstrap: string) => ({
-  brokers: bootstrap.split(","),
-  fetchWaitMs: 100,
-  commitMs: 100,
-  refreshMs: 200,
-  heartbeatMs: 100,
-  sessionTimeoutMs: 6_000,
+  ...hastyInput(bootstrap),
   rebalanceTimeoutMs: 30_000,
   requestTimeoutMs: 2_000,
   connectTimeoutMs: 1_000,

@@ -4,6 +4,7 @@ import { memoryState } from "#src/state/memory-state.ts";
 import { consumerOptions } from "../../contract/kafka-consumer.ts";
 import { newTopicName } from "../../contract/kafka-producer.ts";
 import { useServices } from "../../services/index.ts";
+import { hastyInput } from "../../support/hasty-input.ts";
 import { holdsFor, waitFor } from "../../support/index.ts";
 import { type KafkaBus, startKafkaInput, textOf } from "../../support/kafka-input.ts";
 import { kafkaPeer } from "../../support/kafka-peer.ts";
@@ -33,12 +34,7 @@ async function checkpointsOf({ wiring, state }: KafkaBus) {
 }
 
 const base = (bootstrap: string) => ({
-  brokers: bootstrap.split(","),
-  fetchWaitMs: 100,
-  commitMs: 100,
-  refreshMs: 200,
-  heartbeatMs: 100,
-  sessionTimeoutMs: 6_000,
+  ...hastyInput(bootstrap),
   rebalanceTimeoutMs: 10_000,
   drainMs: 2_000,
 });
