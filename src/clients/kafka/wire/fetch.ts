@@ -103,7 +103,7 @@ function decode(data: Buffer, version: number, isolation: 0 | 1): Fetched {
     const [high, stable] = [reader.int64(), reader.int64()];
     const start = version >= 5 ? reader.int64() : undefined;
     const aborted = reader.array(() => ({
-      producerId: BigInt(reader.int64()),
+      producerId: reader.bigInt64(),
       firstOffset: reader.int64(),
     }));
     if (version >= 11) reader.int32();

@@ -59,5 +59,5 @@ export async function requestTransactionalId(
 function answerOf(reader: WireReader): ProducerId {
   reader.int32();
   const errorCode = reader.int16();
-  return { errorCode, producerId: BigInt(reader.int64()), producerEpoch: reader.int16() };
+  return { errorCode, producerId: reader.bigInt64(), producerEpoch: reader.int16() };
 }

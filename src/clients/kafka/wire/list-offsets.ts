@@ -41,7 +41,7 @@ export async function listOffsets(
       reader.int32();
       return reader.byTopic((topic) => {
         const [partition, errorCode] = [reader.int32(), reader.int16()];
-        reader.int64();
+        reader.skip(8);
         return { topic, partition, errorCode, offset: reader.int64() };
       });
     },

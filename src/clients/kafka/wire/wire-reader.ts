@@ -8,8 +8,10 @@ export type WireReader = {
   int8(): number;
   int16(): number;
   int32(): number;
-  /** As a number: offsets and times stay below 2^53. */
+  /** An offset or a time as a number. One that a number cannot hold exactly is an error. */
   int64(): number;
+  /** Such as the ids of producers, which may be any. */
+  bigInt64(): bigint;
   bool(): boolean;
   /** INT16 length and UTF-8; "" stands for null. */
   string(): string;
@@ -54,6 +56,13 @@ export function wireReader(buffer: Buffer, start = 0): WireReader {
     return values;
   }
 
+  function exactInt64(): number {
+    const value = int64At(buffer, take(8));
+    if (Number.isSafeInteger(value)) return value;
+    const text = `an answer holds ${value}, which is beyond 2^53`;
+    throw new DbusError("KAFKA_REQUEST_FAILED", text);
+  }
+
   function uvarint(): number {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
@@ -68,7 +77,8 @@ export function wireReader(buffer: Buffer, start = 0): WireReader {
     int8: () => buffer.readInt8(take(1)),
     int16: () => buffer.readInt16BE(take(2)),
     int32: () => buffer.readInt32BE(take(4)),
-    int64: () => int64At(buffer, take(8)),
+    int64: exactInt64,
+    bigInt64: () => buffer.readBigInt64BE(take(8)),
     bool: () => buffer[take(1)] !== 0,
     string: () => text(buffer.readInt16BE(take(2))),
     bytes() {
@@ -102,6 +112,7 @@ export function wireReader(buffer: Buffer, start = 0): WireReader {
   return reader;
 }
 
+/** Rounded beyond 2^53. */
 export function int64At(buffer: Buffer, at: number): number {
   return buffer.readInt32BE(at) * 0x1_0000_0000 + buffer.readUInt32BE(at + 4);
 }
