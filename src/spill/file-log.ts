@@ -192,9 +192,13 @@ export async function openFileLog(options: FileLogOptions): Promise<SpillLog> {
 
   const beingWritten = (segment: Segment) => appending && segment === writing?.segment;
 
+  /** One that a crash has left without a whole record stays: its name is that of the next file. */
+  const isDone = (segment: Segment) =>
+    segment.base < next && limitOf(segment) - 1 <= acked && !beingWritten(segment);
+
   /** Written down before a file goes: what is missing below it was acked, not lost. */
   async function clean(): Promise<void> {
-    const done = segments.filter((one) => limitOf(one) - 1 <= acked && !beingWritten(one));
+    const done = segments.filter(isDone);
     if (done.length === 0 && acked - ackWritten < ACKS_UNWRITTEN_MAX) return;
     const number = acked;
     await noteAcked(number);

@@ -142,6 +142,25 @@ test("closed amid an append and a read, it is closed after them", async () => {
   }
 });
 
+test("a file that a crash left empty takes nothing with it that is written under its name", async () => {
+  for (let round = 0; round < 50; round++) {
+    const dir = folder();
+    const before = await openFileLog({ dir, onLoss() {} });
+    await before.append([bodyOf("old")]);
+    await before.close();
+    writeFileSync(join(dir, "0000000000000003.spill"), "");
+    const losses: SpillLoss[] = [];
+    const log = await openFileLog({ dir, onLoss: (loss) => void losses.push(loss) });
+    await rest(log);
+    // All is acked, so that both files may go; meanwhile more comes, which begins at number 3 too.
+    await Promise.all([log.ack(2), log.append([bodyOf("new")])]);
+    await log.close();
+    const again = await openFileLog({ dir, onLoss: (loss) => void losses.push(loss) });
+    expect([round, await rest(again), losses]).toEqual([round, ["3+2 new"], []]);
+    await again.close();
+  }
+});
+
 test("a disk that is full of what was acked is emptied all the same: nothing new has to be written", async () => {
   const dir = folder();
   const log = await openFileLog({ dir, onLoss() {}, segmentBytes: 1 });
