@@ -84,6 +84,48 @@ for (const mode of ["FULL", "MINIMAL", "NO_LOG"]) {
   );
 }
 
+mariadb.test("DECIMAL has as many digits behind its point as MariaDB gives it", async (server) => {
+  await server.db.query(setMetadata("FULL"));
+  const path = await server.record([
+    "CREATE DATABASE digits",
+    "CREATE TABLE digits.t (a decimal(38,38), b decimal(65,38))",
+    `INSERT INTO digits.t VALUES (0.${"1234567890".repeat(3)}12345678, -1.5),
+      (-0.${"9".repeat(38)}, ${"8".repeat(27)}.${"7".repeat(38)})`,
+  ]);
+  const answers = await server.ask("SELECT CAST(a AS CHAR), CAST(b AS CHAR) FROM digits.t");
+  const read = await readBinlog(path, { flavor: "mariadb" });
+  expect(read.map(({ after }) => shown(after))).toEqual(answers);
+});
+
+mariadb.test(
+  "times of before 10.1 are read, and with a fraction refused, never guessed",
+  async (server) => {
+    await server.db.query(setMetadata("NO_LOG"));
+    await server.db.query("SET GLOBAL mysql56_temporal_format = OFF");
+    const path = await server.record([
+      "CREATE DATABASE aged",
+      "CREATE TABLE aged.t (a time, b datetime, c timestamp null)",
+      "INSERT INTO aged.t VALUES ('-12:34:56', '2026-11-23 01:02:03', NULL)",
+    ]);
+    const schema = await server.schemas("aged");
+    const [row] = await readBinlog(path, { flavor: "mariadb", schema });
+    expect(shown(row?.after)).toEqual(["-12:34:56", "2026-11-23 01:02:03", null]);
+    for (const type of ["time(2)", "datetime(3)", "timestamp(4) null"]) {
+      const fraction = await server.record([
+        `CREATE OR REPLACE TABLE aged.u (a ${type})`,
+        "INSERT INTO aged.u VALUES (NULL)",
+      ]);
+      const known = await server.schemas("aged");
+      await expect(
+        readBinlog(fraction, { flavor: "mariadb", schema: known }),
+      ).rejects.toMatchObject({
+        code: "BINLOG_TYPE_UNSUPPORTED",
+      });
+    }
+    await server.db.query("SET GLOBAL mysql56_temporal_format = ON");
+  },
+);
+
 function shown(values: RowChange["after"] | undefined): (string | null)[] | undefined {
   return values?.map((value) => {
     if (value === null) return null;

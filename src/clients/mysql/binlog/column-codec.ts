@@ -83,7 +83,8 @@ function checkMeta(type: number, meta: number): void {
   const low = meta & 255;
   const high = meta >> 8;
   const wrong =
-    (type === t.newdecimal && (low < 1 || low > 65 || high > 30 || high > low)) ||
+    // MariaDB has 38 digits behind the point at most, MySQL 30.
+    (type === t.newdecimal && (low < 1 || low > 65 || high > 38 || high > low)) ||
     (type === t.bit && (low > 7 || high * 8 + low < 1 || high * 8 + low > 64)) ||
     (type === t.enum && high !== 1 && high !== 2) ||
     (type === t.set && (high < 1 || high > 8)) ||

@@ -153,9 +153,15 @@ const wireTypes: Readonly<Record<string, readonly number[]>> = {
   ),
 };
 
-/** Types of `information_schema` that cannot be read yet. */
-export function cannotBeRead(sqlType: string): boolean {
-  return /\bcompressed\b/i.test(sqlType);
+/** As MariaDB logs times of tables that it made before 10.1; those of MySQL have no fractions. */
+const oldTimes: readonly number[] = [t.time, t.datetime, t.timestamp];
+
+/**
+ * Types of `information_schema` that cannot be read yet. A fraction makes an old time longer, and
+ * nothing in TABLE_MAP says so (seen with 10.11 and mysql56_temporal_format=OFF).
+ */
+export function cannotBeRead(sqlType: string, wireType: number): boolean {
+  return /\bcompressed\b/i.test(sqlType) || (oldTimes.includes(wireType) && /\(/.test(sqlType));
 }
 
 /**

@@ -85,7 +85,7 @@ function resolve(
   const nullable = isNullable(map, i);
   const name = map.metadata.names?.[i] ?? schema?.name ?? "";
   const wire = { ...wireColumn(map, i, schema), hidden };
-  const known = schema === undefined || !cannotBeRead(schema.type);
+  const known = schema === undefined || !cannotBeRead(schema.type, wire.type);
   const codec = known ? codecOf(map, name, wire) : undefined;
   if (codec === undefined) throw unsupported(map, name, schema?.type ?? typeName(wire.type));
   if (schema !== undefined) {
