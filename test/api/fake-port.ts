@@ -134,7 +134,7 @@ export const clusterBodies: Readonly<Record<string, unknown>> = {
 export function fakePort(): AdminPort & { readonly calls: unknown[] } {
   const calls: unknown[] = [];
   const known = (input: string) => {
-    if (input !== "shop") throw new DbusError("NOT_FOUND", `no input ${input}`);
+    if (input !== "shop" && input !== "topics") throw new DbusError("NOT_FOUND", `no input ${input}`);
   };
   return {
     calls,
@@ -192,6 +192,15 @@ export function fakePort(): AdminPort & { readonly calls: unknown[] } {
         committedAt: 1_790_000_000_000,
         watermark: null,
       },
+      ...["orders/0", "orders/1"].map((partition) => ({
+        input: "topics",
+        resource: "kafka-group-g",
+        partition,
+        position: '{"offset":7}',
+        epoch: 3,
+        committedAt: 1_790_000_000_000,
+        watermark: null,
+      })),
     ],
     async setCheckpoint(key, position, dryRun) {
       known(key.input);

@@ -158,6 +158,20 @@ test("checkpoint set and reset find the only resource; a dry run changes nothing
   ]);
 });
 
+test("of several partitions one must be named: nothing is stored under one that nobody reads", async () => {
+  port.calls.length = 0;
+  for (const change of ['set topics {"offset":9}', "reset topics", "reset topics --dry-run"]) {
+    const { code, err } = await dbc(`checkpoint ${change}`);
+    expect([code, err]).toEqual([2, expect.stringContaining("partitions: orders/0, orders/1 [USAGE]")]);
+    expect(err).toContain("[--partition P]");
+  }
+  expect(port.calls).toEqual([]);
+  const { out } = await dbc("checkpoint reset topics --partition orders/1");
+  expect(out).toBe(
+    'topics kafka-group-g partition orders/1 went from {"offset":7} to nothing stored\n',
+  );
+});
+
 test("dead letters are listed, shown whole, and redriven", async () => {
   const listed = (await dbc("deadletters list")).out;
   expect(listed).toMatch(/kafka +shop +"bin\.000001:4" +shop\.orders +OUTPUT_REJECTED +too large/);

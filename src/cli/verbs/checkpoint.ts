@@ -21,7 +21,7 @@ export const checkpointVerb: Verb = {
   },
   help: `      POSITION        as the input's plugin spells it, JSON or a plain text
       --resource R    which resource of the input; needed when it has several
-      --partition P   which partition, 0 unless told
+      --partition P   which partition, as get shows it; needed when it has several
       --dry-run       only says what would change
 `,
   run(context) {
@@ -78,7 +78,8 @@ async function change(
   to: { readonly position: unknown } | null,
 ): Promise<number> {
   const all = await context.client.get<readonly CheckpointView[]>("/api/v1/checkpoints");
-  const key = await keyOf(context, input, all);
+  const usage = to === null ? usages.reset : usages.set;
+  const key = await keyOf(context, input, all, usage);
   const same = (one: CheckpointView) =>
     one.input === input && one.resource === key.resource && one.partition === key.partition;
   const before = all.find(same)?.position ?? null;
@@ -101,16 +102,32 @@ async function keyOf(
   context: VerbContext,
   input: string,
   stored: readonly CheckpointView[],
+  usage: string,
 ): Promise<CheckpointKey> {
-  const partition = textOption(context.values, "partition") ?? "0";
-  const given = textOption(context.values, "resource");
-  if (given !== undefined) return { input, resource: given, partition };
-  const stat = await context.client.get<Stat>("/api/v1/stat");
-  const known = [...stat.inputs.filter(({ name }) => name === input), ...stored]
-    .filter((one) => ("input" in one ? one.input === input : true))
-    .map((one) => one.resource);
-  const resources = [...new Set(known)];
-  if (resources.length === 1) return { input, resource: resources[0] ?? "", partition };
-  if (resources.length === 0) throw new DbusError("NOT_FOUND", `there is no input ${input}`);
-  throw usageError(`${input} has several resources: ${resources.join(", ")}`, usages.set);
+  const own = stored.filter((one) => one.input === input);
+  const resource =
+    textOption(context.values, "resource") ?? (await onlyResource(context, input, own, usage));
+  const partition = textOption(context.values, "partition");
+  if (partition !== undefined) return { input, resource, partition };
+  const known = own.filter((one) => one.resource === resource).map((one) => one.partition);
+  if (known.length > 1) {
+    const more = known.length > 20 ? ` and ${known.length - 20} more` : "";
+    const some = `${known.slice(0, 20).join(", ")}${more}`;
+    throw usageError(`${input} has several partitions: ${some}`, usage);
+  }
+  return { input, resource, partition: known[0] ?? "0" };
+}
+
+async function onlyResource(
+  { client }: VerbContext,
+  input: string,
+  own: readonly CheckpointView[],
+  usage: string,
+): Promise<string> {
+  const stat = await client.get<Stat>("/api/v1/stat");
+  const running = stat.inputs.filter(({ name }) => name === input);
+  const [resource, ...others] = new Set([...running, ...own].map((one) => one.resource));
+  if (resource === undefined) throw new DbusError("NOT_FOUND", `there is no input ${input}`);
+  if (others.length === 0) return resource;
+  throw usageError(`${input} has several resources: ${[resource, ...others].join(", ")}`, usage);
 }
