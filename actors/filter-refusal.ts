@@ -29,7 +29,7 @@ export type Refused = { readonly index: number; readonly error: DbusError };
 export function refuse(state: Refusing, delivery: Delivery, thrown: unknown): Refused | DbusError {
   const error = toDbusError(thrown, "FILTER_FAILED");
   const index = delivery.taken;
-  if (state.entry.onFailed === "block") return blocked(error, delivery.packets[index] as Packet);
+  if (state.entry.onFailed === "block") return blocked(error, delivery, index);
   delivery.taken++;
   state.stats.packets++;
   return { index, error };
@@ -69,6 +69,7 @@ export function keepRefused(
   log.warn("a filter failed on packets; they are in the dead letters", {
     count: letters.length,
     input: letters[0]?.input,
+    partition: letters[0]?.partition,
     position: letters[0]?.position,
     deadLetter: ids[0],
     error: first.error,
@@ -76,8 +77,11 @@ export function keepRefused(
 }
 
 /** Why the filter goes no further than this packet: it fails with a cause that a person mends. */
-function blocked(error: DbusError, { position }: Packet): DbusError {
-  const message = `it does not go on at ${JSON.stringify(position)}: ${error.message}`;
+function blocked(error: DbusError, { partition, packets }: Delivery, index: number): DbusError {
+  // The only partition of an input says nothing by its name.
+  const of = partition.name === "0" ? "" : `${partition.name} `;
+  const place = `${of}${JSON.stringify(packets[index]?.position)}`;
+  const message = `it does not go on at ${place}: ${error.message}`;
   const code = error.kind === "fatal" ? error.code : "FILTER_FAILED";
   return new DbusError(code, message, { cause: error, remedy: error.remedy });
 }

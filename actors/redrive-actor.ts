@@ -63,9 +63,9 @@ export const redriveActor = defineActor<RedriveDeps, State, RedriveMessage>({
 });
 
 /** What an input could not read is not here: there is nothing to send again. */
-function pointerOnly({ id, input, position }: DeadLetter): DbusError {
+function pointerOnly({ id, input, position, reason }: DeadLetter): DbusError {
   const message = `dead letter ${id} only says where something is that ${input} could not read`;
-  return new DbusError("DEADLETTER_POINTER", `${message}: ${position}`);
+  return new DbusError("DEADLETTER_POINTER", `${message}, up to ${position}: ${reason}`);
 }
 
 function redrive(state: State, ids: readonly number[], reply: Reply<Redriven>): void {

@@ -196,10 +196,12 @@ const table = {
   },
   DEADLETTER_POINTER: {
     kind: "fatal",
-    summary: "a dead letter holds no packet, only the place of something that was not read",
+    summary:
+      "a dead letter is of an input that could not read what is there: nothing can be sent again",
     remedy:
-      "read the row again: raise eventBytesMax and write the row once more at its source " +
-      "(UPDATE), or set the checkpoint back with dbc checkpoint set; then remove the dead letter",
+      "mend what its reason names (a larger eventBytesMax, format: bytes, the record), then write " +
+      "the row or record once more at its source, or set the checkpoint back with " +
+      "dbc checkpoint set",
   },
   POSITION_LOST: {
     kind: "fatal",

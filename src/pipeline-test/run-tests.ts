@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { requireConfig } from "../config/load.ts";
 import { DbusError, toDbusError } from "../errors.ts";
@@ -10,6 +10,8 @@ import { type PipelineTest, readTestFile, type TestFile } from "./test-file.ts";
 
 export type TestResult = {
   readonly name: string;
+  /** Where it begins in its file. */
+  readonly line: number;
   readonly ok: boolean;
   readonly differences: readonly Difference[];
   /** Why it could not be run at all. */
@@ -30,7 +32,8 @@ export type TestOptions = {
 /** Runs the tests of one file. Throws when it, or its configuration, cannot be used. */
 export async function runTestFile(file: string, options: TestOptions): Promise<FileResult> {
   const read = readTestFile(file);
-  const path = join(dirname(file), read.config ?? configName(file));
+  const named = read.config ?? configName(file);
+  const path = isAbsolute(named) ? named : join(dirname(file), named);
   const env = { ...options.env, ...read.env };
   const config = await requireConfig(path, { registry: options.registry, env });
   const tests: TestResult[] = [];
@@ -47,7 +50,7 @@ function configName(file: string): string {
 }
 
 async function runTest(config: Config, file: TestFile, test: PipelineTest): Promise<TestResult> {
-  const { name } = test;
+  const { name, line } = test;
   try {
     requireNames(config, test);
     const from = test.at === undefined ? (test.from ?? onlyInput(config)) : undefined;
@@ -61,9 +64,9 @@ async function runTest(config: Config, file: TestFile, test: PipelineTest): Prom
       ...(test.at === undefined ? {} : { at: test.at }),
     };
     const found = differences(test, await runPipeline(config, given));
-    return { name, ok: found.length === 0, differences: found, error: null };
+    return { name, line, ok: found.length === 0, differences: found, error: null };
   } catch (thrown) {
-    return { name, ok: false, differences: [], error: toDbusError(thrown).toJSON() };
+    return { name, line, ok: false, differences: [], error: toDbusError(thrown).toJSON() };
   }
 }
 
@@ -73,7 +76,9 @@ function requireNames(config: Config, { from, at, expect, ignore }: PipelineTest
   const known = ["deadletters", "unrouted", ...config.outputs.map(({ name }) => name)];
   const unknown = [...Object.keys(expect), ...ignore].find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  throw new DbusError("USAGE", `there is no output ${unknown}`, { remedy: known.join(", ") });
+  throw new DbusError("USAGE", `there is no output ${unknown}`, {
+    remedy: `there are ${known.join(", ")}`,
+  });
 }
 
 function onlyInput({ inputs }: Config): string {
@@ -90,8 +95,8 @@ export function resultsText(results: readonly FileResult[]): string {
   const lines: string[] = [];
   for (const { file, tests } of results) {
     lines.push(file);
-    for (const { name, ok, differences: found, error } of tests) {
-      lines.push(`  ${ok ? "ok  " : "FAIL"} ${name}`);
+    for (const { name, line, ok, differences: found, error } of tests) {
+      lines.push(ok ? `  ok   ${name}` : `  FAIL ${name} (${file}:${line})`);
       if (error) lines.push(`       ${error.message}`, `       ${error.remedy}`);
       for (const { at, lines: diff } of found) {
         lines.push(`       ${at}: - is what was expected, + is what came`);

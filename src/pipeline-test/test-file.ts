@@ -43,8 +43,11 @@ export const testFileSchema = z.strictObject({
   tests: z.array(pipelineTestSchema).min(1).max(1_000).describe("The tests."),
 });
 
-export type PipelineTest = z.infer<typeof pipelineTestSchema>;
-export type TestFile = z.infer<typeof testFileSchema>;
+/** Its `line` is where it begins in its file. */
+export type PipelineTest = z.infer<typeof pipelineTestSchema> & { readonly line: number };
+export type TestFile = Omit<z.infer<typeof testFileSchema>, "tests"> & {
+  readonly tests: readonly PipelineTest[];
+};
 export type Failure = z.infer<typeof failureSchema>;
 
 /** Throws with all that is wrong with the file, each with its place. */
@@ -61,7 +64,7 @@ export function readTestFile(file: string): TestFile {
   const checking = { at: [], json, placeOf: yaml.placeOf, substituted: new Set<string>() };
   const { value, problems } = checkWith(testFileSchema, yaml.value, checking);
   refuse(problems);
-  const read = value as TestFile;
+  const read = value as z.infer<typeof testFileSchema>;
   read.tests.forEach((test, i) => {
     for (const [name, expected] of Object.entries(test.expect)) {
       const schema = name === "deadletters" ? failureSchema : packetSchema;
@@ -70,7 +73,9 @@ export function readTestFile(file: string): TestFile {
       refuse(checkWith(z.array(schema), expected, own).problems);
     }
   });
-  return read;
+  const lineOf = (i: number) => yaml.placeOf(["tests", i]).line ?? 1;
+  const tests = read.tests.map((test, i) => ({ ...test, line: lineOf(i) }));
+  return { ...read, tests };
 }
 
 function refuse(problems: readonly Problem[]): void {

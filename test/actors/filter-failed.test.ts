@@ -104,4 +104,16 @@ describe("an expression that fails for some rows", () => {
     // Those before the stop were not sent once more.
     expect(out.written.length).toBe(9);
   });
+
+  test("and names the partition too where an input has several, as with topics", async () => {
+    const topics = inputOf(async ({ emit }) => {
+      await emit(numbered(1, 1), { partition: "orders/2" });
+    });
+    const given = { ...entries("block"), inputs: [inputEntry("in", topics)] };
+    const bus = await start(given);
+    await waitFor(() => actorAt(bus, "filters/f")?.state === "backoff", { what: "the stop" });
+    expect(actorAt(bus, "filters/f")?.lastError?.message).toStartWith(
+      "it does not go on at orders/2 1: the expression failed:",
+    );
+  });
 });

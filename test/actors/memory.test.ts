@@ -91,7 +91,8 @@ test("what an input could not read is kept before anything behind it, and cannot
   expect(letter).toMatchObject({ node: "in", input: "in", code: "MYSQL_EVENT_TOO_LARGE" });
   await expect(bus.admin.redrive([letter?.id ?? 0])).rejects.toMatchObject({
     code: "DEADLETTER_POINTER",
-    remedy: expect.stringContaining("read the row again"),
+    message: expect.stringContaining("a row of 1 GB"),
+    remedy: expect.stringContaining("once more at its source"),
   });
   expect(bus.state.deadLetters.get(letter?.id ?? 0)?.redrivenAt).toBeNull();
 });

@@ -134,7 +134,7 @@ export const clusterBodies: Readonly<Record<string, unknown>> = {
 export function fakePort(): AdminPort & { readonly calls: unknown[] } {
   const calls: unknown[] = [];
   const known = (input: string) => {
-    if (input !== "shop" && input !== "topics") throw new DbusError("NOT_FOUND", `no input ${input}`);
+    if (!["shop", "topics"].includes(input)) throw new DbusError("NOT_FOUND", `no input ${input}`);
   };
   return {
     calls,

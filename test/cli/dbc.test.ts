@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type AdminServer, serveAdmin } from "#src/api/serve.ts";
 import { adminUrl } from "#src/cli/client.ts";
 import { runDbc, verbs } from "#src/cli/dbc.ts";
+import { placeText } from "#src/cli/verbs/dead-letters.ts";
 import { silentLog } from "#src/log.ts";
 import { fakePort } from "../api/fake-port.ts";
 import { adminConfig } from "../support/admin-config.ts";
@@ -162,7 +163,10 @@ test("of several partitions one must be named: nothing is stored under one that 
   port.calls.length = 0;
   for (const change of ['set topics {"offset":9}', "reset topics", "reset topics --dry-run"]) {
     const { code, err } = await dbc(`checkpoint ${change}`);
-    expect([code, err]).toEqual([2, expect.stringContaining("partitions: orders/0, orders/1 [USAGE]")]);
+    expect([code, err]).toEqual([
+      2,
+      expect.stringContaining("partitions: orders/0, orders/1 [USAGE]"),
+    ]);
     expect(err).toContain("[--partition P]");
   }
   expect(port.calls).toEqual([]);
@@ -183,6 +187,15 @@ test("dead letters are listed, shown whole, and redriven", async () => {
   );
   expect((await dbc("deadletters redrive")).code).toBe(2);
   expect((await dbc("deadletters redrive 5 --all")).code).toBe(2);
+});
+
+test.each([
+  ["0", { file: "bin.000001", pos: 4, rows: 2 }, "bin.000001:4 row 2"],
+  ["orders/1", { offset: 384, partition: 1, leaderEpoch: 0 }, "orders/1 offset 383"],
+  ["0", { offset: 90, file: { inode: 7 } }, "offset 90"],
+  ["0", { lines: 3 }, '{"lines":3}'],
+])("a dead letter of partition %s at %p is listed as %s", (partition, position, text) => {
+  expect(placeText({ partition, position: JSON.stringify(position) })).toBe(text);
 });
 
 test("gaps say from where to where, and why", async () => {

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { runDbusd } from "#src/cli/run-dbusd.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "dbus-pipelines-"));
@@ -67,9 +67,11 @@ describe("dbusd --test", () => {
 
   test("shows line by line what is different, and ends with 1", async () => {
     const wrong = { ...passes, expect: { out: [doc(2), doc(4)] } };
-    const { code, out } = await dbusd("--test", fileWith([wrong, passes]));
+    const file = fileWith([wrong, passes]);
+    writeFileSync(file, readFileSync(file, "utf8").replace('"tests":[', '"tests":[\n\n'));
+    const { code, out } = await dbusd("--test", file);
     expect(code).toBe(1);
-    expect(out).toContain("FAIL what is large passes");
+    expect(out).toContain(`FAIL what is large passes (${file}:3)`);
     expect(out).toMatch(/^ +- {5}n: 4\n +\+ {5}n: 3$/m);
     expect(out).toContain("2 tests, 1 failed");
   });
@@ -128,11 +130,21 @@ describe("dbusd --test", () => {
     expect(unusable[0]).toMatchObject({ error: { code: "CONFIG_NOT_FOUND" } });
   });
 
+  test("config: names a file beside the tests, or one by its whole path", async () => {
+    const config = fileWith([passes]).replace(".test.yaml", ".yaml");
+    for (const named of [config, basename(config)]) {
+      expect(await dbusd("--test", fileWith([passes], { config: named }))).toMatchObject({
+        code: 0,
+      });
+    }
+  });
+
   test("names that are not there, and files that are wrong, are told with their places", async () => {
     const { out } = await dbusd("--test", fileWith([{ ...passes, from: undefined }]));
     expect(out).toContain("the test does not say which input its packets are from");
     const nosuch = await dbusd("--test", fileWith([{ ...passes, expect: { nosuch: [] } }]));
     expect(nosuch.out).toContain("there is no output nosuch");
+    expect(nosuch.out).toContain("there are deadletters, unrouted, out, counts");
     const two = { ...passes, packets: [{ text: "x", document: 1 }] };
     const wrong = await dbusd("--test", fileWith([two]));
     expect([wrong.code, wrong.err]).toEqual([

@@ -72,12 +72,18 @@ async function list(context: VerbContext): Promise<number> {
 }
 
 /** Where it stands in its source, in short: `show` and `--json` have the whole position. */
-function placeText({ partition, position }: Listed): string {
+export function placeText({
+  partition,
+  position,
+}: Pick<DeadLetter, "partition" | "position">): string {
   const of = partition === "0" ? "" : `${partition} `;
-  const { file, pos, rows, offset } = partsOf(position);
+  const parts = partsOf(position);
+  const { file, pos, rows, offset } = parts;
   if (typeof file === "string" && typeof pos === "number") {
     return `${of}${file}:${pos}${typeof rows === "number" ? ` row ${rows}` : ""}`;
   }
+  // Of a log it is the record that is looked for, and not the one behind it, where reading goes on.
+  if (typeof offset === "number" && "partition" in parts) return `${of}offset ${offset - 1}`;
   if (typeof offset === "number" || typeof offset === "string") return `${of}offset ${offset}`;
   return `${of}${position}`.slice(0, 60);
 }
