@@ -55,7 +55,8 @@ export function createIndexNames(text: string, ownIds: boolean): IndexNames {
     }
     const name = safeIndexName(filled);
     const isOdd = name === "" || name === "." || name === ".." || /^[-_+]/.test(name);
-    if (isOdd || Buffer.byteLength(name) > bytesMax) {
+    // Half a character would be in no address.
+    if (isOdd || !name.isWellFormed() || Buffer.byteLength(name) > bytesMax) {
       throw new DbusError("ES_INDEX_INVALID", `no index can be called ${JSON.stringify(name)}`);
     }
     claim(name, source);

@@ -15,7 +15,7 @@ import { compileDocument, type DocumentEncoder } from "#src/format/document-form
 import { parseTemplate } from "#src/format/template.ts";
 import type { EsOutputConfig } from "./es-config.ts";
 import { createIndexNames } from "./index-names.ts";
-import { compileRowIds, idOfKey, idOfTemplate, type RowIds } from "./row-address.ts";
+import { boundedId, compileRowIds, idOfKey, idOfTemplate, type RowIds } from "./row-address.ts";
 import { compileTemplate, namesColumns, type Source } from "./templates.ts";
 import { createPlaces, lowOf, type Place } from "./versions.ts";
 
@@ -138,9 +138,9 @@ export function createOperations(config: EsOutputConfig, clock: Clock): Operatio
     const key = record?.key ?? null;
     const own = idTemplate !== undefined || key !== null || place !== undefined;
     const address = addressOf(source, () => {
-      if (key !== null) return `${keyText(key)}${partSuffix(payload)}`;
+      if (key !== null) return boundedId(`${keyText(key)}${partSuffix(payload)}`);
       if (place === undefined) return madeUpId(packet);
-      return `${place.lineage}/${lowOf(place)}${partSuffix(payload)}`;
+      return boundedId(`${place.lineage}/${lowOf(place)}${partSuffix(payload)}`);
     });
     const at = Math.floor((record?.timestamp ?? clock.wall()) / 1000);
     if (json === undefined) {

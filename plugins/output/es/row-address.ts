@@ -73,8 +73,7 @@ function digitsOf(value: Value): string | undefined {
 export function idOfKey(key: string | Uint8Array): string {
   const bytes = Buffer.from(typeof key === "string" ? Buffer.from(key) : key);
   const text = bytes.toString("base64url");
-  if (text.length <= idBytesMax) return text;
-  return createHash("sha256").update(bytes).digest("base64url");
+  return text !== "" && text.length <= idBytesMax ? text : hashOf(bytes);
 }
 
 /** An id that a template gives, as it is unless it is too long. Throws `FORMAT_TEMPLATE`. */
@@ -82,6 +81,14 @@ export function idOfTemplate(text: string | undefined): string {
   if (text === undefined || text === "") {
     throw new DbusError("FORMAT_TEMPLATE", "the id template gives nothing: a column is null");
   }
-  if (Buffer.byteLength(text) <= idBytesMax) return text;
-  return createHash("sha256").update(text).digest("base64url");
+  return boundedId(text);
+}
+
+/** As it is, or the SHA-256 of what is longer than an `_id` may be. */
+export function boundedId(text: string): string {
+  return Buffer.byteLength(text) <= idBytesMax ? text : hashOf(text);
+}
+
+function hashOf(of: string | Uint8Array): string {
+  return createHash("sha256").update(of).digest("base64url");
 }

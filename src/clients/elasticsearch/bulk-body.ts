@@ -1,6 +1,8 @@
 import { createByteSink, putByte, putBytes, putText } from "../../byte-sink.ts";
+import { DbusError } from "../../errors.ts";
 import type { Value } from "../../flow/packet.ts";
 import type { DocumentEncoder } from "../../format/document-format.ts";
+import { isJson } from "../../format/is-json.ts";
 import { fragment, putJsonString } from "../../format/json-put.ts";
 import { type DocumentVersion, versionWriter } from "./document-version.ts";
 
@@ -27,7 +29,7 @@ export type BulkBody = {
   action(action: BulkAction, version: DocumentVersion | undefined, orSame: boolean): void;
   /** The line of a row; answers the name of a column that its image lacks, undefined without one. */
   row(encoder: DocumentEncoder, image: readonly Value[]): string | undefined;
-  /** The line of a document that is JSON already. Throws SyntaxError for a text that is none. */
+  /** The line of a document that is JSON already. Throws `FORMAT_VALUE` for lines that are none. */
   text(json: string): void;
   /** Forgets what came behind the first `length` bytes. */
   truncate(length: number): void;
@@ -99,9 +101,12 @@ const external = fragment(`,"version_type":"external"`);
 const externalOrSame = fragment(`,"version_type":"external_gte"`);
 const end = fragment("}}\n");
 
-/** A line end would begin the next action; in JSON it can only stand between values. */
+/**
+ * A line end would begin the next action; in JSON it can only stand between values. What the runtime
+ * says of a text that is none quotes it, and an error tells no data.
+ */
 function oneLine(json: string): string {
   if (!/[\r\n]/.test(json)) return json;
-  JSON.parse(json);
+  if (!isJson(json)) throw new DbusError("FORMAT_VALUE", "what should be a document is no JSON");
   return json.replace(/[\r\n]/g, " ");
 }

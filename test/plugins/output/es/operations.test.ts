@@ -177,6 +177,7 @@ test("a JSON column is the value that it holds, or its text", () => {
 });
 
 describe("what cannot be one document is refused by itself", () => {
+  const secret = Buffer.from("alice\nbob");
   const code = (config: object, packet: Packet) =>
     codeOfCall(() => {
       for (const { document } of operations(config)(packet)) document?.(createBulkBody());
@@ -212,7 +213,14 @@ describe("what cannot be one document is refused by itself", () => {
     const key = Buffer.from("k");
     expect(code({}, other({ ...bytes, key, value: Uint8Array.of(0xff) }))).toBe("FORMAT_VALUE");
     expect(code({}, other({ ...bytes, key: null, value: null }))).toBe("FORMAT_KEY_MISSING");
-    expect(code({}, other({ kind: "document", json: '{"a":\n' }))).not.toBe("none");
+    expect(code({}, other({ kind: "document", json: '{"a":\n' }))).toBe("FORMAT_VALUE");
+  });
+
+  test("an error of what is no JSON tells nothing of it", () => {
+    const lines = other({ kind: "bytes", key: null, headers: [], timestamp: 0, value: secret });
+    const call = () => shown({}, lines);
+    expect(call).toThrow("no JSON");
+    expect(call).not.toThrow("alice");
   });
 });
 
@@ -267,6 +275,20 @@ describe("what is no row", () => {
       packets.map(() => 1_700_000_000),
     );
   });
+});
+
+test("a record has an id that can be one, whatever its key, and so have its parts", () => {
+  const record = { headers: [], timestamp: 0 };
+  const idOf = (key: string | Uint8Array, part?: string) => {
+    const payload = { kind: "document", json: "{}", record: { key: Buffer.from(key), ...record } };
+    const whole = part === undefined ? payload : { ...payload, part };
+    return operations({ index: "t" })(other(whole as Payload))[0]?.id ?? "";
+  };
+  const keys = ["", "k", "k".repeat(512), "k".repeat(513), Buffer.alloc(384, 255)];
+  const ids = keys.flatMap((key) => [idOf(key), idOf(key, "1"), idOf(key, "2")]);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.filter((id) => id.length < 1 || Buffer.byteLength(id) > 512)).toEqual([]);
+  expect([ids[3], ids[4], ids[6]]).toEqual(["k", "k/1", "k".repeat(512)]);
 });
 
 describe("what filters made of a row or record", () => {
@@ -358,6 +380,7 @@ describe("indices", () => {
     expect(call("${tbl}", "_x")).toBe("ES_INDEX_INVALID");
     expect(call("${tbl}", "..")).toBe("ES_INDEX_INVALID");
     expect(call("${tbl}", "x".repeat(256))).toBe("ES_INDEX_INVALID");
+    expect(call("${tbl}", "x\ud800")).toBe("ES_INDEX_INVALID");
     for (const wrong of ["Orders", "a b", "-x", "a/${tbl}", "${table}", "${row.}", "", "${db"]) {
       const config = { nodes: ["http://h:1"], index: wrong };
       expect([wrong, esOutputSchema.safeParse(config).success]).toEqual([wrong, false]);
