@@ -108,7 +108,10 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
     stop: async () => {
       if (running()) child.kill("SIGTERM");
       await waitFor(() => !running(), { what: "dbusd to stop", timeoutMs: 20_000 });
-      return child.exitCode ?? -1;
+      const code = child.exitCode ?? -1;
+      // Its folder is removed with the test, and why it was not clean would be gone with it.
+      if (code !== 0) process.stderr.write(`[dbusd] ended with ${code}:\n${lastOf(await log())}\n`);
+      return code;
     },
     ready: async () => {
       const answers = async () => (await fetch(`${adminUrl}/readyz`)).ok;
@@ -121,6 +124,8 @@ export async function startDaemonProcess(options: DaemonProcessOptions): Promise
     text,
   };
 }
+
+const lastOf = (log: string) => log.trimEnd().split("\n").slice(-30).join("\n");
 
 function program({ entry = "src/cli/dbusd.ts" }: DaemonProcessOptions): string[] {
   return entry.endsWith(".ts") ? [process.execPath, entry] : [entry];
