@@ -133,8 +133,12 @@ function remedyOf(
   if (typeof received === "string" && choices.length > 0 && !open && !secret) {
     return meant(received, choices, "one of");
   }
-  const about = schemas.find((schema) => schema.description)?.description;
-  return about ? `${typeText(first)}: ${about}` : `it should be ${typeText(first)}`;
+  const described = [schemas, schemasAt(checking.json, path.slice(0, -1))]
+    .map((some) => some.find((schema) => schema.description))
+    // What one of a list is for is said of the list.
+    .find((schema, i) => schema !== undefined && (i === 0 || typeof path.at(-1) === "number"));
+  if (described === undefined) return `it should be ${typeText(first)}`;
+  return `${typeText(described)}: ${described.description}`;
 }
 
 function problemAt(

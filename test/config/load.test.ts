@@ -126,6 +126,12 @@ const wrong: readonly (readonly [string, string, string, string])[] = [
     "a string stands where number should | integer from 1 to 65535: The port.",
   ],
   [
+    "one of a list",
+    input('    tables: ["a", ""]'),
+    "4:19 inputs[0].tables[1]",
+    "too short: at least 1 | list of string: Which tables.",
+  ],
+  [
     "a number too large",
     input("    port: 65536"),
     "4:11 inputs[0].port",

@@ -81,7 +81,7 @@ export async function createEsClient(options: EsConnectionOptions): Promise<EsCl
       // Whoever may only write documents is not told this, and need not know.
       const expected = [403, 404, 405];
       const { status, text, isElastic } = await ask({ method: "GET", path, query, expected });
-      if (!isElastic) throw notElasticsearch(where, "does not say that it is Elasticsearch");
+      if (!isElastic) throw notElasticsearch(where);
       if (status !== 200) return { contentBytesMax: undefined };
       const { nodes: found = {} } = JSON.parse(text) as ContentLimits;
       const limits = Object.values(found).map(({ http }) => http?.max_content_length_in_bytes);

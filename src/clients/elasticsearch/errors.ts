@@ -23,13 +23,17 @@ const tlsWords =
 export function esError(thrown: unknown, what: string): DbusError {
   if (thrown instanceof DbusError) return thrown;
   const { name, message = String(thrown), statusCode, meta } = thrown as Thrown;
-  if (name === "ProductNotSupportedError") return notElasticsearch(what, "does not say that it is");
+  if (name === "ProductNotSupportedError") return notElasticsearch(what);
   if (name === "ResponseError" && statusCode !== undefined) {
     return answerError(statusCode, String(meta?.body ?? ""), meta?.headers ?? {}, what);
   }
   if (message.includes(refusal)) return new DbusError("ES_ADDRESS_REFUSED", `${what}: ${message}`);
   if (name === "TimeoutError") return new DbusError("ES_UNREACHABLE", `${what}: no answer in time`);
-  if (tlsWords.test(message)) return new DbusError("ES_TLS", `${what}: ${firstLine(message)}`);
+  if (tlsWords.test(message)) {
+    const plain = /WRONG_VERSION_NUMBER/.test(message);
+    const remedy = plain ? { remedy: "what answers speaks no TLS: write http:// in nodes" } : {};
+    return new DbusError("ES_TLS", `${what}: ${firstLine(message)}`, remedy);
+  }
   return new DbusError("ES_UNREACHABLE", `${what}: ${firstLine(message)}`);
 }
 
@@ -52,7 +56,10 @@ function firstLine(text: string): string {
   return (text.split("\n")[0] ?? "").slice(0, 300);
 }
 
-export function notElasticsearch(what: string, why: string): DbusError {
+export function notElasticsearch(
+  what: string,
+  why = "does not say that it is Elasticsearch",
+): DbusError {
   return new DbusError("ES_NOT_ELASTICSEARCH", `${what}: what answers ${why}`);
 }
 

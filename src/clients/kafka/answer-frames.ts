@@ -4,6 +4,9 @@ const sizeBytes = 4;
 /** Every answer begins with its correlation id. */
 const answerBytesMin = 4;
 
+/** A TLS server begins so what it says to somebody who does not speak TLS: an alert, version 3.x. */
+const tlsAlert = 0x1503;
+
 /** Follows `size:i32 bytes` over chunks that are cut anywhere; throws at a size that cannot be. */
 export function createFrameCheck(): (chunk: Uint8Array) => void {
   const head = Buffer.alloc(sizeBytes);
@@ -21,6 +24,7 @@ export function createFrameCheck(): (chunk: Uint8Array) => void {
       if (headFill < sizeBytes) continue;
       headFill = 0;
       left = head.readInt32BE(0);
+      if (left >>> 16 === tlsAlert) throw new Error("the broker answers by TLS");
       if (left < answerBytesMin || left > answerBytesMax) {
         throw new Error(`the broker announced an answer of ${left} bytes`);
       }

@@ -59,14 +59,25 @@ export function connectError(
   }
   const isTls = ({ code }: Thrown) => tlsCodes.test(String(code));
   if (options.tls && (chain.some(isTls) || /\b(certificate|ssl|tls)\b/i.test(message))) {
-    return new DbusError("KAFKA_TLS", `broker ${broker}: ${message}`, cause);
+    const isPlain = /disconnected before secure|WRONG_VERSION_NUMBER/i.test(message);
+    const remedy = isPlain ? { remedy: listenerRemedy(options) } : {};
+    return new DbusError("KAFKA_TLS", `broker ${broker}: ${message}`, { ...cause, ...remedy });
   }
-  const hint = /clos|hang up|reset|timed out|announced/i.test(message) ? closedHint(options) : "";
-  return new DbusError("KAFKA_UNREACHABLE", `broker ${broker}: ${message}${hint}`, cause);
+  const byTls = /answers by TLS/.test(message);
+  const isOther = byTls || /clos|hang up|reset|timed out|announced/i.test(message);
+  const hint = isOther && !byTls ? closedHint(options) : "";
+  const remedy = isOther ? { remedy: listenerRemedy(options) } : {};
+  return new DbusError("KAFKA_UNREACHABLE", `broker ${broker}: ${message}${hint}`, {
+    ...cause,
+    ...remedy,
+  });
 }
 
-function isRefusal({ name, code, apiCode }: Thrown): boolean {
-  const named = name === "KafkaJSSASLAuthenticationError" || code === "PLT_KFK_AUTHENTICATION";
+function isRefusal({ name, code, apiCode, cause }: Thrown): boolean {
+  // A connection that ends while it logs in is no refusal: that passes with the broker's restart.
+  const ended = /_(NETWORK|TIMEOUT)$/.test(String((cause as Thrown | undefined)?.code));
+  const named =
+    name === "KafkaJSSASLAuthenticationError" || (code === "PLT_KFK_AUTHENTICATION" && !ended);
   return named || saslCodes.has(code) || saslCodes.has(apiCode);
 }
 
@@ -78,6 +89,12 @@ function closedHint({ tls, sasl }: Pick<KafkaConnectionOptions, "tls" | "sasl">)
     : "; does that listener ask for TLS or SASL?";
 }
 
+function listenerRemedy({ tls, sasl }: Pick<KafkaConnectionOptions, "tls" | "sasl">): string {
+  if (tls) return "check that brokers names a TLS listener; else leave tls out";
+  const fields = sasl ? "tls" : "tls or sasl";
+  return `check the host and port in brokers, and whether that listener wants ${fields}`;
+}
+
 /** Names what went wrong with a request: nobody knows whether the broker has acted on it. */
 export function requestError(
   thrown: unknown,
@@ -87,9 +104,11 @@ export function requestError(
   if (thrown instanceof DbusError) return thrown;
   const message = messageOf(thrown);
   // A listener that asks for a login answers the first question, and hangs up at the second.
-  const hint =
-    !options.sasl && /clos/i.test(message) ? "; if it always does, it asks for SASL" : "";
+  const asksForLogin = !options.sasl && /clos/i.test(message);
+  const hint = asksForLogin ? "; if it always does, it asks for SASL" : "";
+  const remedy = asksForLogin ? { remedy: "nothing if it passes; if it stays, set sasl" } : {};
   return new DbusError("KAFKA_REQUEST_FAILED", `broker ${broker}: ${message}${hint}`, {
     cause: thrown,
+    ...remedy,
   });
 }

@@ -52,7 +52,15 @@ test("what a node answers has a name each", () => {
   expect(thrown("ConnectionError", "connect ECONNREFUSED")).toBe("ES_UNREACHABLE");
   expect(thrown("ConnectionError", "self signed certificate")).toBe("ES_TLS");
   expect(thrown("TimeoutError", "Request timed out")).toBe("ES_UNREACHABLE");
-  expect(thrown("ProductNotSupportedError", "")).toBe("ES_NOT_ELASTICSEARCH");
+  const plain = "SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER";
+  expect(esError({ name: "ConnectionError", message: plain }, "h")).toMatchObject({
+    code: "ES_TLS",
+    remedy: expect.stringContaining("write http://"),
+  });
+  expect(esError({ name: "ProductNotSupportedError" }, "h")).toMatchObject({
+    code: "ES_NOT_ELASTICSEARCH",
+    message: "h: what answers does not say that it is Elasticsearch",
+  });
 });
 
 test("what a balancer says of nodes that are away concerns no document", () => {

@@ -95,8 +95,16 @@ for (const driver of Object.keys(kafkaDrivers) as KafkaDriver[]) {
       expect(await attempt(kafka.tls, {}, driver)).toMatchObject({
         code: "KAFKA_UNREACHABLE",
         message: expect.stringContaining("TLS"),
+        remedy: expect.stringContaining("that listener wants tls"),
       });
-      expect((await attempt(kafka.bootstrap, { tls }, driver)).code).toBe("KAFKA_TLS");
+      expect(await attempt(kafka.saslTls, { sasl }, driver)).toMatchObject({
+        code: "KAFKA_UNREACHABLE",
+        remedy: expect.stringContaining("that listener wants tls"),
+      });
+      expect(await attempt(kafka.bootstrap, { tls }, driver)).toMatchObject({
+        code: "KAFKA_TLS",
+        remedy: expect.stringContaining("leave tls out"),
+      });
       expect(await attempt(kafka.bootstrap, { sasl }, driver)).toMatchObject({
         code: "KAFKA_AUTH",
         message: expect.stringContaining("no logins"),
@@ -104,6 +112,7 @@ for (const driver of Object.keys(kafkaDrivers) as KafkaDriver[]) {
       expect(await attempt(kafka.sasl, {}, driver)).toMatchObject({
         code: "KAFKA_REQUEST_FAILED",
         message: expect.stringContaining("SASL"),
+        remedy: expect.stringContaining("set sasl"),
       });
     },
   );
