@@ -1,10 +1,11 @@
 import type { Packet, Verdict } from "#plugin";
-import type { Operation, Operations } from "./operations.ts";
+import type { Operations } from "./operations.ts";
 
 /**
  * Whoever is not there yet has those of the same document behind it wait too, although they are there
- * already: written alone afterwards it would undo them, where no version tells that it is older. Also
- * one that was refused may be written later, with `onFailed: block`.
+ * already: written alone afterwards it would undo them, where no version tells that it is older, or
+ * where its lineage has a higher number by then. Also one that was refused may be written later, with
+ * `onFailed: block`.
  */
 export function inOrder(
   packets: readonly Packet[],
@@ -15,7 +16,7 @@ export function inOrder(
   return packets.map((packet, i): Verdict => {
     const verdict = verdicts[i] as Verdict;
     if (verdict === "done" && held.size === 0) return verdict;
-    const documents = unversioned(packet, operations);
+    const documents = documentsOf(packet, operations);
     const before = documents.map((document) => held.get(document)).find((one) => one);
     const own = verdict === "done" ? before : retryOf(verdict);
     if (own === undefined) return verdict;
@@ -28,15 +29,11 @@ function retryOf(verdict: Exclude<Verdict, "done">): Verdict {
   return "failed" in verdict ? { retryAfterMs: 0, error: verdict.failed } : verdict;
 }
 
-/** The documents of a packet of which the last write wins; none when it cannot be told. */
-function unversioned(packet: Packet, operations: Operations): readonly string[] {
-  let made: readonly Operation[];
+/** None when it cannot be told. */
+function documentsOf(packet: Packet, operations: Operations): readonly string[] {
   try {
-    made = operations(packet);
+    return operations(packet).map(({ index, id }) => `${index} ${id}`);
   } catch {
     return [];
   }
-  return made
-    .filter(({ place }) => place === undefined || place.shared)
-    .map(({ index, id }) => `${index} ${id}`);
 }

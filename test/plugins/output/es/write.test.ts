@@ -144,6 +144,30 @@ test("a redriven row stays old, but not once its server is back after another on
   expect([await write([refused]), first()]).toEqual([["done"], "refused"]);
 });
 
+test("a row that waits while its server comes back does not undo what is behind it", async () => {
+  const [own, other] = servers as [Server, Server];
+  const refusals: (BulkItem | undefined)[] = [];
+  const node = createNodeModel({ item: () => refusals.shift() });
+  const write = writerOn(node, {});
+  await write([loggedAt(own, 1_000, "I", [1, "a"]), loggedAt(own, 1_100, "I", [2, "a"])]);
+  await write([loggedAt(other, 2_000, "U", [2, "stand-in"])]);
+  // The first has to wait, the second is there, and by the third the lineage gets a higher number.
+  refusals.push(busy);
+  let left: readonly Packet[] = [
+    loggedAt(own, 3_000, "U", [1, "older"]),
+    loggedAt(own, 3_100, "U", [1, "newer"]),
+    loggedAt(own, 3_200, "U", [2, "back"]),
+  ];
+  while (left.length > 0) {
+    const verdicts = await write(left);
+    left = left.filter((_, i) => verdicts[i] !== "done");
+  }
+  const notes = ["shop.t/1", "shop.t/2"].map(
+    (id) => JSON.parse(node.documents().get(id) ?? "").note,
+  );
+  expect(notes).toEqual(["newer", "back"]);
+});
+
 test("the index is the table in the end, whatever is refused, lost, or read again", async () => {
   const chances = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 50 });
   await fc.assert(
