@@ -73,13 +73,13 @@ const common = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-const commonHelp = `      --admin URL   the daemon, 127.0.0.1:9876 or the variable DBUS_ADMIN unless told
+const commonOptions = `      --admin URL   the daemon, 127.0.0.1:9876 or the variable DBUS_ADMIN unless told
       --ca FILE     the authority of its certificate, or the variable DBUS_CA; it means https
       --json        prints for machines
   -h, --help        this text
-
-The variable DBUS_TOKEN holds a token, where the daemon wants one.
 `;
+
+const tokenHelp = "\nThe variable DBUS_TOKEN holds a token, where the daemon wants one.\n";
 
 function helpText(): string {
   const lines = verbs.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
@@ -89,15 +89,15 @@ usage: dbc VERB [ARGUMENTS]
 
 ${lines.join("\n")}
 
-${commonHelp}      --version     prints the version
+${commonOptions}      --version     prints the version
       dbc VERB --help tells about one verb
-
+${tokenHelp}
 ${exitCodesText}`;
 }
 
 function verbHelp({ summary, usage, help = "" }: Verb): string {
   const lines = usage.map((one) => `dbc ${one}`).join("\n       ");
-  return `${summary}\n\nusage: ${lines}\n\n${help}${commonHelp}`;
+  return `${summary}\n\nusage: ${lines}\n\n${help}${commonOptions}${tokenHelp}`;
 }
 
 /** Runs one verb and answers with the exit code. Never throws. */

@@ -158,8 +158,11 @@ function failed(error: unknown, source: string): DbusError {
     message,
   );
   const named = key !== undefined && source.includes(key);
+  const variable = /^Unknown variable: (\w+)$/.exec(message)?.[1];
   let what = typeof code === "string" ? code.replaceAll("_", " ") : "it cannot be evaluated";
   if (named || overload) what = message;
+  // The names that there are were checked: this one stands for nothing in packets of that kind.
+  if (variable !== undefined) what = `this packet has no ${variable}`;
   return new DbusError("EXPRESSION_FAILED", `the expression failed: ${what}`);
 }
 

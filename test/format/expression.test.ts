@@ -102,7 +102,7 @@ describe("what an expression fails with", () => {
     ["row.nosuch == 1", "EXPRESSION_FAILED: the expression failed: No such key: nosuch"],
     ["row.note > 4", "EXPRESSION_FAILED: the expression failed: no such overload: dyn<null> > int"],
     ["row.count / 0 > 1", "EXPRESSION_FAILED: the expression failed: division by zero"],
-    ["text == ''", "EXPRESSION_FAILED: the expression failed: unknown variable"],
+    ["text == ''", "EXPRESSION_FAILED: the expression failed: this packet has no text"],
   ])("%s", (source, said) => {
     expect(outcomeOf(source)).toBe(said);
   });

@@ -34,7 +34,7 @@ const exactlyOnceSchema = z.strictObject({
     .regex(/^[a-zA-Z0-9._-]{1,64}$/, "it is made of letters, digits, . _ and -")
     .default("dbus")
     .describe(
-      "what its transactional ids begin with, PREFIX.INPUT.RESOURCE.OUTPUT. Who starts with the same " +
+      "what its transactional ids begin with, PREFIX:INPUT:RESOURCE:OUTPUT. Who starts with the same " +
         "id fences whoever has it, so each dbusd of a Kafka cluster needs a prefix of its own",
     ),
   positionsTopic: z
