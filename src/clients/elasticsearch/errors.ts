@@ -110,15 +110,22 @@ function reasonOf(body: string): Reason {
   }
 }
 
+/** Behind these the value of a field stands in brackets or bare, as ingest processors say it, or an id. */
+const quoting =
+  /(field value:|against source:|with value|unable to convert|unable to parse date|routing is required for) [\s\S]*$/;
+
 /**
  * The reason without what it quotes of the document: neither a log nor an error tells row data, and
- * whoever may see the row finds it beside the error, in the dead letter.
+ * whoever may see the row finds it beside the error, in the dead letter. What is quoted may have quotes
+ * and line ends in it, so that it ends at the last of them, or nowhere.
  */
 export function described(type: string, reason: string): string {
-  const kept = firstLine(reason)
+  const kept = reason
     .replace(/ ?in document with id '[\s\S]*$/, "")
     .replace(/\.? ?Preview of field's value: [\s\S]*$/, "")
     .replace(/^\[[\s\S]*\]: version conflict/, "version conflict")
-    .replace(/'[^']*'|"[^"]*"/g, "…");
-  return kept === "" ? type : `${type}: ${kept}`;
+    .replace(quoting, "$1 …")
+    .replace(/(?<!\w)(['"])[\s\S]*\1/g, "…")
+    .replace(/(?<!\w)['"][\s\S]*$/, "…");
+  return kept === "" ? type : `${type}: ${firstLine(kept)}`;
 }

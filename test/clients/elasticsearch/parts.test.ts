@@ -28,6 +28,31 @@ test("an error never quotes a document, and keeps nothing of the request", () =>
   expect(JSON.stringify([error, error.cause ?? null])).not.toContain("hunter2");
 });
 
+test("an error quotes nothing that has quotes or line ends in it, is long, or came by a pipeline", () => {
+  const secret = "hunter2";
+  const long = `${secret} `.repeat(100);
+  const quoted = [`it's '${secret}`, `"${secret}" and "${secret}`, `one\n${secret}`, long];
+  const reasons = [
+    ...quoted.flatMap((value) => [
+      `For input string: "${value}"`,
+      `token '${value}': was expecting`,
+    ]),
+    ...[secret, long, `a]\n${secret}`].flatMap((value) => [
+      `Provided Grok expressions do not match field value: [${value}]`,
+      `Unable to find match for dissect pattern: %{a} against source: ${value}`,
+      `unable to convert [${value}] to integer`,
+      `unable to parse date [${value}]`,
+      `failed to parse setting [Ingest Field] with value [${value}] as a size in bytes`,
+      `routing is required for [shop.t]/[${value}]`,
+    ]),
+  ];
+  expect(
+    reasons.map((reason) => described("x", reason)).filter((text) => /hunter2/.test(text)),
+  ).toEqual([]);
+  expect(described("x", "unable to convert [1] to integer")).toBe("x: unable to convert …");
+  expect(described("x", "Can't merge [a] of type [b]")).toBe("x: Can't merge [a] of type [b]");
+});
+
 test("what a node answers has a name each", () => {
   const body = (type: string) => JSON.stringify({ error: { type, reason: "r" } });
   const table = [
