@@ -23,7 +23,6 @@ export type Made = {
 export type PacketMaker = (record: ReadRecord, place: PacketPlace) => Made;
 
 export function packetMaker(format: KafkaInputConfig["format"], cluster = ""): PacketMaker {
-  const common = cluster === "" ? {} : { cluster };
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   function textOf(value: Uint8Array): string | DbusError {
@@ -53,13 +52,13 @@ export function packetMaker(format: KafkaInputConfig["format"], cluster = ""): P
     const bytes = sizeOf(read);
     // A tombstone is one whatever the values are.
     if (format === "bytes" || value === null) {
-      return { packet: { ident: topic, payload: bytesOf(read, place, common), position, bytes } };
+      return { packet: { ident: topic, payload: bytesOf(read, place, cluster), position, bytes } };
     }
-    const made = payloadOf(value, frameOf(read, place, common));
+    const made = payloadOf(value, frameOf(read, place, cluster));
     if (!(made instanceof DbusError)) {
       return { packet: { ident: topic, payload: made, position, bytes } };
     }
-    const payload = bytesOf(read, place, common);
+    const payload = bytesOf(read, place, cluster);
     const packet = { ident: topic, payload, position, bytes };
     const where = `${topic}/${place.partition} at offset ${read.offset}`;
     return { packet, error: new DbusError(made.code, `${where}: ${made.message}`) };
@@ -88,22 +87,24 @@ export function positionAt(offset: number, topicId: string, leaderEpoch = -1): K
 function bytesOf(
   { key, value, headers, timestamp, offset }: ReadRecord,
   { partition, partitions }: PacketPlace,
-  { cluster }: Pick<RecordFrame, "cluster">,
+  cluster: string,
 ): Payload {
   const kind = "bytes";
   const at = timestamp < 0 ? undefined : timestamp;
-  const made = { kind, value, key, headers, timestamp: at, partition, offset, partitions } as const;
-  return cluster === undefined ? made : { ...made, cluster };
+  return cluster === ""
+    ? { kind, value, key, headers, timestamp: at, partition, offset, partitions }
+    : { kind, value, key, headers, timestamp: at, partition, offset, partitions, cluster };
 }
 
 function frameOf(
   { key, headers, timestamp, offset }: ReadRecord,
   { partition, partitions }: PacketPlace,
-  { cluster }: Pick<RecordFrame, "cluster">,
+  cluster: string,
 ): RecordFrame {
   const at = timestamp < 0 ? undefined : timestamp;
-  const frame = { key, headers, timestamp: at, partition, offset, partitions };
-  return cluster === undefined ? frame : { ...frame, cluster };
+  return cluster === ""
+    ? { key, headers, timestamp: at, partition, offset, partitions }
+    : { key, headers, timestamp: at, partition, offset, partitions, cluster };
 }
 
 function sizeOf({ key, value, headers }: ReadRecord): number {
