@@ -22,6 +22,13 @@ test("whatever JSON is read, what is written says the same", () => {
   );
 });
 
+test("an error says nothing of the text, so that no log tells what was no JSON", () => {
+  for (const text of ["hunter2", '{"a": hunter2}', "1.5 hunter2"]) {
+    expect(() => parseExact(text)).toThrow("not JSON");
+    expect(() => parseExact(text)).not.toThrow("hunter2");
+  }
+});
+
 test("a key like __proto__ is a key, and nothing of the prototypes changes", () => {
   const object = parseExact('{"__proto__":{"x":1},"a":1}');
   if (!isExactObject(object)) throw new Error("it is an object");
