@@ -279,7 +279,8 @@ function retry(
   const { stats, log, clock } = state;
   state.batch = batchOf(ranges);
   stats.retried += state.batch.packets.length;
-  stats.note = `retrying: ${cause.message}`;
+  const code = cause instanceof DbusError ? `${cause.code}: ` : "";
+  stats.note = `retrying: ${code}${cause.message}`;
   stats.blocked = blocked;
   if (state.attempts === 0 && clock.now() - state.warnedAt > WARN_EVERY_MS) {
     state.warnedAt = clock.now();

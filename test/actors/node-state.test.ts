@@ -62,7 +62,7 @@ test("an output that holds what its sink refused is blocked until it is taken", 
   let refuses = true;
   const write: typeof out.plugin.write = (opened, packets, context) =>
     refuses
-      ? packets.map(() => ({ failed: new Error("no") }))
+      ? packets.map(() => ({ failed: new DbusError("KAFKA_LOOP", "no") }))
       : out.plugin.write(opened, packets, context);
   const bus = await start({
     inputs: [inputEntry("in", counterInput({ count: 10 }))],
@@ -70,7 +70,7 @@ test("an output that holds what its sink refused is blocked until it is taken", 
   });
   const output = () => bus.admin.stat().outputs[0];
   await waitFor(() => output()?.state === "blocked", { what: "the refusal" });
-  expect(output()?.note).toBe("retrying: no");
+  expect(output()?.note).toBe("retrying: KAFKA_LOOP: no");
   refuses = false;
   await waitFor(() => output()?.state === "running", { what: "what was held to be taken" });
   expect([output()?.note, out.written.length]).toEqual([null, 10]);

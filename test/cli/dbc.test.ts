@@ -229,6 +229,7 @@ test.each([
   ["pause", "usage: dbc pause INPUT"],
   ["checkpoint", "checkpoint get|set|reset"],
   ["checkpoint set shop", "usage: dbc checkpoint set INPUT POSITION"],
+  ["deadletters list --limit many", "--limit is a whole number"],
   ["topology --dot --svg", "topology [--dot | --svg]"],
   ["status --admin x:y", "--admin 127.0.0.1:9876"],
   ["status --admin http://u:p@h:1", "DBUS_TOKEN"],

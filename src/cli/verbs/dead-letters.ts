@@ -43,16 +43,21 @@ function query(context: VerbContext, extra: Readonly<Record<string, string>> = {
   const fields = new URLSearchParams();
   for (const name of ["node", "input", "after", "limit"]) {
     const value = extra[name] ?? textOption(context.values, name);
-    if (value !== undefined) fields.set(name, value);
+    if (value === undefined) continue;
+    const isNumber = /^\d+$/.test(value) || name === "node" || name === "input";
+    if (!isNumber) throw usageError(`--${name} is a whole number`, usages.list);
+    fields.set(name, value);
   }
   const text = fields.toString();
   return `/api/v1/deadletters${text === "" ? "" : `?${text}`}`;
 }
 
 async function list(context: VerbContext): Promise<number> {
-  const letters = await context.client.get<readonly Listed[]>(query(context));
+  const path = query(context);
+  const letters = await context.client.get<readonly Listed[]>(path);
   show(context, letters, () => {
-    if (letters.length === 0) return "there are no dead letters\n";
+    if (letters.length === 0)
+      return `there are no ${path.includes("?") ? "such " : ""}dead letters\n`;
     return tableText(
       ["ID", "AT", "REFUSED BY", "INPUT", "POSITION", "IDENT", "CODE", "REASON", "REDRIVEN"],
       letters.map((one) => [

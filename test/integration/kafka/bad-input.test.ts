@@ -68,7 +68,7 @@ services.test(
     const output = { brokers, topic: "${ident}", partition: "source", headers: false };
     const input = { brokers: [kafka.bootstrap], topics: [topic] };
     await using(start(input, output), async (sample) => {
-      const note = `retrying: in reads topic ${topic} of the same cluster`;
+      const note = `retrying: KAFKA_LOOP: in reads topic ${topic} of the same cluster`;
       await waitFor(() => sample.output("out").note === note, { what: "a note" });
       expect(sample.output("out")).toMatchObject({ packets: 0, failed: 0 });
       expect(sample.input("in").packets).toBe(50);
@@ -196,7 +196,7 @@ services.test(
     const brokers = [kafka.bootstrap];
     const output = { brokers, topic, partition: 3, createTopics: false };
     await using(start({ brokers, topics: [from] }, output), async (sample) => {
-      const note = `retrying: topic ${topic} has 2 partitions, and 4 are needed`;
+      const note = `retrying: KAFKA_TOPIC_MISSING: topic ${topic} has 2 partitions, and 4 are needed`;
       await waitFor(() => sample.output("out").note === note, { what: "a note" });
       expect(sample.output("out")).toMatchObject({ state: "running", packets: 0, failed: 0 });
       const peer = await kafkaPeer(kafka.bootstrap);
