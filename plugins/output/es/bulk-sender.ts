@@ -13,6 +13,8 @@ type Options = {
   readonly bulkBytesMax: number;
   /** What the nodes take in one request. */
   readonly contentBytesMax: number;
+  /** The ingest pipeline of all documents, by its name in the config. */
+  readonly pipeline?: string | undefined;
   readonly signal: AbortSignal;
 };
 
@@ -25,7 +27,7 @@ const growth = 16;
 const dividing: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ES_TOO_LARGE", "ES_REQUEST_REFUSED"]);
 
 export function createBulkSender(client: Pick<EsClient, "bulk">, options: Options): BulkSender {
-  const { contentBytesMax, signal } = options;
+  const { contentBytesMax, pipeline, signal } = options;
   const bytesMax = Math.min(options.bulkBytesMax, contentBytesMax);
   let bytes = bytesMax;
 
@@ -50,7 +52,7 @@ export function createBulkSender(client: Pick<EsClient, "bulk">, options: Option
         const what = `${answer.length} answers to ${part.length} operations`;
         throw new DbusError("ES_UNAVAILABLE", what);
       }
-      return answer.map((item, i) => itemOutcome(item, part[i] as Placed));
+      return answer.map((item, i) => itemOutcome(item, part[i] as Placed, pipeline));
     } catch (thrown) {
       const error = toDbusError(thrown);
       if (!dividing.has(error.code)) return part.map(() => ({ wait: error }));

@@ -37,7 +37,7 @@ function writerOf(
     operations: createOperations(config, clock),
     indices: createIndices(client, config, { clock, log }),
     lineages: createLineages(client, lineageIndex, tellOf(log)),
-    sender: createBulkSender(client, { bulkBytesMax, ...around }),
+    sender: createBulkSender(client, { bulkBytesMax, pipeline: pipelineOfAll(config), ...around }),
     body: createBulkBody(),
     contentBytesMax,
   };
@@ -56,10 +56,15 @@ function tellOf(log: Log): OnNumbered {
   };
 }
 
+/** Undefined also where the data name it. */
+function pipelineOfAll({ pipeline }: EsOutputConfig): string | undefined {
+  return pipeline?.includes("${") ? undefined : pipeline;
+}
+
 /** A pipeline that is not there would refuse each document. */
-async function checkPipeline(client: EsClient, { pipeline }: EsOutputConfig): Promise<void> {
-  if (pipeline === undefined || pipeline.includes("${")) return;
-  if (await client.hasPipeline(pipeline)) return;
+async function checkPipeline(client: EsClient, config: EsOutputConfig): Promise<void> {
+  const pipeline = pipelineOfAll(config);
+  if (pipeline === undefined || (await client.hasPipeline(pipeline))) return;
   throw new DbusError("ES_REQUEST_REFUSED", `there is no ingest pipeline ${pipeline}`, {
     remedy: "create the pipeline, or mend its name",
   });

@@ -33,8 +33,11 @@ const faultyDocument: ReadonlySet<string> = new Set([
   "fail_processor_exception",
 ]);
 
-/** An item of a bulk that Elasticsearch answered with 200: each has its own verdict. */
-export function itemOutcome(item: BulkItem, placed: Placed): ItemOutcome {
+/**
+ * An item of a bulk that Elasticsearch answered with 200: each has its own verdict. When the `pipeline`
+ * that all take is gone, that says nothing of the document.
+ */
+export function itemOutcome(item: BulkItem, placed: Placed, pipeline?: string): ItemOutcome {
   const { status, type } = item;
   if (type === undefined && ((status >= 200 && status < 300) || status === 404)) return "done";
   const { index } = placed;
@@ -45,6 +48,9 @@ export function itemOutcome(item: BulkItem, placed: Placed): ItemOutcome {
   if (code !== undefined) return { wait: new DbusError(code, said) };
   if (type === "invalid_index_name_exception") {
     return { refused: new DbusError("ES_INDEX_INVALID", said) };
+  }
+  if (pipeline !== undefined && item.reason === `pipeline with id [${pipeline}] does not exist`) {
+    return { wait: new DbusError("ES_REQUEST_REFUSED", said) };
   }
   // The name has become a data stream, or an alias that is rolled over.
   if (type === "illegal_argument_exception" && /write index|data stream/.test(item.reason)) {

@@ -383,6 +383,14 @@ onBench(
     // One that is the same for all is looked for before the first row.
     const named = driveOutput(esOutput, { nodes: [peer.url], pipeline: `${table}-b` });
     await expect(named).rejects.toThrow(`there is no ingest pipeline ${table}-b`);
+    // When it is deleted later, rows wait for it.
+    const fixed = await driveOutput(esOutput, { nodes: [peer.url], pipeline: `${table}-a` });
+    const row = rows.next("I", { after: [3, "c"] });
+    await peer.ok("DELETE", `/_ingest/pipeline/${table}-a`);
+    expect((await fixed.write([row])).map(short)).toEqual(["wait ES_REQUEST_REFUSED"]);
+    await peer.ok("PUT", `/_ingest/pipeline/${table}-a`, { processors: [] });
+    expect((await fixed.write([row])).map(short)).toEqual(["done"]);
+    await fixed.close();
   },
   { pipeline: "${tbl}-${row.note}" },
 );

@@ -126,6 +126,18 @@ describe("items (fault 44)", () => {
     isRecord: false,
   };
 
+  test("a pipeline that is gone has the documents wait that all take it", () => {
+    const item = { status: 400, type: "illegal_argument_exception" };
+    const of = (pipeline: string | undefined, reason: string) =>
+      short(itemOutcome({ ...item, reason }, placed, pipeline));
+    const gone = "pipeline with id [p] does not exist";
+    expect(of("p", gone)).toBe("wait ES_REQUEST_REFUSED");
+    // The data name it, or another one.
+    expect(of(undefined, gone)).toBe("refused ES_DOCUMENT_REJECTED");
+    expect(of("q", gone)).toBe("refused ES_DOCUMENT_REJECTED");
+    expect(of("p", "field [n] is missing")).toBe("refused ES_DOCUMENT_REJECTED");
+  });
+
   test("each has its own verdict", () => {
     const table: readonly (readonly [number, string | undefined, string])[] = [
       [200, undefined, "done"],
