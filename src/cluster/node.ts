@@ -11,6 +11,7 @@ import { counted } from "./fenced-writes.ts";
 import type { Identity } from "./identity.ts";
 import { lead } from "./leader.ts";
 import { leaseOf } from "./lease.ts";
+import { giveBack } from "./leaving.ts";
 import { noLocalLog } from "./local-log.ts";
 import { untilKnown } from "./membership.ts";
 import { createMonitor } from "./monitor.ts";
@@ -240,16 +241,6 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     void keepAgreeing({ ...asking, others: [...known.keys()] }, holds, here.signal);
   }
 
-  async function leave(own: Membership): Promise<void> {
-    const lost = Promise.withResolvers<void>();
-    // Without ZooKeeper there is nothing to give back to: what is in flight is settled by the bus.
-    if (own.session.state !== "connected") lost.resolve();
-    const off = own.session.onState((state) => {
-      if (state !== "connected") lost.resolve();
-    });
-    await Promise.race([own.participant.leave(), lost.promise]).finally(off);
-  }
-
   return {
     get mayEmit() {
       return mayEmit();
@@ -287,8 +278,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
     async stop(deadlineMs) {
       const own = membership;
       if (own) {
-        const left = leave(own).catch(() => {});
-        await Promise.race([left, sleep(clock, deadlineMs)]);
+        await Promise.race([giveBack({ ...own, clock, log }), sleep(clock, deadlineMs)]);
       }
       const unsettled = own?.participant.unsettled ?? [];
       stopping.abort();

@@ -11,6 +11,7 @@ import {
   nothingIsLost,
 } from "../../support/bus-cluster/cluster-checks.ts";
 import { mockConfig } from "../../support/bus-cluster/mock-ledger.ts";
+import { faultProxy } from "../../support/fault-proxy.ts";
 import { seededRandom, testSeed, waitFor } from "../../support/index.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
@@ -143,6 +144,33 @@ services.test(
     await withCluster("ends", zookeeper, work, more).finally(() => zookeeper.kill("SIGCONT"));
   },
   120_000,
+);
+
+services.test(
+  "SIGTERM while the connection to ZooKeeper is lost for a moment: what is owned is given back when it is there again",
+  (zookeeper) =>
+    withCluster("blinks", zookeeper, async (cluster, config) => {
+      const proxy = await faultProxy(zookeeper);
+      const connect = `127.0.0.1:${proxy.port}/dbus`;
+      try {
+        const daemon = await cluster.start("p1", { ...config, cluster: { connect } });
+        await cluster.settled(["p1"]);
+        await movesOn(cluster, rate);
+        const refusal = proxy.add({ type: "refuse" });
+        const tries = proxy.stats().accepted;
+        await waitFor(() => proxy.stats().accepted > tries, { what: "it to lose its connection" });
+        daemon.kill("SIGTERM");
+        const stops = async () => (await daemon.log()).includes("stopping: SIGTERM");
+        await waitFor(stops, { what: "it to stop" });
+        refusal.remove();
+        expect(await daemon.stop()).toBe(0);
+        expect(await claimsOf(cluster, "blinks")).toEqual([]);
+        await nothingIsLost(cluster, 0, 1);
+      } finally {
+        await proxy.close();
+      }
+    }),
+  60_000,
 );
 
 services.test(
