@@ -54,7 +54,8 @@ export type TreeDeps = {
 
 /**
  * The tree, in the order in which it starts; it stops in reverse, so sources stop first and sinks
- * last, and the checkpoints are committed after them.
+ * last, and the checkpoints are committed after them. Those of one group stop at once: all inputs
+ * have one deadline.
  *
  *   engine (rest_for_one)
  *   ├── checkpoint     commits watermarks; everything that moves them stands after it

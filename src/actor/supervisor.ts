@@ -158,7 +158,10 @@ export function createSupervisor(
   }
 
   async function stopAll(group: readonly Child[]): Promise<void> {
-    for (const child of group.toReversed()) await stopChild(child);
+    const reversed = group.toReversed();
+    // Those that fail alone need nothing of one another, so none waits for another's deadline.
+    if (spec.strategy === "one_for_one") await Promise.all(reversed.map(stopChild));
+    else for (const child of reversed) await stopChild(child);
   }
 
   async function stopChild(child: Child): Promise<void> {
