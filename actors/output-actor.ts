@@ -209,10 +209,11 @@ function flush(state: State, self: Self<OutputMessage>): void {
 }
 
 function write({ entry, context, suspects }: State, plugin: unknown, batch: Batch) {
-  const { packets, ranges } = batch;
+  const { packets } = batch;
+  const [first] = batch.ranges;
+  if (!first || !suspects.careful) return entry.plugin.write(plugin, packets, context);
   const work = () => entry.plugin.write(plugin, packets, context);
-  const [first] = ranges;
-  return first && suspects.careful ? suspects.call(first.delivery, first.from, work) : work();
+  return suspects.call(first.delivery, first.from, work);
 }
 
 /** Acts on the verdicts: settles what is done, keeps what failed, holds on to what must go again. */
