@@ -36,7 +36,7 @@ export const esOutputSchema = z.strictObject({
   id: template(checkTemplate)
     .optional()
     .describe(
-      "_id of a document. Without it the primary key: the digits of one whole number, else its JSON as base64url, or the SHA-256 of that where it is longer than 512 bytes; of a record its key; of anything else one that is made up",
+      "_id of a document. Without it the primary key: the digits of one whole number, else its JSON as base64url, or the SHA-256 of that where it is longer than 512 bytes; of a record its key, as base64url behind a ~ where it has more than letters, digits and ._-; of anything else one that is made up",
     ),
   routing: template(checkTemplate)
     .optional()

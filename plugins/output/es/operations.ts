@@ -243,8 +243,8 @@ function strictText(bytes: Uint8Array): string {
   }
 }
 
-/** A key of letters and digits as it is, any other as base64url. */
+/** A key of letters and digits as it is, any other as base64url, which is no other's key behind a ~. */
 function keyText(key: Uint8Array): string {
   const text = Buffer.from(key).toString("latin1");
-  return /^[A-Za-z0-9._-]{1,512}$/.test(text) ? text : idOfKey(key);
+  return /^[A-Za-z0-9._-]{1,512}$/.test(text) ? text : `~${idOfKey(key)}`;
 }

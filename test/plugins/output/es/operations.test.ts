@@ -257,7 +257,10 @@ describe("what is no row", () => {
       record('{"id":1}', "{}"),
     ).actions;
     expect(placed).toBe(`index t kafka/t/${(1n << 40n) | 5n}`);
-    expect(odd).toBe(`index t ${Buffer.from('{"id":1}').toString("base64url")}`);
+    const text = Buffer.from('{"id":1}').toString("base64url");
+    expect(odd).toBe(`index t ~${text}`);
+    // That text is another record's key.
+    expect(shown({ index: "t" }, record(text, "{}")).actions).toEqual([`index t ${text}`]);
   });
 
   test("a document or text that came in a record is under the key of it too, where its tombstone is", () => {
