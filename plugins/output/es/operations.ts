@@ -15,7 +15,7 @@ import { compileDocument, type DocumentEncoder } from "#src/format/document-form
 import { parseTemplate } from "#src/format/template.ts";
 import type { EsOutputConfig } from "./es-config.ts";
 import { createIndexNames } from "./index-names.ts";
-import { boundedId, compileRowIds, idOfKey, idOfTemplate, type RowIds } from "./row-address.ts";
+import { boundedId, compileRowIds, idOfTemplate, type RowIds } from "./row-address.ts";
 import { compileTemplate, namesColumns, type Source } from "./templates.ts";
 import { createPlaces, lowOf, type Place } from "./versions.ts";
 
@@ -246,5 +246,5 @@ function strictText(bytes: Uint8Array): string {
 /** A key of letters and digits as it is, any other as base64url, which is no other's key behind a ~. */
 function keyText(key: Uint8Array): string {
   const text = Buffer.from(key).toString("latin1");
-  return /^[A-Za-z0-9._-]{1,512}$/.test(text) ? text : `~${idOfKey(key)}`;
+  return /^[A-Za-z0-9._-]{1,512}$/.test(text) ? text : `~${Buffer.from(key).toString("base64url")}`;
 }

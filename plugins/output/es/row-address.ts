@@ -70,10 +70,9 @@ function digitsOf(value: Value): string | undefined {
 }
 
 /** Text of any length and any characters as what an `_id` may be. */
-export function idOfKey(key: string | Uint8Array): string {
-  const bytes = Buffer.from(typeof key === "string" ? Buffer.from(key) : key);
-  const text = bytes.toString("base64url");
-  return text !== "" && text.length <= idBytesMax ? text : hashOf(bytes);
+function idOfKey(key: string): string {
+  const text = Buffer.from(key).toString("base64url");
+  return text.length <= idBytesMax ? text : hashOf(key);
 }
 
 /** An id that a template gives, as it is unless it is too long. Throws `FORMAT_TEMPLATE`. */
@@ -89,6 +88,6 @@ export function boundedId(text: string): string {
   return Buffer.byteLength(text) <= idBytesMax ? text : hashOf(text);
 }
 
-function hashOf(of: string | Uint8Array): string {
+function hashOf(of: string): string {
   return createHash("sha256").update(of).digest("base64url");
 }

@@ -46,9 +46,8 @@ export function expectedOf(
 /** The `_id` that the documents of a key have. */
 export function documentIdOf(key: string): string {
   if (/^[A-Za-z0-9._-]{1,512}$/.test(key)) return key;
-  const bytes = Buffer.from(key, "latin1");
-  const text = bytes.toString("base64url");
-  return text.length <= 512 ? text : createHash("sha256").update(bytes).digest("base64url");
+  const text = `~${Buffer.from(key, "latin1").toString("base64url")}`;
+  return text.length <= 512 ? text : createHash("sha256").update(text).digest("base64url");
 }
 
 /** What the document of an id may be, as JSON; null is none. */
