@@ -50,7 +50,12 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     return live && !isZk(error, "expired", "closed", "auth_failed");
   };
   const looking = createReconciler({
-    ...{ clock, random, onError, run: look, debounceMs: settings.lookAfterMs },
+    ...{ clock, random, run: look, debounceMs: settings.lookAfterMs },
+    // The decision that the next look sees may not speak of what this one has not come to.
+    onError(error) {
+      lastFull = Number.NEGATIVE_INFINITY;
+      return onError(error);
+    },
     everyMs: Math.min(settings.reconcileEveryMs, settings.closeTimeoutMs / 4),
   });
   const commitEveryMs = settings.commitEveryMs ?? Number.POSITIVE_INFINITY;
@@ -196,8 +201,6 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     }
     if (holdings.get(rid) !== holding) return;
     remove(rid);
-    // If it was not wanted any more that we give it away, it is still ours.
-    lastFull = Number.NEGATIVE_INFINITY;
   }
 
   /** A step that failed has left the resource in no state to go on from: it begins anew, or not. */
@@ -240,6 +243,8 @@ export function createParticipant(deps: ParticipantDeps): Participant {
 
   function remove(rid: string): void {
     holdings.delete(rid);
+    // It may be ours still: a step failed, or it was not wanted any more that we give it away.
+    lastFull = Number.NEGATIVE_INFINITY;
     if (leaving && holdings.size === 0) emptied.resolve();
   }
 

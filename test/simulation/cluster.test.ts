@@ -37,7 +37,7 @@ const folder = join(import.meta.dir, "cluster");
 test.each(mutants.map(({ name, mood = "" }) => [name, mood] as const))(
   "is seen when it is put in: %s",
   async (name, mood) => {
-    const argv = ["--preload", join(folder, "mutate.ts"), join(folder, "seeds.ts"), "1", "400"];
+    const argv = ["--preload", join(folder, "mutate.ts"), join(folder, "seeds.ts"), "1", "800"];
     const child = Bun.spawn([process.execPath, ...argv, mood], {
       env: { ...process.env, DBUS_MUTANT: name },
       stdout: "pipe",

@@ -345,8 +345,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: "participant.ts",
-        find: "remove(rid);\n    // If it was not wanted any more that we give it away, it is still ours.\n    lastFull = Number.NEGATIVE_INFINITY;",
-        put: "remove(rid);",
+        find: "lastFull = Number.NEGATIVE_INFINITY;\n    if (leaving",
+        put: "if (leaving",
       },
     ],
     mood: "upgrade",
