@@ -30,6 +30,7 @@ export type KeeperOptions = {
   readonly journal: Journal;
   /** Another build of dbusd: a source file, or an executable. */
   readonly entry: string | undefined;
+  /** The nth sync of each process, and the one behind it. */
   readonly failingSync: number | undefined;
   /** `bus.stopDeadlineMs`, and what a busy machine needs besides. */
   readonly stopMsMax: number;
@@ -85,7 +86,9 @@ export function daemonKeeper(options: KeeperOptions): DaemonKeeper {
       journal.note(`dbusd ended with ${code}`);
       if (ending || process !== started) return;
       process = undefined;
-      if (code === stateExit && (mayRefuse || options.mayRefuse())) {
+      // The sync that fails may be one of those with which it makes its files.
+      const failedAtStart = failingSync !== undefined && !(await hasBegun(started, logFrom));
+      if (code === stateExit && (mayRefuse || failedAtStart || options.mayRefuse())) {
         // As a service manager does it, until there is room again.
         await Bun.sleep(200);
         if (!ending) await start();
