@@ -81,10 +81,16 @@ export function lead(deps: LeaderDeps, leadership: Leadership, signal: AbortSign
   });
   signal.addEventListener("abort", () => resolve(), { once: true });
   log.info("leads the cluster", { epoch: leadership.epoch });
-  const off = deps.onResources(news);
+  const ends = [
+    deps.onResources(news),
+    // What failed for want of a connection waits ever longer, and need not now.
+    session.onState((state) => {
+      if (state === "connected") news();
+    }),
+  ];
   deciding.poke();
   return promise.finally(() => {
-    off();
+    for (const end of ends) end();
     rested?.cancel();
     deciding.stop();
   });

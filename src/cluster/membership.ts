@@ -26,21 +26,28 @@ export async function introduce(session: ZkSession, self: Identity): Promise<voi
   });
 }
 
+/** Told of others; those of before stay among them until `written`. */
+export type LearnOthers = (others: ReadonlyMap<string, string | null>, written: boolean) => void;
+
 /**
- * Whom to ask when ZooKeeper is gone, with their addresses. It has been written down before it is
- * used, and nobody came between: so who does not find itself there knows that it is not asked.
+ * Whom to ask when ZooKeeper is gone, with their addresses. It is written down too: so who does not
+ * find itself there knows that it is not asked. Who does find itself there is asked, also when the
+ * answer to that write was lost: it is told of before.
  */
 export async function learnOthers(
   session: ZkSession,
   self: Identity,
   news: ZkWatcher,
-): Promise<ReadonlyMap<string, string | null>> {
+  learn: LearnOthers,
+): Promise<void> {
   const path = memberPath(self.pid);
   for (;;) {
     const others = await othersThan(session, self.pid, news);
     const own = await optional(session, path, (data) => decode(memberSchema, data, path));
     const knows = [...others.keys()].sort();
-    if (own && knows.join() === own.record.knows.join()) return others;
+    const written = own !== null && knows.join() === own.record.knows.join();
+    learn(others, written);
+    if (written) return;
     await unlessThere(async () => {
       const data = encode({ rpc: self.rpc, knows } satisfies MemberRecord);
       if (own) await session.set(path, data, own.version);

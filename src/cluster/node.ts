@@ -49,6 +49,8 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
   const monitor = createMonitor(clock, settings);
   const promises = createPromises(clock, settings.promiseMs);
   const ended = Promise.withResolvers<DbusError | undefined>();
+  /** It gives back what it has, and promises nothing more; then it is stopping. */
+  let leaving = false;
   const stopping = new AbortController();
   let membership: Membership | undefined;
   /** Until when everybody has agreed that nobody has ZooKeeper, on our clock. */
@@ -142,8 +144,8 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       ...{ session, self, clock, random, log, memory, settings, halt },
       localLog: deps.localLog ?? noLocalLog,
       ...{ profile: deps.profile, host: deps.host, boundMs: () => promises.leftMs },
-      learnOthers: (known) => {
-        others = known;
+      learnOthers: (known, written) => {
+        others = written ? known : new Map([...others, ...known]);
       },
     });
     const none = { joined: false, epoch: null, undecided: 0 };
@@ -273,14 +275,17 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       const known = [deps.pid, ...(membership?.others().keys() ?? [])];
       // A decision that is on its way may be done in spite of any promise.
       const lost = membership?.session.state === "suspended" && membership.undecided === 0;
-      return promises.asked(lost, known);
+      return promises.asked(lost && !leaving, known);
     },
     async stop(deadlineMs) {
+      leaving = true;
       const own = membership;
       if (own) {
         await Promise.race([giveBack({ ...own, clock, log }), sleep(clock, deadlineMs)]);
       }
       const unsettled = own?.participant.unsettled ?? [];
+      // Whoever is started next under this name knows nothing of a promise, and is bound by it too.
+      await sleep(clock, promises.leftMs);
       stopping.abort();
       await ended.promise;
       return unsettled;

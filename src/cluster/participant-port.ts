@@ -4,6 +4,7 @@ import type { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
 import type { EpochMemory, Identity } from "./identity.ts";
 import type { LocalLog } from "./local-log.ts";
+import type { LearnOthers } from "./membership.ts";
 import type { ParticipantRecord } from "./records.ts";
 import type { ResourceHost } from "./resource-host.ts";
 
@@ -24,7 +25,7 @@ export type ParticipantDeps = {
   /** For how long, in ms, a promise to others binds us to take nothing new. */
   readonly boundMs: () => number;
   /** Told who else is there, with their addresses, by every look at all of it. */
-  readonly learnOthers: (others: ReadonlyMap<string, string | null>) => void;
+  readonly learnOthers: LearnOthers;
 };
 
 export type ParticipantSettings = {

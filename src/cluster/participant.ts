@@ -73,7 +73,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
     await session.sync(paths.decision);
     await learnDecision();
     await readEpoch(session, memory, news);
-    deps.learnOthers(await learnOthers(session, self, news));
+    await learnOthers(session, self, news, deps.learnOthers);
     const full = clock.now() - lastFull >= settings.reconcileEveryMs;
     const names = full
       ? (await session.children(paths.assign)).names
@@ -251,7 +251,7 @@ export function createParticipant(deps: ParticipantDeps): Participant {
   return {
     async join() {
       await again(clock, () => introduce(session, self));
-      deps.learnOthers(await again(clock, () => learnOthers(session, self, news)));
+      await again(clock, () => learnOthers(session, self, news, deps.learnOthers));
       await again(clock, () => register(session, self, deps.profile, "online"));
       looking.poke();
       committing.poke();
