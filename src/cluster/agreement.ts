@@ -16,18 +16,40 @@ export type Promises = {
   readonly leftMs: number;
   /** Another asks: the answer, and a promise with it when ZooKeeper is lost here too. */
   asked(lost: boolean, known: readonly string[]): LostAnswer;
+  /** The last has run out, and there will be no more. */
+  ended(): void;
 };
 
-export function createPromises(clock: Clock, promiseMs: number): Promises {
-  let until = Number.NEGATIVE_INFINITY;
+/** Whether one may bind that was given under this name before; kept over restarts. */
+export type PromiseMemory = { readonly given: boolean; keep(given: boolean): void };
+
+export function memoryOfPromise(): PromiseMemory {
+  let given = false;
+  return {
+    get given() {
+      return given;
+    },
+    keep(now) {
+      given = now;
+    },
+  };
+}
+
+/** Who was killed may have promised just before: that binds whoever is started under its name. */
+export function createPromises(clock: Clock, promiseMs: number, memory: PromiseMemory): Promises {
+  let until = memory.given ? clock.now() + promiseMs : Number.NEGATIVE_INFINITY;
   return {
     get leftMs() {
       return Math.max(0, until - clock.now());
     },
     asked(lost, known) {
-      if (lost) until = clock.now() + promiseMs;
+      if (!lost) return { lost, known };
+      // Before it is given: one that cannot be kept is none.
+      memory.keep(true);
+      until = clock.now() + promiseMs;
       return { lost, known };
     },
+    ended: () => memory.keep(false),
   };
 }
 

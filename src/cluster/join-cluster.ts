@@ -8,6 +8,7 @@ import type { Clock } from "#src/clock.ts";
 import type { ClusterConfig } from "#src/config/config.ts";
 import type { Log } from "#src/log.ts";
 import { again } from "./again.ts";
+import { keptPromise } from "./kept-promise.ts";
 import type { LocalLog } from "./local-log.ts";
 import { keptMaxEpoch } from "./max-epoch.ts";
 import { startClusterNode } from "./node.ts";
@@ -81,6 +82,7 @@ export async function joinCluster(options: JoinClusterOptions): Promise<ClusterN
       ...{ proto: [...protocol], build: options.build, configVersion: 0 },
     },
     memory: keptMaxEpoch(stateDir, warn),
+    promised: keptPromise(stateDir),
     settings: settingsOf(cluster),
     ring: client.ring,
     askLost: client.askLost,

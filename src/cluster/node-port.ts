@@ -2,7 +2,7 @@ import type { ZkSession } from "#src/clients/zookeeper/port.ts";
 import type { Clock } from "#src/clock.ts";
 import type { DbusError } from "#src/errors.ts";
 import type { Log } from "#src/log.ts";
-import type { LostAnswer } from "./agreement.ts";
+import type { LostAnswer, PromiseMemory } from "./agreement.ts";
 import type { EpochMemory } from "./identity.ts";
 import type { LeaderSettings } from "./leader-settings.ts";
 import type { LocalLog } from "./local-log.ts";
@@ -32,6 +32,8 @@ export type NodeDeps = {
   /** What the configuration wants to be read. */
   readonly resources: readonly ResourceRecord[];
   readonly memory: EpochMemory;
+  /** Of promises; without one they are forgotten with the process. */
+  readonly promised?: PromiseMemory;
   /** Where settled positions go while ZooKeeper does not take them; nowhere unless told. */
   readonly localLog?: LocalLog;
   readonly clock: Clock;

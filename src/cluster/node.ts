@@ -4,7 +4,7 @@ import { ZkError } from "#src/clients/zookeeper/zk-error.ts";
 import { sleep } from "#src/clock.ts";
 import { DbusError, toDbusError } from "#src/errors.ts";
 import { again } from "./again.ts";
-import { createPromises, keepAgreeing } from "./agreement.ts";
+import { createPromises, keepAgreeing, memoryOfPromise } from "./agreement.ts";
 import { type Leadership, standForElection } from "./election.ts";
 import { readEpoch } from "./epoch.ts";
 import { counted } from "./fenced-writes.ts";
@@ -47,7 +47,7 @@ const fatalBackoff = { minMs: 5_000, maxMs: 60_000, randomFactor: 0.2 };
 export function startClusterNode(deps: NodeDeps): ClusterNode {
   const { clock, random, log, settings, memory } = deps;
   const monitor = createMonitor(clock, settings);
-  const promises = createPromises(clock, settings.promiseMs);
+  const promises = createPromises(clock, settings.promiseMs, deps.promised ?? memoryOfPromise());
   const ended = Promise.withResolvers<DbusError | undefined>();
   /** It gives back what it has, and promises nothing more; then it is stopping. */
   let leaving = false;
@@ -286,6 +286,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       const unsettled = own?.participant.unsettled ?? [];
       // Whoever is started next under this name knows nothing of a promise, and is bound by it too.
       await sleep(clock, promises.leftMs);
+      promises.ended();
       stopping.abort();
       await ended.promise;
       return unsettled;

@@ -1,4 +1,5 @@
 import { drainMicrotasks } from "bun:jsc";
+import { memoryOfPromise, type PromiseMemory } from "#src/cluster/agreement.ts";
 import { type EpochMemory, memoryOfEpoch } from "#src/cluster/identity.ts";
 import { createMemoryLocalLog, type LocalLog } from "#src/cluster/local-log.ts";
 import { startClusterNode } from "#src/cluster/node.ts";
@@ -25,6 +26,7 @@ export type Violation = { readonly at: number; readonly what: string };
 export type SimProcess = {
   readonly pid: string;
   readonly memory: EpochMemory;
+  readonly promised: PromiseMemory;
   /** Like the memory of epochs it outlives a crash. */
   readonly localLog: LocalLog;
   clock: ProcessClock;
@@ -109,7 +111,14 @@ export function createWorld(options: WorldOptions): SimWorld {
   const processes = Array.from({ length: options.processes }, (_, n): SimProcess => {
     const own = createProcessClock(clock, 1);
     return {
-      ...{ pid: `p${n}`, memory: memoryOfEpoch(), clock: own, node: undefined, host: undefined },
+      ...{
+        pid: `p${n}`,
+        memory: memoryOfEpoch(),
+        promised: memoryOfPromise(),
+        clock: own,
+        node: undefined,
+        host: undefined,
+      },
       ...{ network: true, zookeeper: true, session: 0n, extraMs: 0, leaving: false },
       ...{ boundUntil: 0, localLog: createMemoryLocalLog() },
     };
@@ -152,7 +161,7 @@ export function createWorld(options: WorldOptions): SimWorld {
   function start(process: SimProcess): void {
     // Clocks of real machines differ by far less than these five percent.
     process.clock = createProcessClock(clock, 0.95 + 0.1 * random.next());
-    const { clock: own, pid, memory, localLog } = process;
+    const { clock: own, pid, memory, promised, localLog } = process;
     const reach = (other: SimProcess) => {
       return process.network && other.network && other.node !== undefined;
     };
@@ -175,9 +184,18 @@ export function createWorld(options: WorldOptions): SimWorld {
     });
     process.host = host;
     process.session = 0n;
-    process.boundUntil = 0;
     const node = startClusterNode({
-      ...{ pid, rpc: pid, memory, localLog, clock: own, resources, host, log: logOf(pid) },
+      ...{
+        pid,
+        rpc: pid,
+        memory,
+        promised,
+        localLog,
+        clock: own,
+        resources,
+        host,
+        log: logOf(pid),
+      },
       profile: { weight: 1, tags: [], tenants: [], proto: [1, 1], build: "sim", configVersion: 1 },
       openSession() {
         const session = zookeeper.open(own, {
