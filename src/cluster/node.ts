@@ -285,7 +285,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
       }
       const unsettled = own?.participant.unsettled ?? [];
       // Whoever is started next under this name knows nothing of a promise, and is bound by it too.
-      await sleep(clock, promises.leftMs);
+      if (promises.leftMs > 0) await sleep(clock, promises.leftMs);
       promises.ended();
       stopping.abort();
       await ended.promise;
