@@ -284,7 +284,7 @@ export function startClusterNode(deps: NodeDeps): ClusterNode {
         await Promise.race([giveBack({ ...own, clock, log }), sleep(clock, deadlineMs)]);
       }
       const unsettled = own?.participant.unsettled ?? [];
-      // Whoever is started next under this name knows nothing of a promise, and is bound by it too.
+      // A promise binds whoever is started next under this name too, who would have to wait for it.
       if (promises.leftMs > 0) await sleep(clock, promises.leftMs);
       promises.ended();
       stopping.abort();
